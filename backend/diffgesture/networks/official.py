@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The published network (Zhu et al. 2023), parameter names included, oddities kept.
+
+Official files: ``pose_diffusion.py``, ``diffusion_util.py``. The transformer block is that of timm's
+``vision_transformer.Block`` without dropout.
+"""
+
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+AUDIO_DIM: Final = 32
+SAMPLES_PER_WINDOW: Final = 36_266
+"""int(34 / 15 s * 16 kHz): what the official long-form code feeds one window."""
+
+
+class WavEncoder(nn.Module):
+    """(B, samples) raw 16 kHz speech to (B, 34, 32) for 36,266 samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for index, (inputs, outputs, stride) in enumerate(((1, 16, 5), (16, 32, 6), (32, 64, 6), (64, 32, 6))):
+            layers.append(nn.Conv1d(inputs, outputs, 15, stride=stride, padding=1600 if index == 0 else 0))
+            if index < 3:
+                layers += [nn.BatchNorm1d(outputs), nn.LeakyReLU(0.3)]
+        self.feat_extractor = nn.Sequential(*layers)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        return self.feat_extractor(audio.unsqueeze(1)).transpose(1, 2)
+
+
+class _Attention(nn.Module):
+    def __init__(self, dim: int, num_heads: int):
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, frames, dim = x.shape
+        q, k, v = self.qkv(x).view(batch, frames, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(mixed.transpose(1, 2).reshape(batch, frames, dim))
+
+
+class _Mlp(nn.Module):
+    def __init__(self, dim: int, hidden: int):
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block: ``x + attention(norm(x))``, then ``x + mlp(norm(x))``."""
+
+    def __init__(self, dim: int, num_heads: int, mlp_ratio: float = 4.0):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = _Attention(dim, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = _Mlp(dim, int(dim * mlp_ratio))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class TransformerModel(nn.Module):
+    """Noise estimate (B, 34, D) from noisy poses, beta_t (B,) and context (B, 34, D + 33).
+
+    The step enters as ``[beta, sin beta, cos beta]`` alone, and ``LeakyReLU(True)`` (slope 1) is the identity:
+    both as published.
+    """
+
+    def __init__(self, num_pose: int, pose_dim: int, hidden_dim: int, depth: int, decoder_depth: int):
+        super().__init__()
+        self.linear = nn.Linear(2 * pose_dim + 4 + AUDIO_DIM, hidden_dim)
+        self.pos_embedding = nn.Parameter(torch.randn(1, num_pose, hidden_dim))
+        self.blocks = nn.ModuleList([Block(hidden_dim, 8) for _ in range(depth)])
+        self.norm = nn.LayerNorm(hidden_dim)
+        self.decoder_blocks = nn.ModuleList([Block(hidden_dim, 8) for _ in range(decoder_depth)])
+        self.decoder_norm = nn.LayerNorm(hidden_dim)
+        self.out = nn.Sequential(
+            nn.Linear(hidden_dim, hidden_dim // 2), nn.LeakyReLU(1.0), nn.Linear(hidden_dim // 2, pose_dim)
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor, beta: Tensor, context: Tensor) -> Tensor:
+        step = torch.stack([beta, torch.sin(beta), torch.cos(beta)], dim=-1)
+        step = step.unsqueeze(1).expand(-1, x.shape[1], -1)
+        x = self.linear(torch.cat([x, step, context], dim=2)) + self.pos_embedding
+        for block in self.blocks:
+            x = block(x)
+        x = self.norm(x)
+        for block in self.decoder_blocks:
+            x = block(x)
+        return self.out(self.decoder_norm(x))
+
+
+class _DiffusionNet(nn.Module):
+    def __init__(self, net: TransformerModel):
+        super().__init__()
+        self.net = net
+
+
+class OfficialNetwork(nn.Module):
+    """Audio encoder, denoiser and the learned null condition under the official parameter names.
+
+    The schedule tables that official state dicts carry (``diffusion_net.var_sched.*``) are constants and are
+    not parameters here.
+    """
+
+    def __init__(self, *, pose_dim: int, hidden_dim: int, block_depth: int = 8, window: int = 34, seed_frames: int = 4):
+        super().__init__()
+        self.pose_dim, self.window, self.seed_frames = pose_dim, window, seed_frames
+        self.audio_encoder = WavEncoder()
+        self.null_cond_emb = nn.Parameter(torch.randn(1, AUDIO_DIM + pose_dim + 1))
+        half = block_depth // 2
+        self.diffusion_net = _DiffusionNet(TransformerModel(window, pose_dim, hidden_dim, half, half))
+
+    def context(self, pre_seq: Tensor, audio: Tensor) -> Tensor:
+        """Seed poses with their bit (B, 34, D + 1) and samples (B, 36266) to the context (B, 34, D + 33)."""
+        return torch.cat([pre_seq, self.audio_encoder(audio)], dim=2)
+
+    def forward(self, x: Tensor, beta: Tensor, context: Tensor) -> Tensor:
+        return self.diffusion_net.net(x, beta, context)
+
+    def guided_noise(self, x: Tensor, beta: Tensor, context: Tensor, guidance_scale: float = 1.15) -> Tensor:
+        """Classifier-free guidance, official form: ``e_u + s (e_c - e_u)`` in one batch of twice the size."""
+        null = self.null_cond_emb.expand(context.shape[0], context.shape[1], -1)
+        unconditional, conditional = self(
+            torch.cat([x, x]), torch.cat([beta, beta]), torch.cat([null, context])
+        ).chunk(2)
+        return unconditional + guidance_scale * (conditional - unconditional)
