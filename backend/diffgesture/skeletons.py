@@ -145,6 +145,39 @@ def joints_to_directions(joints: FloatArray, skeleton: Skeleton) -> FloatArray:
     return normalize(joints[..., children, :] - joints[..., parents, :])
 
 
+def neutral_directions(skeleton: Skeleton) -> FloatArray:
+    """(B, 3) public-frame directions of a T-pose that looks straight ahead, palms down.
+
+    The head's directions are the symmetrised means of the official data, so a rotation fitted between them and
+    a motion's head is the head's turn.
+    """
+    by_name = {}
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        by_name[f"neck>{side}_shoulder"] = (sign * 0.963, -0.267, -0.027)
+        by_name[f"{side}_shoulder>{side}_elbow"] = by_name[f"{side}_elbow>{side}_wrist"] = (sign, 0.0, 0.0)
+        by_name[f"nose>{side}_eye"] = (sign * 0.51, 0.69, -0.51)
+        by_name[f"{side}_eye>{side}_ear"] = (sign * 0.37, 0.17, -0.91)
+        for finger, (metacarpal, phalanges) in _FLAT_HAND.items():
+            by_name[f"{side}_wrist>{side}_{finger}1"] = (sign, metacarpal[0], metacarpal[1])
+            for joint in (1, 2):
+                name = f"{side}_{finger}{joint}>{side}_{finger}{joint + 1}"
+                by_name[name] = (sign, phalanges[0], phalanges[1])
+    by_name["spine>neck"] = (0.0, 1.0, 0.0)
+    by_name["neck>nose"] = (0.0, 0.87, 0.43) if skeleton.name == "ted" else (0.0, 0.68, 0.73)
+    by_name["nose>head"] = (0.0, 0.90, -0.42)
+    return normalize(np.asarray([by_name[name] for name in skeleton.bone_names], dtype=np.float64))
+
+
+# Slope in y and z, per metre along the arm, of the metacarpal and of the phalanges of a flat hand.
+_FLAT_HAND: Final = {
+    "index": ((0.0, 0.283), (0.0, 0.0)),
+    "middle": ((0.021, 0.064), (0.0, 0.0)),
+    "ring": ((0.0, -0.144), (0.0, 0.0)),
+    "pinky": ((-0.037, -0.366), (0.0, 0.0)),
+    "thumb": ((-0.40, 1.0), (-0.54, 0.73)),
+}
+
+
 def normalize(vectors: FloatArray) -> FloatArray:
     """(..., 3) scaled to unit length; zero vectors stay zero."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the worker can be asked: ``hello`` and ``generate``."""
+
+import dataclasses
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import librosa
+import numpy as np
+import torch
+
+from . import __version__
+from .checkpoint import DEFAULT_CHECKPOINT
+from .devices import available_devices
+from .errors import DeviceError, GestureError, OutputError
+from .requests import Engine, Request, write_motions
+from .synthesis import Settings
+
+if TYPE_CHECKING:
+    from .rpc import Server
+
+Method = Callable[[Any, dict[str, Any]], dict[str, Any]]
+
+# Large parts of the card that a user interface has no use for.
+_BULKY_CARD_FIELDS = ("normalisation", "features", "rest_directions", "training")
+
+
+def make_methods(server: "Server") -> dict[str, Method]:
+    """The methods of one worker, sharing one engine."""
+    from .rpc import INVALID_PARAMS, PROTOCOL_VERSION, RpcError, path_or_none
+
+    engine = Engine()
+
+    def hello(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
+        path = path_or_none(params.get("checkpoint"), "checkpoint") or DEFAULT_CHECKPOINT
+        card, problem = None, None
+        try:
+            card = engine.checkpoint(path, "cpu").card
+        except GestureError as error:
+            problem = str(error)
+        return {
+            "protocol": PROTOCOL_VERSION,
+            "backend_version": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "librosa": librosa.__version__,
+            "devices": available_devices(),
+            "threads": torch.get_num_threads(),
+            "checkpoint": None if card is None else _public_card(path, card),
+            "checkpoint_error": problem,
+        }
+
+    def generate(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
+        params = dict(params)
+        audio = path_or_none(params.pop("audio", None), "audio")
+        folder = path_or_none(params.pop("output_dir", None), "output_dir")
+        checkpoint = path_or_none(params.pop("checkpoint", None), "checkpoint")
+        if audio is None or folder is None:
+            raise RpcError(INVALID_PARAMS, "audio and output_dir are needed.")
+        if not folder.is_dir():
+            raise OutputError(f"The folder {folder} does not exist.")
+        request_fields = {f.name for f in dataclasses.fields(Request)} - {"settings"}
+        settings_fields = {f.name for f in dataclasses.fields(Settings)}
+        if unknown := set(params) - request_fields - settings_fields:
+            raise RpcError(INVALID_PARAMS, f"unknown parameters: {', '.join(sorted(unknown))}")
+        try:
+            settings = Settings(**{k: v for k, v in params.items() if k in settings_fields})
+            rest = {k: v for k, v in params.items() if k in request_fields}
+            request = Request(audio=audio, checkpoint=checkpoint, settings=settings, **rest)
+        except TypeError as error:
+            raise RpcError(INVALID_PARAMS, f"a parameter has the wrong type: {error}") from error
+        progress = server.progress_of(identity)
+        try:
+            response = engine.run(request, progress)
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(
+                "The device has not enough memory for this speech.", "Choose the device 'cpu'."
+            ) from error
+        progress("writing", 1.0, "Writing the motion")
+        paths = write_motions(response.motions, folder / f"motion_{settings.seed}.npz")
+        motion = response.motions[0]
+        return {
+            "motions": [
+                {"path": str(path), "seed": item.seed}
+                for path, item in zip(paths, response.motions, strict=True)
+            ],
+            "frames": len(motion.directions),
+            "fps": motion.fps,
+            "layout": motion.layout,
+            "audio_seconds": motion.audio_seconds,
+            "preset": motion.preset,
+            "steps": response.steps,
+            "device": response.device,
+            "timings": {name: round(value, 4) for name, value in response.timings.items()},
+            "warnings": response.warnings,
+        }
+
+    return {"hello": hello, "generate": generate}
+
+
+def _public_card(path: Path, card: dict[str, Any]) -> dict[str, Any]:
+    small = {name: value for name, value in card.items() if name not in _BULKY_CARD_FIELDS}
+    small["parameters"] = card.get("training", {}).get("parameters")
+    return {**small, "path": str(path)}

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows of speech and motion, cut at random and varied, as training batches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..features import audio_features
+from ..skeletons import Skeleton
+from .config import AugmentConfig
+
+
+@dataclass(frozen=True)
+class Takes:
+    """All takes of one split in memory: features (T, F) and directions (T, D) end to end.
+
+    ``starts`` and ``lengths`` (takes,) mark the takes within them.
+    """
+
+    features: np.ndarray
+    poses: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def frames(self) -> int:
+        return len(self.poses)
+
+
+def collect_takes(takes: list[tuple[np.ndarray, np.ndarray]], fps: float) -> Takes:
+    """``takes`` is a list of (audio (samples,), directions (T, B, 3))."""
+    features = [audio_features(audio, len(directions), fps) for audio, directions in takes]
+    lengths = np.array([len(directions) for _, directions in takes])
+    return Takes(
+        features=np.concatenate(features),
+        poses=np.concatenate([directions.reshape(len(directions), -1) for _, directions in takes]).astype(np.float32),
+        starts=np.concatenate([[0], np.cumsum(lengths)[:-1]]),
+        lengths=lengths,
+    )
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Means and standard deviations of poses (D,) and features (F,), and the features of silence (F,)."""
+
+    pose_mean: np.ndarray
+    pose_std: np.ndarray
+    feature_mean: np.ndarray
+    feature_std: np.ndarray
+    silence: np.ndarray
+
+    @classmethod
+    def measure(cls, takes: Takes, fps: float) -> "Normalisation":
+        """Standard deviations have a floor, so that what hardly ever moves is not blown up into noise."""
+        silence = audio_features(np.zeros(16_000, dtype=np.float32), round(fps), fps)
+        return cls(
+            takes.poses.mean(axis=0),
+            np.maximum(takes.poses.std(axis=0), 0.03),
+            takes.features.mean(axis=0),
+            np.maximum(takes.features.std(axis=0), 0.02),
+            silence[len(silence) // 2],
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Standardised poses (B, N, D), known poses and their mask (B, N, D/3), speech (B, N, F + 1)."""
+
+    poses: Tensor
+    known: Tensor
+    mask: Tensor
+    speech: Tensor
+
+
+class BatchMaker:
+    """Draws batches; all randomness comes from the generator it is given."""
+
+    def __init__(self, takes: Takes, norm: Normalisation, skeleton: Skeleton, window: int, augment: AugmentConfig):
+        self.takes, self.norm, self.window, self.augment = takes, norm, window, augment
+        usable = takes.lengths >= window
+        self._starts = takes.starts[usable]
+        # First frames that leave room for a whole window, take after take.
+        self._rooms = np.cumsum(takes.lengths[usable] - window + 1)
+        self._mirror_bones = mirror_bones(skeleton)
+        self._num_bones = skeleton.num_bones
+        self._groups = bone_groups(skeleton)
+
+    def draw(self, rng: np.random.Generator, size: int) -> Batch:
+        picks = rng.integers(self._rooms[-1], size=size)
+        take = np.searchsorted(self._rooms, picks, side="right")
+        first = self._starts[take] + picks - np.where(take > 0, self._rooms[take - 1], 0)
+        frames = first[:, None] + np.arange(self.window)
+        poses, features = self.takes.poses[frames], self.takes.features[frames]
+        mirrored = rng.random(size) < self.augment.mirror
+        poses[mirrored] = mirror_poses(poses[mirrored], self._mirror_bones)
+        features = self._vary_features(rng, features)
+        poses = (poses - self.norm.pose_mean) / self.norm.pose_std
+        speech = (features - self.norm.feature_mean) / self.norm.feature_std
+        given = (rng.random((size, 1, 1)) >= self.augment.drop_speech).astype(np.float32)
+        speech = np.concatenate([speech * given, np.broadcast_to(given, (size, self.window, 1))], axis=2)
+        mask = self._draw_masks(rng, size)
+        known = poses * np.repeat(mask, 3, axis=2)
+        return Batch(*(torch.from_numpy(np.asarray(array, np.float32)) for array in (poses, known, mask, speech)))
+
+    def _vary_features(self, rng: np.random.Generator, features: np.ndarray) -> np.ndarray:
+        """Raise the noise floor of some clips (levels in units of 20 dB), jitter all a little."""
+        size = len(features)
+        floor = np.where(
+            rng.random((size, 1, 1)) < self.augment.noise_floor, rng.uniform(-3.0, -1.5, (size, 1, 1)), -3.0
+        )
+        levels = features.shape[2] - 4
+        features = features.copy()
+        features[..., :levels] = np.maximum(features[..., :levels], floor)
+        return features + rng.normal(0, self.augment.feature_noise, features.shape)
+
+    def _draw_masks(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        """Which bones are known in which frames: nothing, a beginning, both ends, a span, or some bones."""
+        mask = np.zeros((size, self.window, self._num_bones), dtype=np.float32)
+        for item in mask:
+            kind = rng.random()
+            if kind < self.augment.unknown:
+                continue
+            kind = rng.random()
+            if kind < 0.5:
+                item[: rng.integers(1, 17)] = 1
+            elif kind < 0.65:
+                item[: rng.integers(1, 17)] = 1
+                item[self.window - rng.integers(1, 17) :] = 1
+            elif kind < 0.8:
+                first, last = np.sort(rng.integers(0, self.window + 1, 2))
+                item[:first] = 1
+                item[last:] = 1
+            else:
+                for group in self._groups.values():
+                    if rng.random() < 0.4:
+                        item[:, group] = 1
+                item *= (rng.random((self.window, 1)) < rng.choice([1.0, 0.1])).astype(np.float32)
+        return mask
+
+
+def mirror_bones(skeleton: Skeleton) -> list[int]:
+    """For each bone the one on the other side."""
+    swap = {"left": "right", "right": "left"}
+
+    def other(name: str) -> str:
+        side, _, rest = name.partition("_")
+        return f"{swap[side]}_{rest}" if side in swap else name
+
+    names = list(skeleton.bone_names)
+    return [names.index(">".join(other(joint) for joint in name.split(">"))) for name in names]
+
+
+def mirror_poses(poses: np.ndarray, bones: list[int]) -> np.ndarray:
+    """(…, D) public-frame poses reflected in the plane x = 0 with sides swapped."""
+    directions = poses.reshape(*poses.shape[:-1], -1, 3)[..., bones, :] * np.float32([-1, 1, 1])
+    return directions.reshape(poses.shape)
+
+
+def bone_groups(skeleton: Skeleton) -> dict[str, list[int]]:
+    """Bones by body part: body (spine, shoulders, head), and arms, hands and fingers of each side."""
+    groups: dict[str, list[int]] = {"body": []}
+    for bone, name in enumerate(skeleton.bone_names):
+        parent, child = name.split(">")
+        side = child.partition("_")[0]
+        if child.endswith(("_elbow", "_wrist")):
+            part = f"arms {side}"
+        elif parent.endswith("_wrist"):
+            part = f"hands {side}"
+        elif child[-1].isdigit():
+            part = f"fingers {side}"
+        else:
+            part = "body"
+        groups.setdefault(part, []).append(bone)
+    return groups

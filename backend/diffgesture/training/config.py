@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training configuration: a TOML file, checked field by field."""
+
+import dataclasses
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Size of the network."""
+
+    hidden_dim: int = 192
+    depth: int = 5
+    num_heads: int = 6
+    dropout: float = 0.05
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the bones (by group) and of the velocity term."""
+
+    arms: float = 4.0
+    hands: float = 1.5
+    fingers: float = 0.5
+    body: float = 2.0
+    velocity: float = 1.0
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Chances and strengths of what is varied in a batch."""
+
+    mirror: float = 0.5
+    drop_speech: float = 0.1
+    unknown: float = 0.4
+    noise_floor: float = 0.5
+    feature_noise: float = 0.05
+
+
+@dataclass(frozen=True)
+class Config:
+    """One training run. ``window`` in frames; ``overlap`` and ``seed_frames`` are for synthesis."""
+
+    layout: str
+    fps: float = 15.0
+    window: int = 90
+    overlap: int = 18
+    seed_frames: int = 4
+    name: str = "diffgesture"
+    licence: str = ""
+    steps: int = 20_000
+    batch_size: int = 32
+    learning_rate: float = 5e-4
+    warmup_steps: int = 300
+    weight_decay: float = 0.01
+    gradient_clip: float = 1.0
+    ema_decay: float = 0.999
+    seed: int = 0
+    save_minutes: float = 5.0
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a TOML file; ConfigError names the file and the unknown or ill-typed key."""
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"The configuration {path} cannot be read: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The configuration {path} is not valid TOML: {error}.") from error
+    return _build(Config, values, path, "")
+
+
+def _build(cls: type, values: dict[str, Any], path: Path, prefix: str) -> Any:
+    fields = {item.name: item for item in dataclasses.fields(cls)}
+    known: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in fields:
+            raise ConfigError(f"{path.name}: unknown key '{prefix}{key}'.")
+        kind = fields[key].type
+        if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+            value = _build(kind, value, path, f"{key}.")  # type: ignore[arg-type]
+        elif kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):  # type: ignore[arg-type]
+            raise ConfigError(f"{path.name}: '{prefix}{key}' must be {getattr(kind, '__name__', kind)}, not {value!r}.")
+        known[key] = value
+    try:
+        return cls(**known)
+    except TypeError as error:
+        raise ConfigError(f"{path.name}: {error}.") from error

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state of a training run on disk: tensors as safetensors, the rest as JSON, written atomically."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ..errors import CheckpointError, OutputError
+
+
+class ExponentialMovingAverage:
+    """A slow copy of a network's parameters; the decay warms up as ``(1 + n) / (10 + n)``."""
+
+    def __init__(self, network: nn.Module, decay: float):
+        self.decay = decay
+        self.shadow = {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                self.shadow[name].lerp_(value, 1 - decay)
+            else:
+                self.shadow[name].copy_(value)
+
+
+def save_state(
+    folder: Path,
+    network: nn.Module,
+    ema: ExponentialMovingAverage,
+    optimizer: torch.optim.Optimizer,
+    progress: dict[str, Any],
+) -> None:
+    """Write ``state.safetensors`` with its progress inside; a crash while writing leaves the old one whole."""
+    tensors: dict[str, Tensor] = {}
+    tensors.update({f"network/{name}": value for name, value in network.state_dict().items()})
+    tensors.update({f"ema/{name}": value for name, value in ema.shadow.items()})
+    for index, values in optimizer.state_dict()["state"].items():
+        tensors.update({f"optimizer/{index}/{name}": value for name, value in values.items()})
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    target, partial = folder / "state.safetensors", folder / "state.partial"
+    try:
+        safetensors.torch.save_file(tensors, partial, metadata={"progress": json.dumps(progress)})
+        os.replace(partial, target)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise OutputError(
+            f"The training state cannot be written to {folder} ({error}). The last complete one is kept."
+        ) from error
+
+
+def load_state(
+    folder: Path, network: nn.Module, ema: ExponentialMovingAverage, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Put the saved state back and return its progress."""
+    path = folder / "state.safetensors"
+    if not path.is_file():
+        raise CheckpointError(f"There is nothing to resume in {folder}: {path.name} is missing.")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            progress = json.loads(file.metadata()["progress"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointError(f"The training state {path} is damaged: {error}.") from error
+    network.load_state_dict(_under(tensors, "network/"))
+    for name, value in _under(tensors, "ema/").items():
+        ema.shadow[name].copy_(value)
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, value in _under(tensors, "optimizer/").items():
+        index, slot = name.split("/")
+        slots.setdefault(int(index), {})[slot] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+    return progress
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}

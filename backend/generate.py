@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speech to gestures: python backend/generate.py speech.wav -o motion.npz --bvh motion.bvh"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from diffgesture.command_line import run_command
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="generate.py", description="Generate gestures for a speech recording.")
+    parser.add_argument("audio", type=Path, metavar="AUDIO", help="speech: wav, flac, ogg, mp3 at any rate")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="MOTION.npz", help="the motion file")
+    parser.add_argument("--bvh", type=Path, metavar="FILE", help="also write a BVH file")
+    parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="also draw the skeleton, with the sound")
+    parser.add_argument("--preset", default="default", choices=("default", "reference"), help="default: default")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="other weights than the bundled ones")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same motion (default: 0)")
+    parser.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the preset's)")
+    parser.add_argument("--guidance", type=float, metavar="W", help="guidance scale (default: the preset's)")
+    parser.add_argument("--intensity", type=float, default=1.0, metavar="X", help="size of the gestures (default: 1)")
+    parser.add_argument("--smoothing", type=float, default=0.0, metavar="X", help="0 none, 1 strong (default: 0)")
+    parser.add_argument("--variations", type=int, default=1, metavar="K", help="K motions, seeds N … N+K-1")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from diffgesture.bvh import save_bvh
+    from diffgesture.requests import Engine, Request, write_motions
+    from diffgesture.synthesis import Settings
+
+    settings = Settings(
+        preset=arguments.preset,
+        seed=arguments.seed,
+        steps=arguments.steps,
+        guidance=arguments.guidance,
+        intensity=arguments.intensity,
+        smoothing=arguments.smoothing,
+    )
+    request = Request(
+        audio=arguments.audio,
+        settings=settings,
+        checkpoint=arguments.checkpoint,
+        device=arguments.device,
+        variations=arguments.variations,
+    )
+    response = Engine().run(request, _show_progress)
+    paths = write_motions(response.motions, arguments.output)
+    extra: dict[str, list[str]] = {}
+    if arguments.bvh:
+        targets = _numbered(arguments.bvh, len(paths))
+        for target, motion in zip(targets, response.motions, strict=True):
+            save_bvh(target, motion)
+        extra["bvh"] = [str(target) for target in targets]
+    if arguments.video:
+        from diffgesture.video import save_video
+
+        targets = _numbered(arguments.video, len(paths))
+        for target, motion in zip(targets, response.motions, strict=True):
+            save_video(target, {"generated": motion}, arguments.audio)
+        extra["video"] = [str(target) for target in targets]
+    motion = response.motions[0]
+    print(
+        f"{len(motion.directions)} frames at {motion.fps:g} fps for {motion.audio_seconds:.2f} s of speech in"
+        f" {response.timings['total']:.2f} s: {', '.join(map(str, paths))}",
+        file=sys.stderr,
+    )
+    for warning in response.warnings:
+        print(f"note: {warning}", file=sys.stderr)
+    if arguments.json:
+        summary = {
+            "motions": [str(path) for path in paths],
+            "seeds": [item.seed for item in response.motions],
+            "frames": len(motion.directions),
+            "fps": motion.fps,
+            "layout": motion.layout,
+            "audio_seconds": motion.audio_seconds,
+            "preset": motion.preset,
+            "steps": response.steps,
+            "device": response.device,
+            "timings": response.timings,
+            "warnings": response.warnings,
+            **extra,
+        }
+        print(json.dumps(summary))
+
+
+def _numbered(path: Path, count: int) -> list[Path]:
+    return [path] if count == 1 else [path.with_stem(f"{path.stem}_{k}") for k in range(1, count + 1)]
+
+
+def _show_progress(stage: str, fraction: float, message: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{message:<28} {fraction:4.0%}", end="\r" if fraction < 1 else "\n", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, parse_arguments))
