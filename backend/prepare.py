@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes data sets: ``python backend/prepare.py compose SOURCE_CORPORA -o DATASET``."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from diffgesture.data import canonical
+from diffgesture.data.compose import compose_dataset
+from diffgesture.data.corpora import DataError
+from diffgesture.data.dataset import Dataset
+from diffgesture.data.statistics import load_real_take, report, take_curves
+
+
+def _add_compose(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("compose", help="pair gesture units with the accents of real speech")
+    parser.add_argument("source", type=Path, help="folder with motion/ and speech/")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the data set")
+    parser.add_argument("--hours", type=float, default=5.0, help="length of the data set (default: 5)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same data set (default: 1)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.set_defaults(run=_compose)
+
+
+def _compose(arguments: argparse.Namespace) -> dict[str, object]:
+    if not 0.0 < arguments.hours <= 100.0:
+        raise DataError("--hours must be more than 0 and at most 100.")
+    statistics = compose_dataset(
+        arguments.source,
+        arguments.output,
+        arguments.hours,
+        arguments.seed,
+        lambda text: print(text, file=sys.stderr, flush=True),
+    )
+    return {"dataset": str(arguments.output), "statistics": statistics}
+
+
+def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("report", help="statistics of a data set, beside real takes if given")
+    parser.add_argument("source", type=Path, help="data set folder")
+    parser.add_argument("--real", type=Path, help="folder with real takes (*.npz and audio)")
+    parser.add_argument("--takes", type=int, default=150, help="at most this many takes (default: 150)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.set_defaults(run=_report)
+
+
+def _report(arguments: argparse.Namespace) -> dict[str, object]:
+    data = Dataset(arguments.source, layout="ted_expressive")
+    lengths = canonical.layout_bone_lengths()
+    step = max(1, len(data) // arguments.takes)
+    made = [take_curves(*data.take(k), data.fps, lengths) for k in range(0, len(data), step)]
+    real = {p.stem: load_real_take(p, lengths) for p in sorted(arguments.real.glob("*.npz"))} if arguments.real else {}
+    return {"dataset": str(arguments.source), "hours": data.card["hours"], "table": report(made, real)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command. Returns 0, or 2 with one line on stderr when the input cannot be used."""
+    parser = argparse.ArgumentParser(prog="prepare.py", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_compose(commands)
+    _add_report(commands)
+    parsed = parser.parse_args(arguments)
+    try:
+        result = parsed.run(parsed)
+    except DataError as error:
+        print(f"prepare.py: {error}", file=sys.stderr)
+        return 2
+    if parsed.json:
+        print(json.dumps(result))
+    else:
+        print("\n".join(f"{key}: {value}" if key != "table" else str(value) for key, value in result.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
