@@ -48,6 +48,10 @@ class Checkpoint:
         return SKELETONS[self.card["layout"]]
 
     @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    @property
     def is_official(self) -> bool:
         return self.card["network"] == "official"
 
@@ -118,7 +122,17 @@ def read_card(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{card_path.name} is not a checkpoint card.")
     if card.get("version") != CARD_VERSION:
         raise CheckpointError(f"{card_path.name} has version {card.get('version')}; {CARD_VERSION} is supported.")
-    required = ("layout", "fps", "network", "hyperparameters", "normalisation", "frame", "window")
+    required = (
+        "layout",
+        "fps",
+        "network",
+        "hyperparameters",
+        "normalisation",
+        "frame",
+        "window",
+        "overlap",
+        "seed_frames",
+    )
     if missing := [name for name in required if name not in card]:
         raise CheckpointError(f"The card {card_path.name} lacks {', '.join(missing)}.")
     if card["layout"] not in SKELETONS:

@@ -11,9 +11,7 @@ from .errors import Cancelled, GestureError
 EXIT_OK, EXIT_INTERNAL, EXIT_BAD_INPUT, EXIT_CANCELLED = 0, 1, 2, 130
 
 
-def run_command(
-    main: Callable[[argparse.Namespace], None], parse: Callable[[], argparse.Namespace]
-) -> int:
+def run_command(main: Callable[[argparse.Namespace], None], parse: Callable[[], argparse.Namespace]) -> int:
     """Run a command and turn its end into an exit code.
 
     0 success; 2 usage or bad input (argparse exits with 2 itself); 1 internal error, with its traceback, since

@@ -8,6 +8,7 @@ it, denoised in one batch, and their estimates are blended back where they overl
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ def blend_weights(num_frames: int, starts: list[int], window: int) -> Tensor:
     The fade is a raised cosine, so neither the estimate nor its velocity jumps where a window ends.
     """
     weights = torch.ones(len(starts), window, dtype=torch.float64)
-    for index, (left, right) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+    for index, (left, right) in enumerate(pairwise(starts)):
         shared = left + window - right
         fade = 0.5 - 0.5 * torch.cos(math.pi * (torch.arange(shared, dtype=torch.float64) + 0.5) / shared)
         weights[index + 1, :shared] *= fade
@@ -94,7 +95,7 @@ def count_sequential_windows(seconds: float, fps: float, window: int, seed_frame
 
 
 def official_audio_window(
-    audio: np.ndarray, index: int, fps: float, window: int, seed_frames: int, sample_rate: int
+    audio: np.ndarray, index: int, *, fps: float, window: int, seed_frames: int, sample_rate: int
 ) -> tuple[np.ndarray, int]:
     """Samples of one official window, zero-padded at the end, and the number of zeros."""
     seconds = len(audio) / sample_rate

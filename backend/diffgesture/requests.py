@@ -71,7 +71,7 @@ class Engine:
         read = time.perf_counter() - started
         progress("model", 0.0, "Loading the model")
         checkpoint = self.checkpoint(request.checkpoint, request.device)
-        response = Response([], str(next(checkpoint.network.parameters()).device), 0)
+        response = Response([], str(checkpoint.device), 0)
         response.timings = {"audio": read, "sampling": 0.0, "speech_seconds": len(audio) / SAMPLE_RATE}
         for variation in range(request.variations):
             settings = dataclasses.replace(request.settings, seed=request.settings.seed + variation)

@@ -84,8 +84,7 @@ def make_methods(server: "Server") -> dict[str, Method]:
         motion = response.motions[0]
         return {
             "motions": [
-                {"path": str(path), "seed": item.seed}
-                for path, item in zip(paths, response.motions, strict=True)
+                {"path": str(path), "seed": item.seed} for path, item in zip(paths, response.motions, strict=True)
             ],
             "frames": len(motion.directions),
             "fps": motion.fps,

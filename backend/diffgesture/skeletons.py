@@ -10,6 +10,7 @@ glTF). The official data have y pointing down, and the two layouts even face opp
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -74,7 +75,7 @@ def _hand(wrist: int, first: int) -> tuple[list[tuple[int, int]], list[float]]:
     pairs, lengths = [], []
     for finger, finger_lengths in enumerate(_FINGER_LENGTHS):
         chain = [wrist, *range(first + 3 * finger, first + 3 * finger + 3)]
-        pairs += list(zip(chain[:-1], chain[1:], strict=True))
+        pairs += list(pairwise(chain))
         lengths += finger_lengths
     return pairs, lengths
 

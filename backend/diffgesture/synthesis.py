@@ -20,32 +20,30 @@ from .checkpoint import Checkpoint
 from .diffusion import (
     GaussianNoise,
     Stabilizer,
-    cosine_log_snr,
-    few_step_times,
     linear_schedule,
     sample_ddpm,
     sample_dpm_solver_pp_2m,
 )
 from .errors import ConfigError
-from .features import audio_features
 from .longform import (
     blend_weights,
     count_sequential_windows,
     cut_windows,
-    official_audio_window,
     overlap_add,
     sequential_windows,
     window_starts,
 )
 from .motion import Motion, num_motion_frames
-from .networks.official import SAMPLES_PER_WINDOW
 from .postprocess import scale_intensity, smooth
+from .predictors import Predictor, make_predictor
 from .skeletons import neutral_directions, normalize
 
 Preset = Literal["default", "reference"]
 PRESETS: Final = ("default", "reference")
 MAX_STEPS: Final = 1000
-_WINDOWS_PER_BATCH: Final = 64
+DEFAULT_STEPS: Final = 10
+REFERENCE_STEPS: Final = 500
+REFERENCE_GUIDANCE: Final = 1.15
 
 
 @dataclass(frozen=True)
@@ -104,10 +102,13 @@ def generate(
     if is_silent(audio):
         warnings.append("The audio is silent, so the character rests.")
     progress("audio", 0.0, "Listening")
-    clip = _ClipSampler(audio, num_frames, checkpoint, settings, progress)
+    predictor = make_predictor(audio, num_frames, checkpoint)
     listened = time.perf_counter()
+    reference = settings.preset == "reference"
+    steps = settings.steps or (REFERENCE_STEPS if reference else card.get("steps", DEFAULT_STEPS))
+    sample = _sample_sequentially if reference else _sample_jointly
     with torch.inference_mode():
-        poses = clip.reference() if settings.preset == "reference" else clip.default()
+        poses = sample(predictor, checkpoint, settings, steps, num_frames, progress)
     poses = poses.cpu().numpy() * checkpoint.std + checkpoint.mean
     directions = normalize(poses.reshape(num_frames, skeleton.num_bones, 3).astype(np.float64))
     if card["frame"] == "native":
@@ -127,175 +128,78 @@ def generate(
         neutral_directions=neutral_directions(skeleton),
     )
     timings = {"audio": listened - started, "sampling": ended - listened, "total": ended - started}
-    return Result(motion, clip.steps, timings, warnings)
+    return Result(motion, steps, timings, warnings)
 
 
-class _ClipSampler:
-    """One clip's conditioning and noise, and the two ways to denoise it."""
+def _sample_jointly(
+    predictor: Predictor,
+    checkpoint: Checkpoint,
+    settings: Settings,
+    steps: int,
+    num_frames: int,
+    progress: Progress,
+) -> Tensor:
+    """Preset ``default``: (T, D) by DPM-Solver++(2M) on one trajectory for the whole clip."""
+    card, device = checkpoint.card, checkpoint.device
+    window = card["window"]
+    total = max(num_frames, window)
+    starts = window_starts(total, window, card["overlap"])
+    weights = blend_weights(total, starts, window).to(device).unsqueeze(-1)
+    guidance = card.get("guidance", 1.0) if settings.guidance is None else settings.guidance
+    predict_windows = predictor.windows(starts, guidance)
+    mean, std = (torch.from_numpy(values).to(device) for values in (checkpoint.mean, checkpoint.std))
 
-    def __init__(
-        self, audio: np.ndarray, num_frames: int, checkpoint: Checkpoint, settings: Settings, progress: Progress
-    ):
-        self.audio, self.num_frames, self.settings, self.progress = audio, num_frames, settings, progress
-        self.checkpoint, self.network, card = checkpoint, checkpoint.network, checkpoint.card
-        self.fps, self.window, self.seed_frames = card["fps"], card["window"], card.get("seed_frames", 4)
-        self.overlap = card.get("overlap", self.window // 6)
-        self.device = next(self.network.parameters()).device
-        self.mean = torch.from_numpy(checkpoint.mean).to(self.device)
-        self.std = torch.from_numpy(checkpoint.std).to(self.device)
-        self.noise = GaussianNoise(torch.Generator().manual_seed(settings.seed), self.device)
-        reference = settings.preset == "reference"
-        self.steps = settings.steps or (500 if reference else card.get("steps", 10))
-        default_guidance = 1.15 if reference else card.get("guidance", 1.0)
-        self.guidance = default_guidance if settings.guidance is None else settings.guidance
-        if not checkpoint.is_official:
-            self.features = self._features()
+    def predict_x0(x: Tensor, log_snr: float) -> Tensor:
+        windows = predict_windows(cut_windows(x, starts, window), log_snr)
+        return _project_to_unit(overlap_add(windows * weights, starts, total), mean, std)
 
-    def _features(self) -> Tensor:
-        """(T or window, F + 1): standardised speech features and the bit that says they are given."""
-        normalisation = self.checkpoint.card["features"]
-        features = audio_features(self.audio, self.num_frames, self.fps)
-        features = (features - np.float32(normalisation["mean"])) / np.float32(normalisation["std"])
-        short = max(0, self.window - self.num_frames)
-        # A clip shorter than a window is followed by silence, the floor of every feature.
-        silence = (np.float32(normalisation["silence"]) - np.float32(normalisation["mean"])) / np.float32(
-            normalisation["std"]
-        )
-        features = np.concatenate([features, np.repeat(silence[None], short, axis=0)])
-        given = np.ones((len(features), 1), dtype=np.float32)
-        return torch.from_numpy(np.concatenate([features, given], axis=1).astype(np.float32)).to(self.device)
+    noise = GaussianNoise(torch.Generator().manual_seed(settings.seed), device)
+    x_T = noise.own(0, (total, len(checkpoint.mean)))
+    clip = sample_dpm_solver_pp_2m(
+        predict_x0, x_T, predictor.log_snrs(steps), on_step=_on_step(progress, "Denoising")
+    )
+    return clip[:num_frames]
 
-    # -- default: all windows at once --------------------------------------------------------------------------
 
-    def default(self) -> Tensor:
-        """(T, D) by DPM-Solver++(2M) on one trajectory for the whole clip."""
-        total = max(self.num_frames, self.window)
-        starts = window_starts(total, self.window, self.overlap)
-        weights = blend_weights(total, starts, self.window).to(self.device)
-        predict_windows = self._official_x0(starts) if self.checkpoint.is_official else self._masked_x0(starts)
+def _project_to_unit(poses: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Standardised poses (T, D) with every direction brought to unit length."""
+    directions = (poses * std + mean).unflatten(-1, (-1, 3))
+    unit = directions / directions.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+    return (unit.flatten(-2) - mean) / std
 
-        def predict_x0(x: Tensor, log_snr: float) -> Tensor:
-            estimates = predict_windows(cut_windows(x, starts, self.window), log_snr)
-            return self._unit(overlap_add(estimates * weights.unsqueeze(-1), starts, total))
 
-        x_T = self.noise.own(0, (total, self.mean.shape[0]))
-        log_snrs = self._log_snrs()
-        x_T = x_T * (1 / (1 + torch.exp(log_snrs[0]))).sqrt().float()
-        clip = sample_dpm_solver_pp_2m(predict_x0, x_T, log_snrs, on_step=self._on_step("Denoising"))
-        return clip[: self.num_frames]
+def _sample_sequentially(
+    predictor: Predictor,
+    checkpoint: Checkpoint,
+    settings: Settings,
+    steps: int,
+    num_frames: int,
+    progress: Progress,
+) -> Tensor:
+    """Preset ``reference``: (T, D) by the official sampler and long-form rule, cut to the speech's length."""
+    card, device = checkpoint.card, checkpoint.device
+    fps, window, seed_frames = card["fps"], card["window"], card["seed_frames"]
+    schedule = linear_schedule(steps).to(device)
+    guidance = REFERENCE_GUIDANCE if settings.guidance is None else settings.guidance
+    count = count_sequential_windows(num_frames / fps, fps, window, seed_frames)
+    noise = GaussianNoise(torch.Generator().manual_seed(settings.seed), device)
 
-    def _log_snrs(self) -> Tensor:
-        if self.checkpoint.is_official:
-            schedule = linear_schedule()
-            t = torch.linspace(schedule.num_steps, 1, self.steps + 1)[:-1].round().long()
-            alpha_bar = schedule.alpha_bars[t].double()
-            return torch.log(alpha_bar / (1 - alpha_bar))
-        return cosine_log_snr(few_step_times(self.steps))
+    def sample_window(index: int, seed: Tensor | None) -> Tensor:
+        x_T = noise.own(steps + 1, (1, window, len(checkpoint.mean)))
+        message = f"Window {index + 1} of {count}"
+        return sample_ddpm(
+            predictor.sequential(index, seed, schedule, guidance),
+            x_T,
+            schedule,
+            noise,
+            stabilizer=settings.stabilizer,
+            on_step=_on_step(progress, message, index / count, 1 / count),
+        )[0]
 
-    def _unit(self, x0: Tensor) -> Tensor:
-        """Project standardised poses onto unit directions, (T, D)."""
-        directions = (x0 * self.std + self.mean).unflatten(-1, (-1, 3))
-        unit = directions / directions.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-        return (unit.flatten(-2) - self.mean) / self.std
+    return sequential_windows(sample_window, count, seed_frames)[:num_frames]
 
-    def _masked_x0(self, starts: list[int]) -> Callable[[Tensor, float], Tensor]:
-        speech = cut_windows(self.features, starts, self.window)
 
-        def predict(windows: Tensor, log_snr: float) -> Tensor:
-            known, mask = self._nothing_known(windows)
-            return torch.cat(
-                [
-                    self._guided_x0(*parts, log_snr)
-                    for parts in zip(
-                        *(tensor.split(_WINDOWS_PER_BATCH) for tensor in (windows, known, mask, speech)), strict=True
-                    )
-                ]
-            )
-
-        return predict
-
-    def _nothing_known(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.zeros_like(windows), windows.new_zeros(*windows.shape[:2], windows.shape[2] // 3)
-
-    def _guided_x0(self, x: Tensor, known: Tensor, mask: Tensor, speech: Tensor, log_snr: float) -> Tensor:
-        level = torch.full((x.shape[0],), log_snr, device=x.device)
-        conditional = self.network(x, level, known, mask, speech)
-        if self.guidance == 1.0:
-            return conditional
-        nothing = torch.zeros_like
-        unconditional = self.network(x, level, nothing(known), nothing(mask), nothing(speech))
-        return unconditional + self.guidance * (conditional - unconditional)
-
-    def _official_x0(self, starts: list[int]) -> Callable[[Tensor, float], Tensor]:
-        """The official network on all windows at once: speech only, no seeds (its bit says so)."""
-        schedule = linear_schedule().to(self.device)
-        log_snrs = torch.log(schedule.alpha_bars[1:] / (1 - schedule.alpha_bars[1:]))
-        contexts = torch.cat([self._official_context(None, self._samples_from(start)) for start in starts])
-
-        def predict(windows: Tensor, log_snr: float) -> Tensor:
-            t = int((log_snrs - log_snr).abs().argmin()) + 1
-            beta, alpha_bar = schedule.betas[t].expand(len(windows)), schedule.alpha_bars[t]
-            noise = self.network.guided_noise(windows, beta, contexts, self.guidance)
-            return (windows - (1 - alpha_bar).sqrt() * noise) / alpha_bar.sqrt()
-
-        return predict
-
-    # -- reference: one window after another -------------------------------------------------------------------
-
-    def reference(self) -> Tensor:
-        """(T, D) by the official sampler and long-form rule, cut to the speech's length."""
-        schedule = linear_schedule(self.steps).to(self.device)
-        seconds = len(self.audio) / SAMPLE_RATE
-        count = count_sequential_windows(seconds, self.fps, self.window, self.seed_frames)
-
-        def sample_window(index: int, seed: Tensor | None) -> Tensor:
-            predict = self._official_noise if self.checkpoint.is_official else self._masked_noise
-            shape = (1, self.window, self.mean.shape[0])
-            on_step = self._on_step(f"Window {index + 1} of {count}", index / count, 1 / count)
-            return sample_ddpm(
-                predict(index, seed, schedule),
-                self.noise.own(schedule.num_steps + 1, shape),
-                schedule,
-                self.noise,
-                stabilizer=self.settings.stabilizer,
-                on_step=on_step,
-            )[0]
-
-        return sequential_windows(sample_window, count, self.seed_frames)[: self.num_frames]
-
-    def _official_noise(self, index: int, seed: Tensor | None, schedule) -> Callable[[Tensor, int], Tensor]:
-        samples, _ = official_audio_window(
-            self.audio, index, self.fps, self.window, self.seed_frames, SAMPLE_RATE
-        )
-        context = self._official_context(seed, samples)
-        return lambda x, t: self.network.guided_noise(x, schedule.betas[[t]], context, self.guidance)
-
-    def _masked_noise(self, index: int, seed: Tensor | None, schedule) -> Callable[[Tensor, int], Tensor]:
-        start = index * (self.window - self.seed_frames)
-        speech = self.features[start : start + self.window]
-        speech = torch.cat([speech, speech[-1:].expand(self.window - len(speech), -1)]).unsqueeze(0)
-        known, mask = self._nothing_known(speech.new_zeros(1, self.window, self.mean.shape[0]))
-        if seed is not None:
-            known[0, : self.seed_frames], mask[0, : self.seed_frames] = seed, 1
-
-        def predict(x: Tensor, t: int) -> Tensor:
-            alpha_bar = schedule.alpha_bars[t]
-            log_snr = float(torch.log(alpha_bar / (1 - alpha_bar)))
-            x0 = self._guided_x0(x, known, mask, speech, log_snr)
-            return (x - alpha_bar.sqrt() * x0) / (1 - alpha_bar).sqrt()
-
-        return predict
-
-    def _official_context(self, seed: Tensor | None, samples: np.ndarray) -> Tensor:
-        pre_seq = torch.zeros(1, self.window, self.mean.shape[0] + 1, device=self.device)
-        if seed is not None:
-            pre_seq[0, : self.seed_frames, :-1], pre_seq[0, : self.seed_frames, -1] = seed, 1
-        return self.network.context(pre_seq, torch.from_numpy(samples)[None].float().to(self.device))
-
-    def _samples_from(self, start_frame: int) -> np.ndarray:
-        start = round(start_frame / self.fps * SAMPLE_RATE)
-        samples = self.audio[start : start + SAMPLES_PER_WINDOW]
-        return np.pad(samples, (0, SAMPLES_PER_WINDOW - len(samples)))
-
-    def _on_step(self, message: str, base: float = 0.0, share: float = 1.0) -> Callable[[int, int], None]:
-        return lambda done, total: self.progress("sampling", base + share * done / total, message)
+def _on_step(
+    progress: Progress, message: str, base: float = 0.0, share: float = 1.0
+) -> Callable[[int, int], None]:
+    return lambda done, total: progress("sampling", base + share * done / total, message)

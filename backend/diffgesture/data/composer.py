@@ -95,7 +95,7 @@ def draw_style(library: Library, rng: np.random.Generator) -> Style:
         head=float(np.exp(rng.normal(0.0, 0.3))),
         lead=float(rng.uniform(0.02, 0.12)),
         right_hand=float(np.clip(rng.normal(0.62, 0.2), 0.15, 0.9)),
-        two_hands=float(np.clip(rng.normal(0.55, 0.15), 0.25, 0.85)),
+        two_hands=float(np.clip(rng.normal(0.62, 0.13), 0.3, 0.85)),
         relaxed_fingers=float(rng.uniform(0.0, 0.4)),
         rest=rests[int(rng.integers(len(rests)))],
         favourites={name: float(np.exp(rng.normal(0.0, 0.8))) for name in families},
@@ -115,7 +115,7 @@ def speech_runs(prosody: Prosody) -> list[tuple[float, float]]:
 
 def preparation_time(distance: float, tempo: float) -> float:
     """Seconds to bring a hand over ``distance`` metres: short ways are slower, as in point-to-point reaching."""
-    return (0.24 + 0.62 * distance) / tempo
+    return (0.26 + 0.70 * distance) / tempo
 
 
 def _choose_times(
@@ -128,13 +128,13 @@ def _choose_times(
         return chosen
     earliest = start + rng.uniform(0.22, 0.40)
     while True:
-        window = rng.uniform(0.7, 1.3) / style.rate
+        window = rng.uniform(0.5, 1.0) / style.rate
         options = [a for a in accents if earliest <= a.time <= earliest + window and a.time <= end]
         if options:
             scores = [a.strength - 0.25 * (a.time - earliest) + 0.12 * rng.standard_normal() for a in options]
             accent = options[int(np.argmax(scores))]
             chosen.append(accent)
-            earliest = accent.time + rng.uniform(0.62, 1.05) / style.rate
+            earliest = accent.time + rng.uniform(0.55, 0.9) / style.rate
         else:
             earliest += window
         if earliest > end - 0.1:
@@ -167,7 +167,7 @@ def _unit_weights(
     weights *= np.where(two, style.two_hands, (1.0 - style.two_hands) * np.where(right, style.right_hand, 1 - style.right_hand) * 2.0)  # fmt: skip  # noqa: E501
     # High gestures (above the shoulder line) are rare in conversation.
     high = wrists[:, :, 1].max(axis=1)
-    return weights * np.where(high > 0.22, 0.3, 1.0)
+    return weights * np.where(high > 0.20, 0.2, 1.0)
 
 
 def make_plan(prosody: Prosody, library: Library, style: Style, rng: np.random.Generator) -> Plan:
@@ -195,7 +195,7 @@ def make_plan(prosody: Prosody, library: Library, style: Style, rng: np.random.G
             amplitude = float(np.clip(style.amplitude * (0.88 + 0.2 * accent.strength), 0.7, 1.2))
             placements.append(Placement(unit, arrival, tempo, amplitude, unit.sides))
             _move(hands, unit, unit.sides, arrival)
-            if len(unit.sides) == 1 and rng.random() < 0.3 * style.two_hands:
+            if len(unit.sides) == 1 and rng.random() < 0.6 * style.two_hands:
                 partner = _partner(unit, units, weights, hands, available, style.tempo, rng)
                 if partner is not None:
                     delay = rng.uniform(0.0, 0.08)
@@ -258,7 +258,7 @@ def _beats(
     beats = []
     for accent in accents:
         taken = any(-0.30 < accent.time - p.arrival < 0.22 for p in placements)
-        if taken or rng.random() > 0.35 + 0.7 * accent.strength:
+        if taken or rng.random() > 0.45 + 0.7 * accent.strength:
             continue
         size = style.beats * (0.45 + 0.8 * accent.strength) * rng.uniform(0.75, 1.25)
         side = rng.random()

@@ -17,7 +17,7 @@ from .units import wrists_in_chest
 
 FloatArray = np.ndarray
 
-LOW_PASS_HZ: Final = 6.0
+LOW_PASS_HZ: Final = 5.0
 # Without a new stroke a hand stays up this long (s) before it goes back to rest.
 MAX_HOLD: Final = 1.9
 
@@ -62,7 +62,11 @@ def _schedule(
             start = max(start, min(run[0] - 0.22, arrival - 0.38))
         elif layers:
             start = max(start, layers[-1].placement.arrival + 0.05)
-        fade = (start, max(arrival - 0.04, start + 0.25))
+        if at_rest and unit.from_rest:
+            # Early in, so that the clip's own rise is seen and not multiplied by the fade.
+            fade = (start, start + 0.65 * (arrival - start))
+        else:
+            fade = (start, max(arrival - 0.04, start + 0.25))
         following = placements[k + 1] if k + 1 < len(placements) else None
         held = (unit.hold_end - unit.arrival) / WORK_FPS / tempo
         release = None
@@ -157,7 +161,7 @@ def _play_torso(frames: int, layers: list[_Layer], amount: float) -> FloatArray:
 
 def _beat_kernel(t: FloatArray) -> FloatArray:
     """A small raise before, a quick drop that ends on, and a slow return after the accent (t = 0 s)."""
-    return np.exp(-(((t + 0.17) / 0.10) ** 2)) - 0.75 * np.exp(-(((t - 0.05) / 0.10) ** 2)) - 0.15 * np.exp(-(((t - 0.25) / 0.16) ** 2))  # fmt: skip  # noqa: E501
+    return np.exp(-(((t + 0.19) / 0.13) ** 2)) - 0.8 * np.exp(-(((t - 0.05) / 0.13) ** 2)) - 0.15 * np.exp(-(((t - 0.28) / 0.18) ** 2))  # fmt: skip  # noqa: E501
 
 
 def _add_beats(local: FloatArray, plan: Plan, activity: FloatArray, rng: np.random.Generator) -> None:
@@ -167,7 +171,7 @@ def _add_beats(local: FloatArray, plan: Plan, activity: FloatArray, rng: np.rand
         upper, fore, hand = canonical.arm_joints(side)[:3]
         vectors = np.zeros((3, len(local), 3))
         for beat in plan.beats:
-            size = (beat.left, beat.right)[k] * np.deg2rad(11.0)
+            size = (beat.left, beat.right)[k] * np.deg2rad(14.0)
             near = np.flatnonzero(np.abs(times - beat.time) < 0.8)
             wave, late = _beat_kernel(times[near] - beat.time), _beat_kernel(times[near] - beat.time - 0.05)
             outward = rng.normal(0.0, 0.45)
@@ -176,7 +180,7 @@ def _add_beats(local: FloatArray, plan: Plan, activity: FloatArray, rng: np.rand
             vectors[0, near] += 0.4 * np.stack([-size * wave, sign * outward * size * wave, 0.0 * wave], axis=1)
             vectors[2, near] += 0.7 * np.stack([0.0 * late, 0.0 * late, sign * size * late], axis=1)
         # Hands that hold still tremble and drift a little, more so while they are up.
-        drift = smooth_noise(rng, len(local), 9, 1.6).reshape(-1, 3, 3) * np.deg2rad([[1.0], [1.2], [1.8]])
+        drift = smooth_noise(rng, len(local), 9, 1.1).reshape(-1, 3, 3) * np.deg2rad([[1.3], [1.6], [2.2]])
         level = activity[:, k, None]
         for j, joint in enumerate((upper, fore, hand)):
             vector = (vectors[j] + drift[:, j]) * level

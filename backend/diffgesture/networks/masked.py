@@ -57,7 +57,7 @@ class AdaptiveBlock(nn.Module):
         self.fc2 = nn.Linear(int(dim * mlp_ratio), dim)
 
     def forward(self, x: Tensor, modulation: Tensor, positions: tuple[Tensor, Tensor]) -> Tensor:
-        """x (B, N, C), modulation (B, 6, C)."""
+        """X (B, N, C), modulation (B, 6, C)."""
         shift1, scale1, gate1, shift2, scale2, gate2 = (modulation + self.offset).unsqueeze(2).unbind(1)
         batch, frames, dim = x.shape
         h = F.layer_norm(x, (dim,)) * (1 + scale1) + shift1

@@ -119,7 +119,9 @@ class OfficialNetwork(nn.Module):
     not parameters here.
     """
 
-    def __init__(self, *, pose_dim: int, hidden_dim: int, block_depth: int = 8, window: int = 34, seed_frames: int = 4):
+    def __init__(
+        self, *, pose_dim: int, hidden_dim: int, block_depth: int = 8, window: int = 34, seed_frames: int = 4
+    ):
         super().__init__()
         self.pose_dim, self.window, self.seed_frames = pose_dim, window, seed_frames
         self.audio_encoder = WavEncoder()

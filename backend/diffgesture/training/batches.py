@@ -35,7 +35,9 @@ def collect_takes(takes: list[tuple[np.ndarray, np.ndarray]], fps: float) -> Tak
     lengths = np.array([len(directions) for _, directions in takes])
     return Takes(
         features=np.concatenate(features),
-        poses=np.concatenate([directions.reshape(len(directions), -1) for _, directions in takes]).astype(np.float32),
+        poses=np.concatenate([directions.reshape(len(directions), -1) for _, directions in takes]).astype(
+            np.float32
+        ),
         starts=np.concatenate([[0], np.cumsum(lengths)[:-1]]),
         lengths=lengths,
     )
@@ -136,7 +138,7 @@ class BatchMaker:
                 for group in self._groups.values():
                     if rng.random() < 0.4:
                         item[:, group] = 1
-                item *= (rng.random((self.window, 1)) < rng.choice([1.0, 0.1])).astype(np.float32)
+                item[rng.random(self.window) >= rng.choice([1.0, 0.1])] = 0
         return mask
 
 
@@ -154,7 +156,7 @@ def mirror_bones(skeleton: Skeleton) -> list[int]:
 
 def mirror_poses(poses: np.ndarray, bones: list[int]) -> np.ndarray:
     """(…, D) public-frame poses reflected in the plane x = 0 with sides swapped."""
-    directions = poses.reshape(*poses.shape[:-1], -1, 3)[..., bones, :] * np.float32([-1, 1, 1])
+    directions = poses.reshape(*poses.shape[:-1], -1, 3)[..., bones, :] * np.array([-1, 1, 1], dtype=np.float32)
     return directions.reshape(poses.shape)
 
 

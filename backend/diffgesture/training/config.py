@@ -87,7 +87,8 @@ def load_config(path: str | Path) -> Config:
 def _build(cls: type, values: dict[str, Any], path: Path, prefix: str) -> Any:
     fields = {item.name: item for item in dataclasses.fields(cls)}
     known: dict[str, Any] = {}
-    for key, value in values.items():
+    for key, given in values.items():
+        value = given
         if key not in fields:
             raise ConfigError(f"{path.name}: unknown key '{prefix}{key}'.")
         kind = fields[key].type
@@ -96,7 +97,9 @@ def _build(cls: type, values: dict[str, Any], path: Path, prefix: str) -> Any:
         elif kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):  # type: ignore[arg-type]
-            raise ConfigError(f"{path.name}: '{prefix}{key}' must be {getattr(kind, '__name__', kind)}, not {value!r}.")
+            raise ConfigError(
+                f"{path.name}: '{prefix}{key}' must be {getattr(kind, '__name__', kind)}, not {value!r}."
+            )
         known[key] = value
     try:
         return cls(**known)

@@ -80,7 +80,14 @@ def train(
         torch.manual_seed(int(rng.integers(2**31)))
         noise = torch.randn(batch.poses.shape)
         batch = type(batch)(*(value.to(device) for value in vars(batch).values()))
-        return diffusion_loss(net, batch, times.to(device), noise.to(device), weights, config.loss.velocity)
+        return diffusion_loss(
+            net,
+            batch,
+            times.to(device),
+            noise.to(device),
+            weights=weights,
+            velocity_weight=config.loss.velocity,
+        )
 
     def validate() -> float:
         network_state = {name: value.clone() for name, value in network.state_dict().items()}
@@ -96,7 +103,14 @@ def train(
         save_state(folder, network, ema, optimizer, {"step": step})
         loss = validate()
         path = folder / "model.safetensors"
-        card = checkpoint_card(config, norm, takes, step, loss, {**provenance, "parameters": parameters})
+        card = checkpoint_card(
+            config,
+            norm,
+            takes,
+            step=step,
+            loss=loss,
+            provenance={**provenance, "parameters": parameters},
+        )
         best = MaskedPoseTransformer(pose_dim=skeleton.pose_dim, **model)
         best.load_state_dict({name: value.cpu() for name, value in ema.shadow.items()})
         save_checkpoint(path, best, card)
@@ -144,7 +158,7 @@ def learning_rate(config: Config, step: int) -> float:
 
 
 def checkpoint_card(
-    config: Config, norm: Normalisation, takes: Takes, step: int, loss: float, provenance: dict[str, Any]
+    config: Config, norm: Normalisation, takes: Takes, *, step: int, loss: float, provenance: dict[str, Any]
 ) -> dict[str, Any]:
     """Everything that synthesis and a reader of the file need to know."""
 

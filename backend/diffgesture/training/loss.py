@@ -26,6 +26,7 @@ def diffusion_loss(
     batch: Batch,
     time: Tensor,
     noise: Tensor,
+    *,
     weights: Tensor,
     velocity_weight: float,
 ) -> tuple[Tensor, dict[str, float]]:

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How each network is asked: by all windows at once (clean poses) or by one seeded window (noise).
+
+Both classes offer the same two methods, so that either preset runs with either network.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .audio import SAMPLE_RATE
+from .checkpoint import Checkpoint
+from .diffusion import Schedule, cosine_log_snr, few_step_times, linear_schedule
+from .features import audio_features
+from .longform import cut_windows, official_audio_window
+from .networks.official import SAMPLES_PER_WINDOW
+
+_WINDOWS_PER_BATCH = 64
+
+PredictWindows = Callable[[Tensor, float], Tensor]
+"""(W, N, D) noisy windows at a log-SNR to (W, N, D) clean ones."""
+PredictNoise = Callable[[Tensor, int], Tensor]
+"""(1, N, D) noisy window at step t to its (guided) noise."""
+
+
+class Predictor(Protocol):
+    """One clip's conditioning for one network."""
+
+    def log_snrs(self, num_steps: int) -> Tensor:
+        """(num_steps,) rising noise levels that suit the network."""
+        ...
+
+    def windows(self, starts: list[int], guidance: float) -> PredictWindows:
+        """For windows at the frames ``starts``, without seeds."""
+        ...
+
+    def sequential(self, index: int, seed: Tensor | None, schedule: Schedule, guidance: float) -> PredictNoise:
+        """For the official window ``index`` with ``seed`` (4, D) or none."""
+        ...
+
+
+def make_predictor(audio: np.ndarray, num_frames: int, checkpoint: Checkpoint) -> Predictor:
+    """The predictor of the checkpoint's network for one clip of 16 kHz speech."""
+    if checkpoint.is_official:
+        return OfficialPredictor(audio, checkpoint)
+    return MaskedPredictor(audio, num_frames, checkpoint)
+
+
+class MaskedPredictor:
+    """Ours: features of the whole clip, poses known or not by mask."""
+
+    def __init__(self, audio: np.ndarray, num_frames: int, checkpoint: Checkpoint):
+        self._network, card = checkpoint.network, checkpoint.card
+        self._window, self._seed_frames = card["window"], card["seed_frames"]
+        self._pose_dim = len(checkpoint.mean)
+        mean, std, silence = (np.asarray(card["features"][name]) for name in ("mean", "std", "silence"))
+        features = audio_features(audio, num_frames, card["fps"])
+        # A clip shorter than a window is followed by silence, the floor of every feature.
+        padding = np.repeat(silence[None], max(0, self._window - num_frames), axis=0)
+        features = (np.concatenate([features, padding]) - mean) / std
+        given = np.ones((len(features), 1))
+        speech = np.concatenate([features, given], axis=1).astype(np.float32)
+        self._speech = torch.from_numpy(speech).to(checkpoint.device)
+
+    def log_snrs(self, num_steps: int) -> Tensor:
+        return cosine_log_snr(few_step_times(num_steps))
+
+    def windows(self, starts: list[int], guidance: float) -> PredictWindows:
+        speech = cut_windows(self._speech, starts, self._window)
+
+        def predict(noisy: Tensor, log_snr: float) -> Tensor:
+            batches = zip(noisy.split(_WINDOWS_PER_BATCH), speech.split(_WINDOWS_PER_BATCH), strict=True)
+            return torch.cat([self._clean(x, *_nothing_known(x), s, log_snr, guidance) for x, s in batches])
+
+        return predict
+
+    def sequential(self, index: int, seed: Tensor | None, schedule: Schedule, guidance: float) -> PredictNoise:
+        start = index * (self._window - self._seed_frames)
+        speech = self._speech[start : start + self._window]
+        speech = torch.cat([speech, speech[-1:].expand(self._window - len(speech), -1)]).unsqueeze(0)
+        known, mask = _nothing_known(speech.new_zeros(1, self._window, self._pose_dim))
+        if seed is not None:
+            known[0, : self._seed_frames], mask[0, : self._seed_frames] = seed, 1
+
+        def predict(noisy: Tensor, t: int) -> Tensor:
+            alpha_bar = schedule.alpha_bars[t]
+            log_snr = float(torch.log(alpha_bar / (1 - alpha_bar)))
+            clean = self._clean(noisy, known, mask, speech, log_snr, guidance)
+            return (noisy - alpha_bar.sqrt() * clean) / (1 - alpha_bar).sqrt()
+
+        return predict
+
+    def _clean(
+        self, noisy: Tensor, known: Tensor, mask: Tensor, speech: Tensor, log_snr: float, guidance: float
+    ) -> Tensor:
+        """Clean poses; with guidance, away from what the network says knowing nothing."""
+        level = torch.full((len(noisy),), log_snr, device=noisy.device)
+        conditional = self._network(noisy, level, known, mask, speech)
+        if guidance == 1.0:
+            return conditional
+        nothing = torch.zeros_like
+        unconditional = self._network(noisy, level, nothing(known), nothing(mask), nothing(speech))
+        return unconditional + guidance * (conditional - unconditional)
+
+
+def _nothing_known(windows: Tensor) -> tuple[Tensor, Tensor]:
+    """Empty known poses and mask for (W, N, D) windows."""
+    return torch.zeros_like(windows), windows.new_zeros(*windows.shape[:2], windows.shape[2] // 3)
+
+
+class OfficialPredictor:
+    """The published network: raw samples of one window, seed poses with their bit."""
+
+    def __init__(self, audio: np.ndarray, checkpoint: Checkpoint):
+        self._audio, self._network, self._device = audio, checkpoint.network, checkpoint.device
+        card = checkpoint.card
+        self._fps, self._window, self._seed_frames = card["fps"], card["window"], card["seed_frames"]
+        self._pose_dim = len(checkpoint.mean)
+        self._schedule = linear_schedule().to(checkpoint.device)
+
+    def log_snrs(self, num_steps: int) -> Tensor:
+        steps = torch.linspace(self._schedule.num_steps, 1, num_steps + 1)[:-1].round().long()
+        alpha_bar = self._schedule.alpha_bars.cpu()[steps].double()
+        return torch.log(alpha_bar / (1 - alpha_bar))
+
+    def windows(self, starts: list[int], guidance: float) -> PredictWindows:
+        """Speech only; the seed bit says that no seed is given (never so in official training)."""
+        table = torch.log(self._schedule.alpha_bars[1:] / (1 - self._schedule.alpha_bars[1:]))
+        context = torch.cat([self._context(None, self._samples_from(start)) for start in starts])
+
+        def predict(noisy: Tensor, log_snr: float) -> Tensor:
+            t = int((table - log_snr).abs().argmin()) + 1
+            alpha_bar = self._schedule.alpha_bars[t]
+            noise = torch.cat(
+                [
+                    self._network.guided_noise(x, self._schedule.betas[t].expand(len(x)), c, guidance)
+                    for x, c in zip(
+                        noisy.split(_WINDOWS_PER_BATCH), context.split(_WINDOWS_PER_BATCH), strict=True
+                    )
+                ]
+            )
+            return (noisy - (1 - alpha_bar).sqrt() * noise) / alpha_bar.sqrt()
+
+        return predict
+
+    def sequential(self, index: int, seed: Tensor | None, schedule: Schedule, guidance: float) -> PredictNoise:
+        samples, _ = official_audio_window(
+            self._audio,
+            index,
+            fps=self._fps,
+            window=self._window,
+            seed_frames=self._seed_frames,
+            sample_rate=SAMPLE_RATE,
+        )
+        context = self._context(seed, samples)
+        return lambda noisy, t: self._network.guided_noise(noisy, schedule.betas[[t]], context, guidance)
+
+    def _context(self, seed: Tensor | None, samples: np.ndarray) -> Tensor:
+        pre_seq = torch.zeros(1, self._window, self._pose_dim + 1, device=self._device)
+        if seed is not None:
+            pre_seq[0, : self._seed_frames, :-1], pre_seq[0, : self._seed_frames, -1] = seed, 1
+        return self._network.context(pre_seq, torch.from_numpy(samples)[None].float().to(self._device))
+
+    def _samples_from(self, start_frame: int) -> np.ndarray:
+        start = round(start_frame / self._fps * SAMPLE_RATE)
+        samples = self._audio[start : start + SAMPLES_PER_WINDOW]
+        return np.pad(samples, (0, SAMPLES_PER_WINDOW - len(samples)))

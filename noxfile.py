@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that is run: python -m nox -s demo | tests | lint | format | build."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "tests"]
+
+# Blender 4.2 to 5.0 contain Python 3.11, 5.1 and later contain 3.13.
+PYTHON, NEWER_PYTHON = "3.11", "3.13"
+
+
+def _install(session: nox.Session) -> None:
+    """The pinned environment: torch, librosa and Blender 4.5 as a module, all in one Python 3.11."""
+    session.install("-r", "requirements.lock")
+
+
+@nox.session(python=PYTHON)
+def demo(session: nox.Session) -> None:
+    """Speech to a gesturing character: demo/out gets .blend, .bvh, .npz, .mp4 and a contact sheet."""
+    _install(session)
+    session.run("python", "demo/run.py", "--output", "demo/out", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def tests(session: nox.Session) -> None:
+    """Backend without bpy, add-on in Blender 4.5, end to end; then the add-on in Blender 5.2 if possible."""
+    _install(session)
+    targets = session.posargs or ["tests/backend", "tests/blender", "tests/end_to_end"]
+    for target in targets:
+        session.run("python", "-m", "pytest", "-q", target)
+    if not session.posargs:
+        if _has_newer_python():
+            session.notify("tests_blender_52")
+        else:
+            session.log(f"Python {NEWER_PYTHON} is not here: the tests in Blender 5.2 are left out")
+
+
+@nox.session(python=NEWER_PYTHON)
+def tests_blender_52(session: nox.Session) -> None:
+    """The add-on in Blender 5.2 (Python 3.13), its worker in Python 3.11."""
+    session.install("-r", "requirements-blender52.lock")
+    worker = ROOT / ".nox" / "tests" / "bin" / "python"
+    env = {"DIFFGESTURE_PYTHON": str(worker)} if worker.exists() else {}
+    session.run("python", "-m", "pytest", "-q", *(session.posargs or ["tests/blender"]), env=env)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and types."""
+    session.install("-r", "requirements-lint.lock")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("pyright", "--skipunannotated")
+
+
+@nox.session(name="format")
+def format_code(session: nox.Session) -> None:
+    """Put the code in the house's form."""
+    session.install("-r", "requirements-lint.lock")
+    session.run("ruff", "check", "--fix", ".")
+    session.run("ruff", "format", ".")
+
+
+def _has_newer_python() -> bool:
+    python = shutil.which(f"python{NEWER_PYTHON}")
+    return bool(python) and subprocess.run([python, "--version"], capture_output=True, check=False).returncode == 0
