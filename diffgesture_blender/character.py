@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The character that is to gesture: which armature, and what is known about its bones."""
+
+import bpy
+
+from .errors import DiffGestureError
+from .session import session
+
+
+def chosen_armature(settings: bpy.types.PropertyGroup, context: bpy.types.Context) -> bpy.types.Object | None:
+    """The armature of the settings; if none is chosen, the active object if it is one."""
+    if settings.armature is not None:
+        return settings.armature
+    active = context.active_object
+    return active if active is not None and active.type == "ARMATURE" else None
+
+
+def inspect(armature: bpy.types.Object | None) -> None:
+    """Note what kind of rig it is, for the panel. Done when it is chosen, never while drawing."""
+    if armature is None:
+        return
+    from .retarget import find_bone_map
+
+    try:
+        note = find_bone_map(armature).family
+    except DiffGestureError as error:
+        note = str(error)
+    session.armature_notes[armature.session_uid] = note
+
+
+def note_about(armature: bpy.types.Object) -> str | None:
+    """What ``inspect`` found, if it has been asked."""
+    return session.armature_notes.get(armature.session_uid)
+
+
+def find_scene(uid: int) -> bpy.types.Scene | None:
+    """The scene of that session uid, whatever it is called by now."""
+    return next((scene for scene in bpy.data.scenes if scene.session_uid == uid), None)
+
+
+def find_armature(uid: int, scene: bpy.types.Scene) -> bpy.types.Object | None:
+    """The armature of that session uid if it is still an object of ``scene``."""
+    return next(
+        (item for item in scene.objects if item.session_uid == uid and item.type == "ARMATURE"), None
+    )

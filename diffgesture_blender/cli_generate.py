@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``generate`` on the command line: the open file in, a new file with keys, a motion and a report out."""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import audio_source, export_bvh, pump
+from .cli import machine_of
+from .errors import DiffGestureError
+from .job import GenerateJob, JobRequest, JobResult, check_armature
+from .motion import load_motion
+from .session import Problem, new_job_folder, remove_folder, session
+
+
+class CommandFailed(DiffGestureError):
+    """A problem that the job left in the session, as an exception again."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.hint, self.command = problem.hint, problem.command
+        self.kind, self.exit_code = problem.kind, problem.exit_code
+
+
+def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
+    """Do it all and fill ``report``; raises DiffGestureError. Nothing is saved unless everything succeeded."""
+    report.update(audio=os.path.abspath(options.audio), seed=options.seed, motion=None, action=None, blend=None)
+    _open_blend(options)
+    outputs = _output_paths(options)
+    folder = new_job_folder()
+    try:
+        request = _request(options, folder)
+        report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
+        job = GenerateJob(request)
+        if not pump.run(job, _ProgressPrinter()):
+            problem = session.problem or Problem(session.notice or "Cancelled.", kind="cancelled", exit_code=1)
+            raise CommandFailed(problem)
+        assert session.result is not None
+        _save(session.result, outputs)
+        _describe(session.result, outputs, report)
+    finally:
+        remove_folder(folder)
+
+
+def _open_blend(options: argparse.Namespace) -> None:
+    """Make sure that the file meant is open: Blender runs the command even if it could not read the file."""
+    if options.blend:
+        path = os.path.abspath(options.blend)
+        if not os.path.isfile(path):
+            raise DiffGestureError(f"There is no file {path}.")
+        try:
+            bpy.ops.wm.open_mainfile(filepath=path, load_ui=False)
+        except RuntimeError as error:
+            raise DiffGestureError(f"Blender cannot open {path}: {error}") from error
+    elif not bpy.data.filepath:
+        named = [argument for argument in _arguments_before_command() if argument.lower().endswith(".blend")]
+        if named:
+            raise DiffGestureError(f"Blender could not open {named[-1]}; check its path.")
+    if bpy.context.mode.startswith("EDIT"):  # a file saved in Edit Mode opens in it
+        bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def _arguments_before_command() -> list[str]:
+    for flag in ("--command", "-c", "--python", "-P"):
+        if flag in sys.argv:
+            return sys.argv[1 : sys.argv.index(flag)]
+    return []
+
+
+def _output_paths(options: argparse.Namespace) -> dict[str, Path]:
+    """Where results go; checked before minutes are spent."""
+    if not (options.output or options.motion_output or options.bvh):
+        raise DiffGestureError("Nothing to write: give --output, --motion-output or --bvh.")
+    outputs = {}
+    if options.output:
+        outputs["blend"] = Path(os.path.abspath(options.output))
+        if outputs["blend"].suffix.lower() != ".blend":
+            raise DiffGestureError(f"--output must be a .blend file, not {options.output}.")
+        outputs["motion"] = outputs["blend"].with_suffix(".npz")
+    if options.motion_output:
+        outputs["motion"] = Path(os.path.abspath(options.motion_output))
+    if options.bvh:
+        outputs["bvh"] = Path(os.path.abspath(options.bvh))
+    for path in outputs.values():
+        if not path.parent.is_dir():
+            raise DiffGestureError(f"The folder {path.parent} does not exist.")
+        if path.is_dir():
+            raise DiffGestureError(f"{path} is a folder; give the name of a file.")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise DiffGestureError(f"{path} cannot be written.")
+    return outputs
+
+
+def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
+    scene = bpy.context.scene
+    if options.scene:
+        scene = bpy.data.scenes.get(options.scene)
+        if scene is None:
+            raise DiffGestureError(f"The file has no scene {options.scene}; it has: {_names(bpy.data.scenes)}.")
+    armature = _find_armature(options.armature, scene)
+    check_armature(armature, scene)
+    clip = audio_source.decoded(audio_source.clip_from_path(os.path.abspath(options.audio)), folder)
+    return JobRequest(
+        scene_uid=scene.session_uid,
+        scene_name=scene.name,
+        armature_uid=armature.session_uid,
+        armature_name=armature.name,
+        audio=clip,
+        frame_start=scene.frame_start if options.frame_start is None else options.frame_start,
+        folder=folder,
+        machine=machine_of(options),
+        seed=options.seed,
+        intensity=options.intensity,
+        smoothing=options.smoothing,
+        sampling={"preset": options.preset, "steps": options.steps, "guidance": options.guidance},
+        add_sound=not options.no_sound,
+    )
+
+
+def _find_armature(name: str | None, scene: bpy.types.Scene) -> bpy.types.Object:
+    armatures = [item for item in scene.objects if item.type == "ARMATURE"]
+    if not armatures:
+        raise DiffGestureError(f"The scene {scene.name} has no armature.")
+    if name is None:
+        if len(armatures) > 1:
+            raise DiffGestureError(f"Choose one with --armature: {_names(armatures)}.")
+        return armatures[0]
+    found = scene.objects.get(name)
+    if found is None:
+        raise DiffGestureError(f"The scene {scene.name} has no object {name}; its armatures: {_names(armatures)}.")
+    if found.type != "ARMATURE":
+        raise DiffGestureError(f"{name} is no armature; the scene's armatures: {_names(armatures)}.")
+    return found
+
+
+def _names(items: Any) -> str:
+    return ", ".join(item.name for item in items)
+
+
+def _save(result: JobResult, outputs: dict[str, Path]) -> None:
+    try:
+        if "motion" in outputs:
+            shutil.copyfile(result.motion_path, outputs["motion"])
+        if "bvh" in outputs:
+            export_bvh.save_bvh(outputs["bvh"], load_motion(result.motion_path))
+        if "blend" in outputs:
+            bpy.ops.wm.save_as_mainfile(filepath=str(outputs["blend"]), check_existing=False, relative_remap=True)
+    except (OSError, RuntimeError) as error:
+        raise DiffGestureError(f"The result cannot be saved: {error}") from error
+
+
+def _describe(result: JobResult, outputs: dict[str, Path], report: dict[str, Any]) -> None:
+    reply = result.reply
+    report.update({name: str(path) for name, path in outputs.items()})
+    report.update(
+        action=result.action_name,
+        family=result.family,
+        frame_end=result.frame_end,
+        warnings=list(result.warnings),
+    )
+    for name in ("frames", "fps", "layout", "audio_seconds", "preset", "steps", "device", "timings"):
+        report[name] = reply.get(name)
+
+
+class _ProgressPrinter:
+    """Progress on standard error: a line each ten percent, and none unless someone is watching."""
+
+    def __init__(self) -> None:
+        self._watched = sys.stderr is not None and sys.stderr.isatty()
+        self._shown = -1
+
+    def __call__(self, fraction: float, text: str) -> None:
+        tenth = int(10 * fraction)
+        if self._watched and tenth != self._shown:
+            self._shown = tenth
+            print(f"{10 * tenth:3d}% {text}", file=sys.stderr, flush=True)

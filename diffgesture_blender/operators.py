@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the buttons of the sidebar do."""
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy_extras.io_utils import ExportHelper
+
+from . import audio_source, character, export_bvh, pump, sequencer
+from .errors import DiffGestureError
+from .job import GenerateJob, request_from_scene
+from .motion import load_motion
+from .preferences import machine_settings
+from .properties import MAX_SEED
+from .session import Problem, new_job_folder, redraw, remove_folder, session
+
+
+def generate_disabled_reason(context: bpy.types.Context) -> str | None:
+    """Why Generate cannot be pressed now; None if it can. Cheap: panels ask it while drawing."""
+    if session.job is not None:
+        return "Gestures are being generated"
+    if session.check is not None:
+        return "The backend is being checked"
+    settings = getattr(context.scene, "diffgesture", None)
+    if settings is None:
+        return "There is no scene"
+    reason = audio_source.missing_reason(settings)
+    if reason is None and character.chosen_armature(settings, context) is None:
+        reason = "Choose the character's armature"
+    return reason
+
+
+def _poll(cls: type[bpy.types.Operator], reason: str | None) -> bool:
+    """The result of a poll, with the reason as the disabled button's tooltip."""
+    if reason is not None:
+        cls.poll_message_set(f"{reason}.")
+    return reason is None
+
+
+class DIFFGESTURE_OT_generate(bpy.types.Operator):
+    """Turn the speech into gesture keyframes, in a new action of the character"""
+
+    bl_idname = "diffgesture.generate"
+    bl_label = "Generate Gestures"
+
+    wait: BoolProperty(
+        name="Wait",
+        description="Return when the keys are written (always so in the background); Blender stands still meanwhile",
+        default=False,
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _poll(cls, generate_disabled_reason(context))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        folder = new_job_folder()
+        try:
+            job = GenerateJob(request_from_scene(context, machine_settings(context), folder))
+        except Exception as error:
+            remove_folder(folder)
+            session.clear_messages()
+            session.problem = Problem.of(error)
+            self.report({"ERROR"}, session.problem.message)
+            return {"CANCELLED"}
+        if not (self.wait or bpy.app.background):
+            pump.start(job)
+            return {"FINISHED"}
+        if pump.run(job):
+            assert session.result is not None
+            self.report({"INFO"}, f"Wrote the action {session.result.action_name}")
+            return {"FINISHED"}
+        if session.problem is not None:
+            self.report({"ERROR"}, session.problem.message)
+        return {"CANCELLED"}
+
+
+class DIFFGESTURE_OT_cancel(bpy.types.Operator):
+    """Stop generating; nothing is changed"""
+
+    bl_idname = "diffgesture.cancel"
+    bl_label = "Cancel"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return _poll(cls, None if session.busy else "Nothing is being generated")
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        task = session.job or session.check
+        if task is not None:
+            task.cancel()
+        redraw()
+        return {"FINISHED"}
+
+
+class DIFFGESTURE_OT_randomize_seed(bpy.types.Operator):
+    """Take another seed: another performance of the same speech"""
+
+    bl_idname = "diffgesture.randomize_seed"
+    bl_label = "Random Seed"
+    bl_options = {"UNDO", "INTERNAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.scene.diffgesture.seed = random.randint(0, min(MAX_SEED, 999_999))
+        return {"FINISHED"}
+
+
+class DIFFGESTURE_OT_dismiss(bpy.types.Operator):
+    """Hide this message"""
+
+    bl_idname = "diffgesture.dismiss"
+    bl_label = "Dismiss"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        session.clear_messages()
+        return {"FINISHED"}
+
+
+def _result_missing_reason() -> str | None:
+    return None if session.result is not None else "Nothing has been generated yet"
+
+
+class DIFFGESTURE_OT_show_action(bpy.types.Operator):
+    """Make the character active and give it the generated action, if it has another one now"""
+
+    bl_idname = "diffgesture.show_action"
+    bl_label = "Show Action"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return _poll(cls, _result_missing_reason())
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        result = session.result
+        assert result is not None
+        armature = character.find_armature(result.armature_uid, context.scene)
+        action = bpy.data.actions.get(result.action_name)
+        if armature is None or action is None:
+            missing = "armature" if armature is None else "action"
+            self.report({"ERROR"}, f"The {missing} of the last result is not in this scene any more")
+            return {"CANCELLED"}
+        character.assign_action(armature, action)
+        if context.view_layer.objects.get(armature.name) is not None:
+            if context.active_object is not None and context.mode != "OBJECT":
+                bpy.ops.object.mode_set(mode="OBJECT")
+            for item in context.selected_objects:
+                item.select_set(False)
+            armature.select_set(True)
+            context.view_layer.objects.active = armature
+        context.scene.frame_set(result.frame_start)
+        return {"FINISHED"}
+
+
+class DIFFGESTURE_OT_add_sound(bpy.types.Operator):
+    """Put the chosen speech into the scene's sequencer where the gestures start"""
+
+    bl_idname = "diffgesture.add_sound"
+    bl_label = "Add Sound to Sequencer"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        settings = context.scene.diffgesture
+        if settings.audio_source == "STRIP":
+            return _poll(cls, "The sound is in the sequencer already")
+        return _poll(cls, audio_source.missing_reason(settings))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings, scene = context.scene.diffgesture, context.scene
+        folder = new_job_folder()
+        try:
+            clip = audio_source.resolve(settings, context, folder)
+            frame = scene.frame_start if clip.frame is None else round(clip.frame)
+            if settings.use_frame_start:
+                frame = settings.frame_start
+            sound = bpy.data.sounds.get(clip.sound) if clip.sound is not None else None
+            name = sequencer.add_sound_strip(scene, str(clip.original), sound, frame)
+        except (DiffGestureError, RuntimeError) as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        finally:
+            remove_folder(folder)
+        self.report({"INFO"}, f"Added the strip {name}" if name else "The sound is there already")
+        return {"FINISHED"}
+
+
+class DIFFGESTURE_OT_export_motion(bpy.types.Operator, ExportHelper):
+    """Save the last result as it came from the model: bone directions (NPZ) or a skeleton animation (BVH)"""
+
+    bl_idname = "diffgesture.export_motion"
+    bl_label = "Export Motion"
+
+    filename_ext = ""
+    check_extension = None
+    file_format: EnumProperty(
+        name="Format",
+        items=(
+            ("NPZ", "NPZ", "Bone directions with their frame rate, layout and joint names, for NumPy"),
+            ("BVH", "BVH", "A skeleton animation that other 3D programs read"),
+        ),
+        default="BVH",
+    )
+    filter_glob: StringProperty(default="*.bvh;*.npz", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return _poll(cls, _result_missing_reason())
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if not self.filepath and session.result is not None:
+            name = bpy.path.clean_name(session.result.action_name)
+            folder = os.path.dirname(bpy.data.filepath) or os.path.expanduser("~")
+            self.filepath = os.path.join(folder, f"{name}.{self.file_format.lower()}")
+        return ExportHelper.invoke(self, context, event)
+
+    def check(self, _context: bpy.types.Context) -> bool:
+        """Keep the file name's ending in step with the format."""
+        wanted = str(self._target())
+        changed, self.filepath = wanted != self.filepath, wanted
+        return changed
+
+    def _target(self) -> Path:
+        path = Path(self.filepath)
+        stem = path.stem if path.suffix.lower() in {".npz", ".bvh"} else path.name
+        return path.with_name(f"{stem}.{self.file_format.lower()}")
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        assert session.result is not None
+        target = self._target()
+        try:
+            if self.file_format == "NPZ":
+                shutil.copyfile(session.result.motion_path, target)
+            else:
+                export_bvh.save_bvh(target, load_motion(session.result.motion_path))
+        except (OSError, DiffGestureError) as error:
+            self.report({"ERROR"}, f"The motion cannot be saved: {error}")
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"Saved {target}")
+        return {"FINISHED"}
+
+
+CLASSES = (
+    DIFFGESTURE_OT_generate,
+    DIFFGESTURE_OT_cancel,
+    DIFFGESTURE_OT_randomize_seed,
+    DIFFGESTURE_OT_dismiss,
+    DIFFGESTURE_OT_show_action,
+    DIFFGESTURE_OT_add_sound,
+    DIFFGESTURE_OT_export_motion,
+)

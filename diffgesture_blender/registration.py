@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the add-on adds to Blender, in order, and takes away again."""
+
+from typing import Final
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import cli, operators, panel, pump, setup_operators
+from .preferences import DiffGesturePreferences
+from .properties import DiffGestureSettings
+from .session import end_session, session, start_session
+
+CLASSES: Final[tuple[type, ...]] = (
+    DiffGestureSettings,
+    DiffGesturePreferences,
+    *operators.CLASSES,
+    *setup_operators.CLASSES,
+    *panel.CLASSES,
+)
+
+_commands: list[object] = []
+
+
+@persistent
+def _after_file_load(*_arguments: object) -> None:
+    """Another file: the job's scene is gone, so the job ends and its answer will not be used."""
+    if session.job is not None:
+        session.job.abandon()
+        session.job = None
+        session.notice = "Another file was opened, so the generation was cancelled."
+    session.forget_result()
+    session.armature_notes.clear()
+
+
+def register() -> None:
+    """Add classes, settings, handlers and the command."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.diffgesture = bpy.props.PointerProperty(type=DiffGestureSettings)
+    bpy.app.handlers.load_post.append(_after_file_load)
+    _commands.append(bpy.utils.register_cli_command(cli.COMMAND, cli.main))
+    start_session()
+
+
+def unregister() -> None:
+    """Take everything away; the worker ends."""
+    pump.stop()
+    end_session()
+    while _commands:
+        bpy.utils.unregister_cli_command(_commands.pop())
+    if _after_file_load in bpy.app.handlers.load_post:
+        bpy.app.handlers.load_post.remove(_after_file_load)
+    del bpy.types.Scene.diffgesture
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
