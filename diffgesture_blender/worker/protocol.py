@@ -53,7 +53,7 @@ def decode(line: bytes) -> Reply | Notification:
     """Parse one line from the worker; raises NotProtocol."""
     try:
         message = json.loads(line.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: encoding, syntax, a number too long
         raise NotProtocol(str(error)) from error
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         raise NotProtocol("not a JSON-RPC 2.0 message")

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures for the add-on's tests. They run with the ``bpy`` package; the worker needs a Python with torch."""
+
+import os
+import shutil
+import sys
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+SCRIPTED_WORKER = Path(__file__).with_name("scripted_worker.py")
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int = 16_000) -> Path:
+    """Mono float samples in -1..1 as 16-bit WAV."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    return path
+
+
+def babble(seconds: float, rate: int = 16_000) -> np.ndarray:
+    """A buzz in syllables: enough like speech for the worker to accept it."""
+    times = np.arange(round(seconds * rate)) / rate
+    envelope = np.maximum(0.0, np.sin(2 * np.pi * 2.5 * times)) ** 2
+    voice = sum(np.sin(2 * np.pi * 120 * k * times) / k for k in range(1, 12))
+    return 0.1 * voice * envelope
+
+
+@pytest.fixture
+def speech(tmp_path: Path) -> Path:
+    """Two seconds of sound; the name has a space and a letter outside ASCII."""
+    return write_wav(tmp_path / "spéech one.wav", babble(2.0))
+
+
+@pytest.fixture(scope="session")
+def backend_python() -> str:
+    """A Python that can run the real worker; named by DIFFGESTURE_PYTHON or this one."""
+    from diffgesture_blender.worker import interpreter
+    from diffgesture_blender.worker.errors import BackendError
+
+    if not (ROOT / "backend" / "checkpoints" / "default.safetensors").is_file():
+        pytest.skip("there is no trained checkpoint in backend/checkpoints")
+    for path in (os.environ.get("DIFFGESTURE_PYTHON"), sys.executable, shutil.which("python3")):
+        if not path:
+            continue
+        try:
+            found = interpreter.probe(path)
+        except BackendError:
+            continue
+        if not found.missing:
+            return found.path
+    pytest.skip("no Python with torch: set DIFFGESTURE_PYTHON")
+
+
+@pytest.fixture
+def addon(tmp_path: Path) -> Iterator[object]:
+    """The add-on registered in an empty file; gives the session. Whatever it started is ended afterwards."""
+    bpy = pytest.importorskip("bpy")
+    import diffgesture_blender
+
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    diffgesture_blender.register()
+    from diffgesture_blender.session import session
+
+    try:
+        yield session
+    finally:
+        diffgesture_blender.unregister()
