@@ -21,7 +21,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same motion (default: 0)")
     parser.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the preset's)")
     parser.add_argument("--guidance", type=float, metavar="W", help="guidance scale (default: the preset's)")
-    parser.add_argument("--intensity", type=float, default=1.0, metavar="X", help="size of the gestures (default: 1)")
+    parser.add_argument(
+        "--intensity", type=float, default=1.0, metavar="X", help="size of the gestures (default: 1)"
+    )
     parser.add_argument("--smoothing", type=float, default=0.0, metavar="X", help="0 none, 1 strong (default: 0)")
     parser.add_argument("--variations", type=int, default=1, metavar="K", help="K motions, seeds N … N+K-1")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
@@ -96,7 +98,12 @@ def _numbered(path: Path, count: int) -> list[Path]:
 
 def _show_progress(stage: str, fraction: float, message: str) -> None:
     if sys.stderr.isatty():
-        print(f"\r{message:<28} {fraction:4.0%}", end="\r" if fraction < 1 else "\n", file=sys.stderr, flush=True)
+        print(
+            f"\r{message:<28} {fraction:4.0%}",
+            end="\r" if fraction < 1 else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -50,7 +50,11 @@ def _report(arguments: argparse.Namespace) -> dict[str, object]:
     lengths = canonical.layout_bone_lengths()
     step = max(1, len(data) // arguments.takes)
     made = [take_curves(*data.take(k), data.fps, lengths) for k in range(0, len(data), step)]
-    real = {p.stem: load_real_take(p, lengths) for p in sorted(arguments.real.glob("*.npz"))} if arguments.real else {}
+    real = (
+        {p.stem: load_real_take(p, lengths) for p in sorted(arguments.real.glob("*.npz"))}
+        if arguments.real
+        else {}
+    )
     return {"dataset": str(arguments.source), "hours": data.card["hours"], "table": report(made, real)}
 
 

@@ -30,7 +30,7 @@ def audio_features(audio: np.ndarray, num_frames: int, fps: float) -> np.ndarray
     onset strength (positive log-mel flux). All in units of 20 dB; 0 is the clip's speech level and -3 the floor.
     """
     mel = librosa.feature.melspectrogram(
-        y=audio, sr=SAMPLE_RATE, n_fft=_FFT, hop_length=_HOP, n_mels=NUM_MELS, fmin=60, fmax=7600
+        y=audio, sr=SAMPLE_RATE, n_fft=_FFT, hop_length=_HOP, n_mels=NUM_MELS, fmin=60, fmax=7600, norm=None
     )
     # A full-scale sine has mean power 0.5; the window's energy turns the spectrum into mean power.
     window_energy = np.square(librosa.filters.get_window("hann", _FFT)).sum()

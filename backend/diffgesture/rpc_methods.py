@@ -12,9 +12,11 @@ import numpy as np
 import torch
 
 from . import __version__
+from .audio import SAMPLE_RATE
 from .checkpoint import DEFAULT_CHECKPOINT
 from .devices import available_devices
 from .errors import DeviceError, GestureError, OutputError
+from .features import audio_features
 from .requests import Engine, Request, write_motions
 from .synthesis import Settings
 
@@ -34,6 +36,8 @@ def make_methods(server: "Server") -> dict[str, Method]:
     engine = Engine()
 
     def hello(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
+        # The first call of the audio library costs two seconds; let the greeting pay for it.
+        audio_features(np.zeros(SAMPLE_RATE, dtype=np.float32), 15, 15.0)
         path = path_or_none(params.get("checkpoint"), "checkpoint") or DEFAULT_CHECKPOINT
         card, problem = None, None
         try:

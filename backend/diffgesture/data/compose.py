@@ -44,9 +44,12 @@ def generator(seed: int, *keys: str | int) -> np.random.Generator:
     return np.random.default_rng([seed, *words])
 
 
-def compose_motion(prosody: Prosody, frames: int, library: Library, seed: int, speaker: str, take: int) -> FloatArray:
-    """Local rotations (2 * frames, J, 4) at 30 fps for speech of ``frames`` / 15 seconds."""
-    style = draw_style(library, generator(seed, speaker, take // 2, 1))
+def compose_motion(prosody: Prosody, frames: int, library: Library, seed: int, speaker: str, take: int, variant: int = 0) -> FloatArray:
+    """Local rotations (2 * frames, J, 4) at 30 fps for speech of ``frames`` / 15 seconds.
+
+    Takes of one ``speaker`` and ``variant`` share a style.
+    """
+    style = draw_style(library, generator(seed, speaker, variant, 1))
     rng = generator(seed, speaker, take, 2)
     plan = make_plan(prosody, library, style, rng)
     return perform(plan, prosody, library, style, 2 * frames, rng)
@@ -75,7 +78,7 @@ def compose_takes(
                 parts = [(own[k], prosodies[own[k].name]) for k in group]
                 audio, prosody = make_take(parts, FPS, generator(seed, speaker, take, 4))
                 frames = round(len(audio) / 16000.0 * FPS)
-                local = compose_motion(prosody, frames, library, seed, speaker, round_number)
+                local = compose_motion(prosody, frames, library, seed, speaker, take, round_number // 2)
                 directions = canonical.directions(local[:: round(WORK_FPS / FPS)]).astype(np.float32)
                 yield ComposedTake(
                     name=f"take{take:05d}",

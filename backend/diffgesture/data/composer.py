@@ -115,7 +115,7 @@ def speech_runs(prosody: Prosody) -> list[tuple[float, float]]:
 
 def preparation_time(distance: float, tempo: float) -> float:
     """Seconds to bring a hand over ``distance`` metres: short ways are slower, as in point-to-point reaching."""
-    return (0.26 + 0.70 * distance) / tempo
+    return (0.28 + 0.80 * distance) / tempo
 
 
 def _choose_times(
@@ -129,7 +129,7 @@ def _choose_times(
     earliest = start + rng.uniform(0.22, 0.40)
     while True:
         window = rng.uniform(0.5, 1.0) / style.rate
-        options = [a for a in accents if earliest <= a.time <= earliest + window and a.time <= end]
+        options = [a for a in accents if earliest <= a.time <= earliest + window and a.time <= end - 0.25]
         if options:
             scores = [a.strength - 0.25 * (a.time - earliest) + 0.12 * rng.standard_normal() for a in options]
             accent = options[int(np.argmax(scores))]
@@ -137,7 +137,7 @@ def _choose_times(
             earliest = accent.time + rng.uniform(0.55, 0.9) / style.rate
         else:
             earliest += window
-        if earliest > end - 0.1:
+        if earliest > end - 0.35:
             return chosen
 
 

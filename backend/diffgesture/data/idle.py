@@ -25,8 +25,15 @@ _SIDES: Final = (
     ("hifi_76", "idle_RFF"),
     ("rocketbox_idle", "f_idle"),
 )
-# ... and with the hands held lightly in front of the belly.
-_FRONT: Final = (("smartbody_gestures", "Idle03"), ("hifi_67", "talk_"))
+# Frames (set, name, frame) of quiet moments in which the hands are held lightly in front of the belly.
+_FRONT: Final = (
+    ("hifi_67", "talk_2016-04-19", 266),
+    ("hifi_67", "talk_2016-05-09", 380),
+    ("hifi_76", "talk04", 80),
+    ("hifi_76", "talk04", 400),
+)
+# They are lowered by this share of the way to hanging arms.
+_FRONT_LOWERED: Final = 0.18
 # Idle clips whose small movements are used, all of them alive.
 _LIVING: Final = (
     ("smartbody_gestures", "Idle03"),
@@ -61,8 +68,7 @@ def _select(clips: list[Clip], wanted: tuple[tuple[str, str], ...]) -> list[Clip
     return [
         c
         for c in clips
-        if any(c.motion_set == s and c.name.startswith(n) for s, n in wanted)
-        and (c.kind in ("idle", "idle_shift") or c.name.startswith("talk_"))
+        if any(c.motion_set == s and c.name.startswith(n) for s, n in wanted) and c.kind in ("idle", "idle_shift")
     ]
 
 
@@ -76,12 +82,16 @@ def _neutral_torso(local: FloatArray) -> FloatArray:
 def rest_poses(clips: list[Clip]) -> list[RestPose]:
     """Rest poses found in the idle clips, style "sides" or "front"; deterministic order."""
     poses = []
-    for style, wanted in (("sides", _SIDES), ("front", _FRONT)):
-        for clip in _select(clips, wanted):
-            if style == "front" and clip.name.startswith("talk_"):
-                continue
-            local = rotation.mean(clip.local) if clip.kind == "idle" else clip.local[0]
-            poses.append(RestPose(f"{clip.motion_set}:{clip.name}", style, _neutral_torso(local)))
+    for clip in _select(clips, _SIDES):
+        local = rotation.mean(clip.local) if clip.kind == "idle" else clip.local[0]
+        poses.append(RestPose(f"{clip.motion_set}:{clip.name}", "sides", _neutral_torso(local)))
+    hanging = poses[0].local if poses else canonical.t_pose()
+    for motion_set, name, frame in _FRONT:
+        for clip in clips:
+            if (clip.motion_set, clip.name) == (motion_set, name) and frame < len(clip.local):
+                local = rotation.slerp(_neutral_torso(clip.local[frame]), hanging, _FRONT_LOWERED)
+                poses.append(RestPose(f"{motion_set}:{name}@{frame}", "front", local))
+                poses.append(RestPose(f"{motion_set}:{name}@{frame}~mirror", "front", canonical.mirror(local)))
     return poses
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, sosfiltfilt
 
 from . import canonical, rotation
@@ -12,12 +13,12 @@ from .composer import REST_PAUSE, Library, Placement, Plan, Style, preparation_t
 from .contact import limit_elbows, resolve
 from .corpora import WORK_FPS
 from .idle import breathing, idle_track, minimum_jerk, smooth_noise, sway
-from .prosody import Accent, Prosody
+from .prosody import RATE, Accent, Prosody
 from .units import wrists_in_chest
 
 FloatArray = np.ndarray
 
-LOW_PASS_HZ: Final = 5.0
+LOW_PASS_HZ: Final = 4.5
 # Without a new stroke a hand stays up this long (s) before it goes back to rest.
 MAX_HOLD: Final = 1.9
 
@@ -40,17 +41,22 @@ def _run_of(time: float, runs: tuple[tuple[float, float], ...]) -> tuple[float, 
 
 
 def _schedule(
-    placements: list[Placement], runs: tuple[tuple[float, float], ...], rest: FloatArray, side: int, rng: np.random.Generator
+    placements: list[Placement], runs: tuple[tuple[float, float], ...], rest: FloatArray, side: int, style: Style, rng: np.random.Generator
 ) -> list[_Layer]:
     """When each placement of one arm takes over, and when the arm goes back to rest."""
     layers: list[_Layer] = []
     place = rest
+    hand = canonical.joint(f"{canonical.SIDES[side]}_hand")
+    hand_pose = style.rest.local[hand]
     at_rest = True
     for k, placement in enumerate(placements):
         unit, arrival, tempo = placement.unit, placement.arrival, placement.tempo
         run = _run_of(arrival, runs)
         distance = float(np.linalg.norm(unit.wrists[side] - place))
-        lead_in = preparation_time(distance, tempo)
+        turned = rotation.mul(rotation.inv(hand_pose), unit.local[unit.arrival, hand])
+        turn = float(np.linalg.norm(rotation.log(turned)))
+        # A hand that also turns over (in the extreme palm down to palm up) needs its time as well.
+        lead_in = max(preparation_time(distance, tempo), (0.22 + 0.17 * turn) / tempo)
         if at_rest and unit.from_rest:
             # The clip brings its own rise from rest: follow it.
             lead_in = max(lead_in, (unit.arrival - unit.rise) / WORK_FPS / tempo)
@@ -59,7 +65,7 @@ def _schedule(
             first = float(unit.core)
         start = arrival - lead_in - 0.04
         if at_rest:
-            start = max(start, min(run[0] - 0.22, arrival - 0.38))
+            start = max(start, min(run[0] - 0.15, arrival - 0.40))
         elif layers:
             start = max(start, layers[-1].placement.arrival + 0.05)
         if at_rest and unit.from_rest:
@@ -72,7 +78,7 @@ def _schedule(
         release = None
         if following is None or following.arrival > run[1] + REST_PAUSE * 0.9:
             # The arm goes down as the speech runs out, but never before its stroke is done.
-            release = max(arrival + 0.16, min(run[1] - rng.uniform(0.18, 0.38), arrival + max(MAX_HOLD, held)))
+            release = max(arrival + 0.16, min(run[1] - rng.uniform(0.25, 0.45), arrival + max(MAX_HOLD, held)))
         elif following.arrival - arrival > MAX_HOLD + 0.9:
             release = arrival + max(min(held, MAX_HOLD), rng.uniform(0.6, MAX_HOLD))
         retract = None
@@ -82,6 +88,7 @@ def _schedule(
         layers.append(_Layer(placement, fade, first, retract))
         at_rest = retract is not None
         place = rest if at_rest else unit.wrists[side]
+        hand_pose = style.rest.local[hand] if at_rest else unit.local[unit.hold_end, hand]
     return layers
 
 
@@ -164,7 +171,7 @@ def _beat_kernel(t: FloatArray) -> FloatArray:
     return np.exp(-(((t + 0.19) / 0.13) ** 2)) - 0.8 * np.exp(-(((t - 0.05) / 0.13) ** 2)) - 0.15 * np.exp(-(((t - 0.28) / 0.18) ** 2))  # fmt: skip  # noqa: E501
 
 
-def _add_beats(local: FloatArray, plan: Plan, activity: FloatArray, rng: np.random.Generator) -> None:
+def _add_beats(local: FloatArray, plan: Plan, activity: FloatArray, energy: FloatArray, rng: np.random.Generator) -> None:
     """Superimposes the plan's beats on raised arms (in place): elbow first, wrist a little later."""
     times = np.arange(len(local)) / WORK_FPS
     for k, (side, sign) in enumerate((("left", 1.0), ("right", -1.0))):
@@ -179,8 +186,9 @@ def _add_beats(local: FloatArray, plan: Plan, activity: FloatArray, rng: np.rand
             vectors[1, near] += np.stack([0.0 * wave, -sign * size * wave, 0.0 * wave], axis=1)
             vectors[0, near] += 0.4 * np.stack([-size * wave, sign * outward * size * wave, 0.0 * wave], axis=1)
             vectors[2, near] += 0.7 * np.stack([0.0 * late, 0.0 * late, sign * size * late], axis=1)
-        # Hands that hold still tremble and drift a little, more so while they are up.
-        drift = smooth_noise(rng, len(local), 9, 1.1).reshape(-1, 3, 3) * np.deg2rad([[1.3], [1.6], [2.2]])
+        # Hands that are up never hold quite still: they move on with the loudness of the speech.
+        drift = smooth_noise(rng, len(local), 9, 1.0).reshape(-1, 3, 3) * np.deg2rad([[2.2], [2.8], [3.5]])
+        drift *= (0.25 + energy)[:, None, None]
         level = activity[:, k, None]
         for j, joint in enumerate((upper, fore, hand)):
             vector = (vectors[j] + drift[:, j]) * level
@@ -189,6 +197,14 @@ def _add_beats(local: FloatArray, plan: Plan, activity: FloatArray, rng: np.rand
             local[:, joint] = (
                 rotation.mul(turn, local[:, joint]) if joint == upper else rotation.mul(local[:, joint], turn)
             )
+
+
+def loudness_curve(prosody: Prosody, frames: int) -> FloatArray:
+    """Speech loudness (frames,) at 30 fps: 0 in silence to 1 where it is loud, smoothed over about 0.3 s."""
+    loud = np.percentile(prosody.energy_db, 95) if len(prosody.energy_db) else 0.0
+    level = np.clip((prosody.energy_db - loud + 25.0) / 25.0, 0.0, 1.0) if prosody.phrases else np.zeros(1)
+    level = gaussian_filter1d(level, 0.15 * RATE)
+    return np.interp(np.arange(frames) / WORK_FPS * RATE, np.arange(len(level)), level)
 
 
 def _head(
@@ -220,7 +236,7 @@ def perform(
     """Local rotations (frames, J, 4) at 30 fps of the whole performance."""
     rest_wrists = wrists_in_chest(style.rest.local[None])[0]
     schedules = [
-        _schedule([p for p in plan.placements if side in p.sides], plan.runs, rest_wrists[k], k, rng)
+        _schedule([p for p in plan.placements if side in p.sides], plan.runs, rest_wrists[k], k, style, rng)
         for k, side in enumerate(canonical.SIDES)
     ]
     shifts = [start + rng.uniform(-0.4, 0.1) for start, _ in plan.runs if rng.random() < 0.55]
@@ -238,7 +254,7 @@ def perform(
     for k, side in enumerate(canonical.SIDES):
         pose, activity[:, k] = _play_arm(local, schedules[k], side, style)
         local[:, list(canonical.arm_joints(side))] = pose
-    _add_beats(local, plan, activity, rng)
+    _add_beats(local, plan, activity, loudness_curve(prosody, frames), rng)
     local = resolve(limit_elbows(local))
     return low_pass(local, LOW_PASS_HZ)
 

@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import argrelmin, find_peaks
 
 from . import canonical, rotation
+from .contact import penetration
 from .corpora import WORK_FPS, Clip
 
 FloatArray = np.ndarray
@@ -114,7 +115,8 @@ def _unit_from_sync(clip: Clip) -> Unit | None:
         travel=travel,
         peak_speed=float(speeds[: arrival + 1, lead].max()),
         weight=weight,
-        from_rest=True,
+        # Idle03 stands with the hands on the hips: its way up is not one from hanging arms.
+        from_rest=not clip.name.startswith("Idle03"),
     )
 
 
@@ -159,6 +161,11 @@ def _units_from_talk(clip: Clip) -> list[Unit]:
     return units
 
 
+def _clear_of_body(unit: Unit) -> bool:
+    """Whether stroke and hold stay out of the canonical trunk and head (less than 3.5 cm deep)."""
+    return bool(penetration(unit.local[unit.core : unit.hold_end + 1]).max() < 0.035)
+
+
 def build_library(clips: list[Clip], mirror: bool = True) -> list[Unit]:
     """All gesture units of ``clips``, each also mirrored unless ``mirror`` is false; deterministic order."""
     units: list[Unit] = []
@@ -174,4 +181,5 @@ def build_library(clips: list[Clip], mirror: bool = True) -> list[Unit]:
                 units.append(unit)
         elif clip.kind == "talk" and clip.motion_set in ("hifi_67", "hifi_76", "rocketbox_conversation"):
             units.extend(_units_from_talk(clip))
+    units = [unit for unit in units if _clear_of_body(unit)]
     return units + ([unit.mirrored() for unit in units] if mirror else [])

@@ -156,7 +156,7 @@ def mirror_bones(skeleton: Skeleton) -> list[int]:
 
 def mirror_poses(poses: np.ndarray, bones: list[int]) -> np.ndarray:
     """(…, D) public-frame poses reflected in the plane x = 0 with sides swapped."""
-    directions = poses.reshape(*poses.shape[:-1], -1, 3)[..., bones, :] * np.array([-1, 1, 1], dtype=np.float32)
+    directions = poses.reshape(*poses.shape[:-1], len(bones), 3)[..., bones, :] * np.array([-1, 1, 1], dtype=np.float32)
     return directions.reshape(poses.shape)
 
 

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speech files of every kind, good and bad."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import babble
+from diffgesture.audio import SAMPLE_RATE, is_silent, load_audio
+from diffgesture.errors import AudioError
+from diffgesture.features import FEATURE_DIM, audio_features
+
+
+@pytest.mark.parametrize(
+    ("suffix", "rate", "channels"),
+    [(".wav", 44_100, 2), (".flac", 48_000, 1), (".ogg", 22_050, 2), (".mp3", 44_100, 1), (".wav", 8_000, 1)],
+)
+def test_any_format_rate_and_channels_give_the_same_speech(tmp_path: Path, suffix: str, rate: int, channels: int):
+    time = np.arange(2 * rate) / rate
+    tone = 0.3 * np.sin(2 * np.pi * 440 * time)
+    path = tmp_path / f"ton süß{suffix}"
+    soundfile.write(path, np.repeat(tone[:, None], channels, axis=1), rate)
+    audio = load_audio(path)
+    assert audio.dtype == np.float32
+    assert abs(len(audio) - 2 * SAMPLE_RATE) <= SAMPLE_RATE * 0.06
+    spectrum = np.abs(np.fft.rfft(audio[:SAMPLE_RATE]))
+    assert spectrum.argmax() == pytest.approx(440, abs=2)
+    assert np.abs(audio[4000:12000]).max() == pytest.approx(0.3, abs=0.03)
+
+
+def test_start_and_end_cut_the_speech(tmp_path: Path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.linspace(0, 0.5, 32_000), 16_000)
+    part = load_audio(path, 0.5, 1.25)
+    assert len(part) == 12_000
+    assert part[0] == pytest.approx(0.125, abs=1e-3)
+
+
+def write_bad(folder: Path, kind: str) -> Path:
+    path = folder / f"{kind}.wav"
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("this is not sound " * 50)
+    elif kind == "short":
+        soundfile.write(path, np.zeros(16_000 // 10), 16_000)
+    elif kind == "no samples":
+        soundfile.write(path, np.zeros(0), 16_000)
+    elif kind == "nan":
+        soundfile.write(path, np.full(16_000, np.nan, dtype=np.float32), 16_000, subtype="FLOAT")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("missing", "no audio file"),
+        ("empty", "is empty"),
+        ("text", "not an audio file"),
+        ("short", "0.10 s long"),
+        ("no samples", "no samples"),
+        ("nan", "not numbers"),
+    ],
+)
+def test_bad_audio_is_named_in_a_sentence(tmp_path: Path, kind: str, words: str):
+    with pytest.raises(AudioError, match=words):
+        load_audio(write_bad(tmp_path, kind))
+
+
+def test_video_without_sound_is_refused(tmp_path: Path):
+    av = pytest.importorskip("av")
+    path = tmp_path / "mute.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = 64
+        for _ in range(5):
+            frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), dtype=np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.raises(AudioError, match="no sound"):
+        load_audio(path)
+
+
+def test_silence_is_recognised():
+    assert is_silent(np.zeros(16_000, dtype=np.float32))
+    assert is_silent(1e-4 * np.random.default_rng(0).normal(size=16_000).astype(np.float32))
+    assert not is_silent(babble(1.0))
+
+
+def test_features_do_not_depend_on_the_recording_level():
+    speech = babble(4.0)
+    loud, quiet = audio_features(speech, 60, 15.0), audio_features(speech * 0.05, 60, 15.0)
+    assert loud.shape == (60, FEATURE_DIM)
+    assert np.abs(loud - quiet).mean() < 0.02
+
+
+def test_features_tell_speech_from_pause_at_the_right_frames():
+    features = audio_features(babble(6.0, pause=(2.0, 4.0)), 90, 15.0)
+    loudness = features[:, 20:24].mean(axis=1)
+    assert loudness[33:57].max() < -2.5
+    assert loudness[:28].mean() > -1.5
+    assert loudness[63:].mean() > -1.5
+
+
+def test_features_of_a_click_stand_at_its_time():
+    audio = np.zeros(16_000 * 4, dtype=np.float32)
+    audio[round(2.5 * 16_000) :][:400] = 0.5
+    onset = audio_features(audio, 60, 15.0)[:, 24:].ravel()
+    assert abs(onset.argmax() / 60 - 2.5) < 0.03
