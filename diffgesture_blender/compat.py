@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Differences between Blender 4.2, 4.5, 5.0 and 5.2 in one place: actions, slots, F-curves, bone selection.
+
+Actions got slots, layers and channelbags in 4.4; ``Action.fcurves`` is gone since 5.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+from bpy_extras import anim_utils
+
+
+@dataclass(frozen=True)
+class ActionChoice:
+    """Which action (and slot) animates a data-block, to be put back later."""
+
+    action: bpy.types.Action | None
+    slot: Any = None
+
+
+def has_slots() -> bool:
+    """Whether this Blender's actions have slots (4.4 and later)."""
+    return hasattr(bpy.types, "ActionSlot")
+
+
+def current_action(datablock: bpy.types.ID) -> ActionChoice:
+    """The action that animates the data-block now."""
+    animation = datablock.animation_data
+    if animation is None:
+        return ActionChoice(None)
+    return ActionChoice(animation.action, animation.action_slot if has_slots() else None)
+
+
+def assign_action(datablock: bpy.types.ID, choice: ActionChoice) -> None:
+    """Let an action (and slot) animate the data-block; None takes the action away."""
+    animation = datablock.animation_data or datablock.animation_data_create()
+    animation.action = choice.action
+    if has_slots() and choice.action is not None and choice.slot is not None:
+        animation.action_slot = choice.slot
+
+
+def new_action(datablock: bpy.types.ID, name: str) -> ActionChoice:
+    """A new empty action for the data-block, with a slot of the data-block's name; not assigned yet."""
+    action = bpy.data.actions.new(name)
+    if not has_slots():
+        action.id_root = datablock.id_type
+        return ActionChoice(action)
+    slot = action.slots.new(id_type=datablock.id_type, name=datablock.name)
+    action.layers.new("Layer").strips.new(type="KEYFRAME").channelbag(slot, ensure=True)
+    return ActionChoice(action, slot)
+
+
+def curves_of(choice: ActionChoice) -> Any:
+    """The collection of F-curves of an action's slot (``ActionFCurves`` or ``ActionChannelbagFCurves``)."""
+    if not has_slots():
+        return choice.action.fcurves
+    return _channelbag(choice).fcurves
+
+
+def _channelbag(choice: ActionChoice) -> Any:
+    bag = anim_utils.action_get_channelbag_for_slot(choice.action, choice.slot)
+    if bag is None:
+        raise LookupError(f"the action {choice.action.name} has no curves for its slot")
+    return bag
+
+
+def new_curve(choice: ActionChoice, data_path: str, index: int, group: str) -> bpy.types.FCurve:
+    """A new F-curve in a group of that name."""
+    if not has_slots():
+        return choice.action.fcurves.new(data_path, index=index, action_group=group)
+    bag = _channelbag(choice)
+    curve = bag.fcurves.new(data_path, index=index)
+    curve.group = bag.groups.get(group) or bag.groups.new(group)
+    return curve
+
+
+def select_bones(armature_object: bpy.types.Object, names: Iterable[str]) -> None:
+    """Select exactly these pose bones (the flag moved from the bone to the pose bone in 5.0)."""
+    wanted = set(names)
+    for pose_bone in armature_object.pose.bones:
+        owner = pose_bone if hasattr(pose_bone, "select") else pose_bone.bone
+        owner.select = pose_bone.name in wanted

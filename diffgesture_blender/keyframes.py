@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rotations over time as F-curves, in whatever rotation mode a bone has."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import bpy
+import numpy as np
+
+from . import compat
+from .retarget import quaternion as quat
+
+FloatArray = np.ndarray
+
+_EULER_PROPERTY: Final = "rotation_euler"
+_TAU: Final = 2.0 * np.pi
+INTERPOLATIONS: Final = ("BEZIER", "LINEAR")
+
+
+def rotation_property(rotation_mode: str) -> str:
+    """Name of the property that a bone of that rotation mode is turned by."""
+    return {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(
+        rotation_mode, _EULER_PROPERTY
+    )
+
+
+def rotation_channels(quaternions: FloatArray, rotation_mode: str) -> FloatArray:
+    """(T, 4) rotations as (T, 4) or (T, 3) channels of a rotation mode, without jumps between frames.
+
+    QUATERNION: w, x, y, z of one hemisphere; AXIS_ANGLE: angle and axis; else Euler angles in that order.
+    """
+    quaternions = quat.continuous(quat.normalize(quaternions))
+    if rotation_mode == "QUATERNION":
+        return quaternions
+    if rotation_mode == "AXIS_ANGLE":
+        return _axis_angles(quaternions)
+    return _euler_angles(quaternions, rotation_mode)
+
+
+def _axis_angles(quaternions: FloatArray) -> FloatArray:
+    """(T, 4) angle, x, y, z. The axis keeps to one hemisphere; at rest it stays where it was."""
+    result = np.zeros((len(quaternions), 4))
+    axis = np.array([0.0, 1.0, 0.0])
+    previous_angle = 0.0
+    for row, (w, *xyz) in zip(result, quaternions, strict=True):
+        sine = float(np.linalg.norm(xyz))
+        if sine > 1e-7:
+            turned = np.asarray(xyz) / sine
+            aligned = float(turned @ axis) >= 0
+            axis = turned if aligned else -turned
+            angle = 2.0 * np.arctan2(sine if aligned else -sine, w)
+        else:
+            angle = 0.0 if w > 0 else _TAU
+        angle += _TAU * round((previous_angle - angle) / _TAU)
+        previous_angle = angle
+        row[:] = angle, *axis
+    return result
+
+
+def _euler_angles(quaternions: FloatArray, order: str) -> FloatArray:
+    """(T, 3) angles about x, y, z in Blender's meaning of ``order`` (XYZ: first about x, then y, then z).
+
+    Every rotation has two sets of angles, each also with full turns added; the set nearest to the frame before
+    is taken, the smaller one in the first frame.
+    """
+    i, j, k = ("XYZ".index(letter) for letter in order)
+    parity = 1.0 if (i, j, k) in ((0, 1, 2), (1, 2, 0), (2, 0, 1)) else -1.0
+    # With M = R_k R_j R_i, in the order's own axes: M[k, i] = -parity sin(j) and so on.
+    m = quat.to_matrix(quaternions)
+    cosine = np.hypot(m[:, i, i], m[:, j, i])
+    locked = cosine < 1e-6
+    first = np.where(
+        locked, np.arctan2(-parity * m[:, j, k], m[:, j, j]), np.arctan2(parity * m[:, k, j], m[:, k, k])
+    )
+    second = np.arctan2(-parity * m[:, k, i], cosine)
+    third = np.where(locked, 0.0, np.arctan2(parity * m[:, j, i], m[:, i, i]))
+    one = np.zeros((len(m), 3))
+    one[:, i], one[:, j], one[:, k] = first, second, third
+    other = np.zeros_like(one)
+    other[:, i], other[:, j], other[:, k] = first + np.pi, np.pi - second, third + np.pi
+    return _nearest(one, other)
+
+
+def _nearest(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Of two equal sets of angles per frame, and their full turns, the one nearest to the frame before."""
+    result = []
+    previous = [0.0, 0.0, 0.0]
+    for candidates in zip(one.tolist(), other.tolist(), strict=True):
+        wound = [
+            [a + _TAU * round((p - a) / _TAU) for a, p in zip(angles, previous, strict=True)]
+            for angles in candidates
+        ]
+        previous = min(wound, key=lambda angles: sum(abs(a - p) for a, p in zip(angles, previous, strict=True)))
+        result.append(previous)
+    return np.array(result)
+
+
+def bone_path(bone: str, name: str) -> str:
+    """Data path of a pose bone's property."""
+    return f'pose.bones["{bpy.utils.escape_identifier(bone)}"].{name}'
+
+
+def custom_property_path(bone: str, name: str) -> str:
+    """Data path of a pose bone's custom property."""
+    return f'pose.bones["{bpy.utils.escape_identifier(bone)}"]["{bpy.utils.escape_identifier(name)}"]'
+
+
+def write_rotation(
+    choice: compat.ActionChoice,
+    pose_bone: bpy.types.PoseBone,
+    frames: FloatArray,
+    quaternions: FloatArray,
+    interpolation: str = "BEZIER",
+) -> None:
+    """F-curves of a bone's rotation: ``frames`` (T,) scene frames, ``quaternions`` (T, 4) local rotations."""
+    channels = rotation_channels(quaternions, pose_bone.rotation_mode)
+    path = bone_path(pose_bone.name, rotation_property(pose_bone.rotation_mode))
+    for index, values in enumerate(channels.T):
+        curve = compat.new_curve(choice, path, index, pose_bone.name)
+        write_keys(curve, frames, values, interpolation)
+
+
+def write_keys(curve: bpy.types.FCurve, frames: FloatArray, values: FloatArray, interpolation: str) -> None:
+    """Fill an empty F-curve with one key for each frame."""
+    points = curve.keyframe_points
+    points.add(len(frames))
+    points.foreach_set("co", np.column_stack([frames, values]).astype(np.float32).ravel())
+    _set_enum(points, "interpolation", interpolation)
+    for side in ("handle_left_type", "handle_right_type"):
+        _set_enum(points, side, "AUTO_CLAMPED")
+    curve.update()
+
+
+def _set_enum(points: bpy.types.FCurveKeyframePoints, name: str, value: str) -> None:
+    number = bpy.types.Keyframe.bl_rna.properties[name].enum_items[value].value
+    points.foreach_set(name, np.full(len(points), number, dtype=np.int32))
+
+
+def key_frames(num_frames: int, fps: float, scene_fps: float, frame_start: float) -> FloatArray:
+    """(T,) scene frame of each motion frame; not a whole number where the rates do not divide."""
+    return frame_start + np.arange(num_frames) * (scene_fps / fps)
+
+
+def whole_frames(keys: FloatArray, quaternions: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Rotations (T, 4) at ``keys`` (T,) resampled to every whole frame that they span."""
+    first, last = int(np.ceil(keys[0] - 1e-6)), int(np.floor(keys[-1] + 1e-6))
+    frames = np.arange(first, max(first, last) + 1, dtype=float)
+    before = np.clip(np.searchsorted(keys, frames, side="right") - 1, 0, max(len(keys) - 2, 0))
+    after = np.minimum(before + 1, len(keys) - 1)
+    span = np.where(after > before, keys[after] - keys[before], 1.0)
+    weight = np.clip((frames - keys[before]) / span, 0.0, 1.0)
+    return frames, quat.slerp(quaternions[before], quaternions[after], weight)

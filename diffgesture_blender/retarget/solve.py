@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From bone directions to the local rotations of a rig's bones. NumPy only."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..motion import Motion
+from . import quaternion as quat
+from .arm import solve_arm
+from .bone_map import BoneMap
+from .families import FINGERS, SIDES
+from .finger import solve_finger
+from .rest import RestBody, RestSkeleton
+from .torso import solve_torso
+
+FloatArray = np.ndarray
+
+
+@dataclass(frozen=True)
+class SolveOptions:
+    """How chains share the turn: for each bone the part of the whole that it has reached, root to tip.
+
+    None, or a number of weights that does not fit the rig's chain: evenly. ``fingers``: whether to turn them.
+    """
+
+    spine_weights: tuple[float, ...] | None = None
+    neck_weights: tuple[float, ...] | None = None
+    fingers: bool = True
+
+
+def solve(
+    rest: RestSkeleton, bone_map: BoneMap, motion: Motion, options: SolveOptions | None = None
+) -> dict[str, FloatArray]:
+    """Bone -> (T, 4) local rotations (the rotation of ``matrix_basis``; w, x, y, z), signs continuous in time."""
+    turns = solve_turns(rest, bone_map, motion, options)
+    to_public = RestBody.of(rest, bone_map).to_public
+    return {
+        bone: quat.continuous(_local(bone, turns, rest, to_public))
+        for bone in bone_map.keyed_bones
+        if bone in turns
+    }
+
+
+def solve_turns(
+    rest: RestSkeleton, bone_map: BoneMap, motion: Motion, options: SolveOptions | None = None
+) -> dict[str, FloatArray]:
+    """Bone -> (T, 4) rotation from the rest pose in the public frame, whatever its parents do."""
+    options = options or SolveOptions()
+    body = RestBody.of(rest, bone_map)
+    turns = solve_torso(body, motion, options.spine_weights, options.neck_weights)
+    for side in SIDES:
+        arm = solve_arm(body, motion, side)
+        turns[bone_map.slots[f"upper_arm.{side}"][0]] = arm.upper_arm
+        turns[bone_map.slots[f"forearm.{side}"][0]] = arm.forearm
+        if f"hand.{side}" not in bone_map.slots:
+            continue
+        turns[bone_map.slots[f"hand.{side}"][0]] = arm.hand
+        for finger in FINGERS:
+            if options.fingers and f"{finger}.{side}" in bone_map.slots:
+                turns.update(solve_finger(body, motion, arm, finger, side))
+    return turns
+
+
+def _local(bone: str, turns: dict[str, FloatArray], rest: RestSkeleton, to_public: FloatArray) -> FloatArray:
+    """(T, 4) rotation of the bone against what carries it, in the bone's own axes.
+
+    With D the turn from rest in armature space, R the rest rotation: D = D_parent R basis R^-1.
+    """
+    link = rest.parents[bone]
+    carried = turns[link.parent] if link.parent in turns else quat.identity(1)
+    carried = quat.mul(quat.inv(to_public), quat.mul(carried, to_public))
+    if link.weight != 1.0:
+        carried = quat.power(carried, link.weight)
+    carried = quat.mul(carried, link.offset)
+    turn = quat.mul(quat.inv(to_public), quat.mul(turns[bone], to_public))
+    axes = rest.rotations[bone]
+    local = quat.mul(quat.inv(axes), quat.mul(quat.mul(quat.inv(carried), turn), axes))
+    return np.broadcast_to(local, turn.shape)
