@@ -96,7 +96,7 @@ def decoded(clip: AudioClip, folder: Path) -> AudioClip:
 
         sound = aud.Sound(str(clip.path))
         rate, channels = sound.specs
-        sound.write(str(target), rate, channels, aud.FORMAT_S16, aud.CONTAINER_WAV, aud.CODEC_PCM)
+        sound.write(str(target), int(rate), channels, aud.FORMAT_S16, aud.CONTAINER_WAV, aud.CODEC_PCM)
     except Exception:  # aud raises types of its own and may be missing or broken
         return clip
     return replace(clip, path=target) if target.is_file() and target.stat().st_size > 44 else clip

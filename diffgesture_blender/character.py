@@ -3,6 +3,7 @@
 
 import bpy
 
+from . import compat
 from .errors import DiffGestureError
 from .session import session
 
@@ -43,3 +44,12 @@ def find_armature(uid: int, scene: bpy.types.Scene) -> bpy.types.Object | None:
     return next(
         (item for item in scene.objects if item.session_uid == uid and item.type == "ARMATURE"), None
     )
+
+
+def assign_action(armature: bpy.types.Object, action: bpy.types.Action) -> None:
+    """Let the action animate the armature, through the slot that was made for it."""
+    slot = None
+    if compat.has_slots():
+        slots = list(action.slots)
+        slot = next((item for item in slots if item.name_display == armature.name), slots[0] if slots else None)
+    compat.assign_action(armature, compat.ActionChoice(action, slot))

@@ -255,6 +255,7 @@ class GenerateJob:
             motion,
             frame_start=request.frame_start,
             action_name=f"{request.audio.name} seed {request.seed}",
+            scene=scene,
         )
         warnings += report.warnings
         if request.add_sound:
@@ -268,7 +269,7 @@ class GenerateJob:
             motion_path=motion_path,
             folder=request.folder,
             frame_start=request.frame_start,
-            frame_end=report.frame_end,
+            frame_end=round(report.frame_end),
             seed=request.seed,
             seconds=time.monotonic() - self._started,
             reply=reply,

@@ -10,6 +10,9 @@ from . import audio_source, character, sequencer
 
 MAX_SEED: Final = 2**31 - 1
 
+# bpy.app.version >= (4, 5, 0): paths say whether they may begin with "//"
+_PATH_OPTIONS: Final = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
+
 QUALITIES: Final = (
     ("DRAFT", "Draft", "The fewest steps: to try seeds quickly"),
     ("NORMAL", "Normal", "The model's own number of steps"),
@@ -46,7 +49,10 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
         name="Audio", description="Where the speech comes from", items=audio_source.SOURCES, default="FILE"
     )
     audio_path: StringProperty(
-        name="File", description="Speech audio: WAV, MP3, OGG, FLAC and more", subtype="FILE_PATH"
+        name="File",
+        description="Speech audio: WAV, MP3, OGG, FLAC and more",
+        subtype="FILE_PATH",
+        options=_PATH_OPTIONS,
     )
     sound: PointerProperty(name="Sound", description="A sound of this .blend", type=bpy.types.Sound)
     strip_name: StringProperty(

@@ -35,6 +35,16 @@ def babble(seconds: float, rate: int = 16_000) -> np.ndarray:
     return 0.1 * voice * envelope
 
 
+def blender_has_audio() -> bool:
+    """False for the bpy package of Blender 4.2, which makes no sound strips; a real Blender has audio."""
+    try:
+        import bpy  # noqa: F401 (brings aud)
+        import aud  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
 @pytest.fixture
 def speech(tmp_path: Path) -> Path:
     """Two seconds of sound; the name has a space and a letter outside ASCII."""

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line, run as a Blender of its own: exit codes, one line on stderr, report, files."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, SCRIPTED_WORKER, babble, write_wav
+
+bpy = pytest.importorskip("bpy")
+
+from motions import swinging_arms, write_motion
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="uses a POSIX script as stand-in interpreter")
+
+# A Blender as the bpy package gives it: opens the file, then hands the arguments to the command.
+RUN = """
+import sys
+sys.path[:0] = {paths!r}
+import bpy
+blend, *arguments = sys.argv[1:]
+if blend:
+    bpy.ops.wm.open_mainfile(filepath=blend)
+from diffgesture_blender import cli
+sys.exit(cli.main(arguments))
+"""
+
+
+@pytest.fixture(scope="module")
+def character(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A .blend with a character called Ann, a camera, and an armature without arms called Worm."""
+    from characters import mixamo_character
+
+    folder = tmp_path_factory.mktemp("character")
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    mixamo_character("Ann")
+    mixamo_character("Worm", arms=False)
+    bpy.context.scene.collection.objects.link(bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera")))
+    bpy.context.scene.frame_start = 5
+    path = folder / "character.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    return path
+
+
+@pytest.fixture
+def scripted_python(tmp_path: Path) -> Path:
+    """An "interpreter" that passes the probe and then runs the scripted worker."""
+    motion = write_motion(tmp_path / "scripted.npz", swinging_arms())
+    path = tmp_path / "python"
+    probe = '{"version": [3, 11, 0], "executable": "x", "missing": []}'
+    path.write_text(
+        "#!/bin/sh\n"
+        f"""if [ "$1" = -c ]; then echo 'diffgesture-probe {probe}'; exit 0; fi\n"""
+        f"""exec "{sys.executable}" -u "{SCRIPTED_WORKER}" "${{SCRIPTED_MODE:-motion}}" "{motion}"\n"""
+    )
+    path.chmod(0o755)
+    return path
+
+
+def run(blend: Path | str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    script = RUN.format(paths=[str(ROOT), str(Path(__file__).parent)])
+    return subprocess.run(
+        [sys.executable, "-c", script, str(blend), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=300,
+        env={**os.environ, **environment},
+    )
+
+
+def failure(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
+    """The one line on stderr of a run that failed with ``code``."""
+    assert done.returncode == code, done.stdout + done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("diffgesture: error: "), done.stderr
+    assert "Traceback" not in done.stdout
+    return lines[0].removeprefix("diffgesture: error: ")
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["generate", "--help"], ["check", "--help"], ["--version"]])
+def test_help(arguments: list[str]) -> None:
+    done = run("", *arguments)
+    assert done.returncode == 0 and done.stderr == ""
+    assert "--audio" in done.stdout or arguments[0] != "generate"
+
+
+def test_generate_writes_what_was_asked_for(
+    character: Path, scripted_python: Path, speech: Path, tmp_path: Path
+) -> None:
+    before = character.read_bytes()
+    out = tmp_path / "öut.blend"
+    done = run(
+        character, "generate", "--audio", speech, "--armature", "Ann", "--python", scripted_python, "--seed", 3,
+        "--output", out, "--report", tmp_path / "r.json", "--motion-output", tmp_path / "m.npz",
+        "--bvh", tmp_path / "m.bvh", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = read(tmp_path / "r.json")
+    assert json.loads(done.stdout.splitlines()[-1]) == report
+    assert report["status"] == "ok" and report["error"] is None
+    assert report["armature"] == "Ann" and report["frame_start"] == 5 and report["family"] == "Mixamo"
+    assert Path(report["blend"]) == out and Path(report["motion"]) == tmp_path / "m.npz"
+    assert (tmp_path / "m.npz").is_file() and (tmp_path / "m.bvh").read_text().startswith("HIERARCHY")
+    assert character.read_bytes() == before
+    bpy.ops.wm.open_mainfile(filepath=str(out))
+    animation = bpy.data.objects["Ann"].animation_data
+    assert animation.action.name == report["action"]
+    assert animation.action.frame_range[0] == pytest.approx(5)
+    assert round(animation.action.frame_range[1]) == report["frame_end"]
+
+
+def test_the_motion_lies_beside_the_blend_by_default(
+    character: Path, scripted_python: Path, speech: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.blend"
+    done = run(character, "generate", "--audio", speech, "--armature", "Ann", "--python", scripted_python,
+               "--output", out, "--report", tmp_path / "r.json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert Path(read(tmp_path / "r.json")["motion"]) == tmp_path / "out.npz" and (tmp_path / "out.npz").is_file()
+
+
+def test_the_file_can_be_named_after_the_command(
+    character: Path, scripted_python: Path, speech: Path, tmp_path: Path
+) -> None:
+    done = run("", "generate", "--blend", character, "--audio", speech, "--armature", "Ann",
+               "--python", scripted_python, "--output", tmp_path / "o.blend")  # fmt: skip
+    assert done.returncode == 0 and (tmp_path / "o.blend").is_file(), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"--audio": "none.wav"}, "There is no audio file"),
+        ({"--audio": "empty.wav"}, "empty"),
+        ({"--armature": "Bob"}, "has no object Bob; its armatures: Ann, Worm"),
+        ({"--armature": "Camera"}, "Camera is no armature"),
+        ({"--armature": "Worm"}, "arm"),
+        ({"--armature": None}, "Choose one with --armature: Ann, Worm"),
+        ({"--scene": "Nowhere"}, "no scene Nowhere"),
+        ({"--python": "nothing"}, "not there"),
+        ({"--output": "folder/that/is/not/out.blend"}, "does not exist"),
+        ({"--output": "out.fbx"}, "must be a .blend"),
+        ({"--output": None}, "Nothing to write"),
+        ({"--seed": "many"}, "--seed"),
+        ({"--preset": "best"}, "--preset"),
+        ({"--colour": "red"}, "--colour"),
+        ({"--audio": None}, "--audio"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    character: Path, scripted_python: Path, speech: Path, tmp_path: Path, change: dict[str, str | None], words: str
+) -> None:
+    (tmp_path / "empty.wav").write_bytes(b"")
+    options: dict[str, object] = {
+        "--audio": speech, "--armature": "Ann", "--python": scripted_python, "--output": tmp_path / "out.blend",
+        "--report": tmp_path / "r.json",
+    }  # fmt: skip
+    for name, value in change.items():
+        relative = name in {"--audio", "--output", "--python"} and value is not None
+        options[name] = tmp_path / value if relative else value
+    arguments = [part for name, value in options.items() if value is not None for part in (name, value)]
+    message = failure(run(character, "generate", *arguments))
+    assert words in message
+    assert not (tmp_path / "out.blend").exists()
+    usage = {"--seed", "--preset", "--colour"} & set(change) or change == {"--audio": None}
+    if not usage:
+        report = read(tmp_path / "r.json")
+        assert report["status"] == "error" and report["error"] in message and report["action"] is None
+
+
+@pytest.mark.parametrize(("mode", "code", "words"), [("die", 1, "exit code 7"), ("refuse", 2, "too short")])
+def test_a_failing_worker(
+    character: Path, scripted_python: Path, speech: Path, tmp_path: Path, mode: str, code: int, words: str
+) -> None:
+    done = run(character, "generate", "--audio", speech, "--armature", "Ann", "--python", scripted_python,
+               "--output", tmp_path / "o.blend", "--report", tmp_path / "r.json", SCRIPTED_MODE=mode)  # fmt: skip
+    assert words in failure(done, code)
+    assert read(tmp_path / "r.json")["status"] == "error" and not (tmp_path / "o.blend").exists()
+
+
+def test_no_command_is_a_usage_error() -> None:
+    assert "generate" in failure(run(""))
+
+
+def test_the_check_tells_what_the_backend_is(scripted_python: Path) -> None:
+    done = run("", "check", "--python", scripted_python)
+    assert done.returncode == 0 and "Backend: READY" in done.stdout
+
+
+def test_the_check_fails_without_a_backend(tmp_path: Path) -> None:
+    assert "not there" in failure(run("", "check", "--python", tmp_path / "none"))
+
+
+def test_end_to_end_with_the_real_worker(character: Path, backend_python: str, tmp_path: Path) -> None:
+    speech = write_wav(tmp_path / "speech.wav", babble(3.0))
+    done = run(character, "generate", "--audio", speech, "--armature", "Ann", "--python", backend_python,
+               "--steps", 3, "--output", tmp_path / "o.blend", "--report", tmp_path / "r.json")  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = read(tmp_path / "r.json")
+    assert report["frames"] == round(3.0 * report["fps"]) and report["steps"] == 3
+    assert report["audio_seconds"] == pytest.approx(3.0)
