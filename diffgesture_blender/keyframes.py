@@ -83,17 +83,22 @@ def _euler_angles(quaternions: FloatArray, order: str) -> FloatArray:
 
 
 def _nearest(one: FloatArray, other: FloatArray) -> FloatArray:
-    """Of two equal sets of angles per frame, and their full turns, the one nearest to the frame before."""
-    result = []
-    previous = [0.0, 0.0, 0.0]
-    for candidates in zip(one.tolist(), other.tolist(), strict=True):
-        wound = [
-            [a + _TAU * round((p - a) / _TAU) for a, p in zip(angles, previous, strict=True)]
-            for angles in candidates
-        ]
-        previous = min(wound, key=lambda angles: sum(abs(a - p) for a, p in zip(angles, previous, strict=True)))
-        result.append(previous)
-    return np.array(result)
+    """Of two equal sets of angles (T, 3), and their full turns, the one nearest to the frame before."""
+    both = np.stack([one, other], axis=1)
+    from_zero = _wrapped(both[0]).sum(axis=-1)
+    steps = _wrapped(both[1:, None, :] - both[:-1, :, None]).sum(axis=-1)  # (T - 1, before, after)
+    best = np.argmin(steps, axis=-1).tolist()
+    chosen = [int(np.argmin(from_zero))]
+    for choices in best:
+        chosen.append(choices[chosen[-1]])
+    angles = np.take_along_axis(both, np.array(chosen)[:, None, None], axis=1)[:, 0]
+    start = np.round(angles[:1] / _TAU) * _TAU
+    return np.unwrap(angles, axis=0) - start
+
+
+def _wrapped(angles: FloatArray) -> FloatArray:
+    """Distance from zero when full turns do not count."""
+    return np.abs(angles - _TAU * np.round(angles / _TAU))
 
 
 def bone_path(bone: str, name: str) -> str:

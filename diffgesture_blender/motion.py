@@ -119,31 +119,28 @@ def _unit_directions(directions: FloatArray, neutral: FloatArray) -> FloatArray:
 
 
 def neutral_directions(joint_names: tuple[str, ...], bone_pairs: tuple[tuple[int, int], ...]) -> FloatArray:
-    """(B, 3) directions of a T-pose with palms down for a file that brings none.
+    """(B, 3) directions of a T-pose, palms down, looking straight ahead, for a file that brings none.
 
-    Arms and fingers point sideways, thumbs forward and sideways. The head's are those of an average adult face
-    (nose 9 cm up and 11 cm ahead of the neck joint, eyes 3 cm to each side, ears behind them).
+    The values are the backend's (``skeletons.neutral_directions``) as far as the retargeting looks at them;
+    a bone that is not named here points along the arm.
     """
     neutral = np.zeros((len(bone_pairs), 3))
+    to_nose = (0.0, 0.68, 0.73) if "right_ear" in joint_names else (0.0, 0.87, 0.43)
     for bone, (parent, child) in enumerate(bone_pairs):
-        parent_name, name = joint_names[parent], joint_names[child]
-        side = 1.0 if name.startswith("left_") else -1.0
-        plain = name.removeprefix("left_").removeprefix("right_")
-        if plain in ("neck", "spine"):
-            direction = (0.0, 1.0, 0.0)
-        elif plain == "nose":
-            direction = (0.0, 0.63, 0.77)
-        elif plain == "head":
-            direction = (0.0, 0.76, -0.65) if parent_name == "nose" else (0.0, 1.0, 0.0)
-        elif plain == "eye":
-            direction = (side * 0.62, 0.62, -0.48)
-        elif plain == "ear":
-            direction = (side * 0.44, -0.26, -0.86)
-        elif plain.startswith("thumb"):
-            direction = (side * 0.7, -0.1, 0.7)
-        elif plain in ("index1", "pinky1"):
-            direction = (side, 0.0, 0.22 if plain == "index1" else -0.33)
-        else:
-            direction = (side, 0.0, 0.0)
-        neutral[bone] = np.asarray(direction) / np.linalg.norm(direction)
+        start, end = joint_names[parent], joint_names[child]
+        side = -1.0 if end.startswith("right_") else 1.0
+        part = end.removeprefix("left_").removeprefix("right_")
+        x, y, z = {
+            "neck": (0.0, 1.0, 0.0),
+            "shoulder": (0.963, -0.267, -0.027),
+            "nose": to_nose,
+            "head": (0.0, 0.90, -0.42),
+            "eye": (0.51, 0.69, -0.51),
+            "ear": (0.37, 0.17, -0.91),
+        }.get(part, (1.0, 0.0, 0.0))
+        if part.startswith("thumb"):
+            x, y, z = (1.0, -0.40, 1.0) if start.endswith("wrist") else (1.0, -0.54, 0.73)
+        elif start.endswith("wrist"):
+            z = {"index1": 0.28, "middle1": 0.06, "ring1": -0.14, "pinky1": -0.37}.get(part, 0.0)
+        neutral[bone] = np.array([side * x, y, z]) / np.sqrt(x * x + y * y + z * z)
     return neutral

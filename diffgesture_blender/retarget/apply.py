@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 import bpy
 import numpy as np
@@ -13,18 +13,15 @@ from .. import compat, keyframes
 from ..errors import DiffGestureError
 from ..motion import Motion
 from ..sequencer import frame_rate
+from . import switches
+from .arm import arm_bones
 from .armature import hierarchy_links, needs_probing, probe_links, read_rest
 from .bone_map import BoneMap, find_bone_map
+from .families import SIDES
 from .rest import ParentLink
 from .solve import SolveOptions, solve
 
 KeyMode = Literal["MOTION", "WHOLE_FRAMES"]
-
-# Constraints that only pass something on to others or restrict scale do not fight with rotation keys.
-_ROTATING_CONSTRAINTS: Final = {
-    "IK", "SPLINE_IK", "COPY_ROTATION", "COPY_TRANSFORMS", "TRANSFORM", "DAMPED_TRACK", "LOCKED_TRACK", "TRACK_TO",
-    "STRETCH_TO", "LIMIT_ROTATION", "ARMATURE", "CHILD_OF", "ACTION", "PIVOT", "FOLLOW_PATH", "CLAMP_TO",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,18 +61,20 @@ def retarget(
     scene = scene or bpy.context.scene
     bone_map = bone_map or find_bone_map(armature_object)
     _check_writable(armature_object)
+    for side in SIDES:
+        arm_bones(motion, side)
     frames = keyframes.key_frames(motion.num_frames, motion.fps, frame_rate(scene), frame_start)
 
     had_animation_data = armature_object.animation_data is not None
     previous = compat.current_action(armature_object)
     choice = compat.new_action(armature_object, action_name or f"Gestures {armature_object.name}")
     try:
-        for switch in bone_map.switches:
-            path = keyframes.custom_property_path(switch.bone, switch.property)
-            curve = compat.new_curve(choice, path, 0, switch.bone)
-            keyframes.write_keys(curve, frames[:1], np.array([switch.value]), "BEZIER")
+        warnings = [
+            *_warnings(armature_object, bone_map),
+            *_switch_to_keys(armature_object, bone_map, choice, frames),
+        ]
         compat.assign_action(armature_object, choice)
-        links, warnings = _links(armature_object, bone_map, scene)
+        links, unclear = _links(armature_object, bone_map, scene)
         rotations = solve(read_rest(armature_object, links), bone_map, motion, options)
         key_count = 0
         for name, local in rotations.items():
@@ -104,7 +103,7 @@ def retarget(
         key_count=key_count,
         frame_start=float(frames[0]),
         frame_end=float(frames[-1]),
-        warnings=(*bone_map.notes, *_warnings(armature_object, bone_map), *warnings),
+        warnings=(*bone_map.notes, *warnings, *unclear),
     )
 
 
@@ -119,6 +118,29 @@ def _check_writable(armature_object: bpy.types.Object) -> None:
         raise DiffGestureError("Leave the tweak mode of the nonlinear animation editor first (Tab there).")
 
 
+def _switch_to_keys(
+    armature_object: bpy.types.Object, bone_map: BoneMap, choice: compat.ActionChoice, frames: np.ndarray
+) -> list[str]:
+    """Key the switches from IK to FK into the action; sentences about what has been turned off."""
+
+    def key(path: str, group: str, value: float) -> None:
+        curve = compat.new_curve(choice, path, 0, group)
+        keyframes.write_keys(curve, frames[:1], np.array([value]), "BEZIER")
+
+    for switch in switches.present_switches(armature_object, bone_map):
+        key(keyframes.custom_property_path(switch.bone, switch.property), switch.bone, switch.value)
+    turned_off = switches.overriding_constraints(armature_object, bone_map)
+    for bone, constraint in turned_off:
+        key(switches.influence_path(bone, constraint), bone.name, 0.0)
+    if not turned_off:
+        return []
+    return [f"The action turns off constraints that would override the arms' keys: {_listed(turned_off)}."]
+
+
+def _listed(constraints: list[tuple[bpy.types.PoseBone, bpy.types.Constraint]]) -> str:
+    return ", ".join(f"{bone.name} ({constraint.name})" for bone, constraint in constraints)
+
+
 def _links(
     armature_object: bpy.types.Object, bone_map: BoneMap, scene: bpy.types.Scene
 ) -> tuple[dict[str, ParentLink], list[str]]:
@@ -128,10 +150,11 @@ def _links(
     view_layer = bpy.context.view_layer
     if bpy.context.scene != scene or armature_object.name not in view_layer.objects:
         view_layer = next((layer for layer in scene.view_layers if armature_object.name in layer.objects), None)
-    if view_layer is None or armature_object.hide_viewport:
+    at_rest = armature_object.data.pose_position == "REST"
+    if view_layer is None or armature_object.hide_viewport or at_rest:
         warning = (
-            f"{armature_object.name} is not shown, so the effect of its constraints could not be measured; "
-            "show it and generate again if the motion looks wrong."
+            f"{armature_object.name} is hidden or shows its rest position, so the effect of its constraints could "
+            "not be measured; show its pose and generate again if the motion looks wrong."
         )
         return hierarchy_links(armature_object, bone_map), [warning]
     return probe_links(armature_object, bone_map, view_layer)
@@ -140,16 +163,17 @@ def _links(
 def _warnings(armature_object: bpy.types.Object, bone_map: BoneMap) -> list[str]:
     """What may keep the character from showing the keys."""
     warnings = []
+    animation = armature_object.animation_data
+    if animation is not None and animation.nla_tracks and animation.action_blend_type != "REPLACE":
+        warnings.append(
+            f"The action of {armature_object.name} is set to {animation.action_blend_type.title()} in the "
+            "nonlinear animation editor; set it to Replace to see the gestures alone."
+        )
     if armature_object.data.pose_position == "REST":
         warnings.append(f"{armature_object.name} shows its rest position; switch it to Pose Position.")
-    fighting = [
-        f"{name} ({constraint.name})"
-        for name in bone_map.keyed_bones
-        for constraint in armature_object.pose.bones[name].constraints
-        if constraint.type in _ROTATING_CONSTRAINTS and not constraint.mute and constraint.influence > 0
-    ]
+    fighting = switches.fighting_constraints(armature_object, bone_map)
     if fighting:
-        warnings.append(f"Constraints may change the motion; mute them if it looks wrong: {', '.join(fighting)}.")
+        warnings.append(f"Constraints may change the motion; mute them if it looks wrong: {_listed(fighting)}.")
     hands = [slot for slot in bone_map.missing if slot.startswith("hand")]
     if hands:
         warnings.append("The rig has no bones for the hands; the motion ends at the wrists.")

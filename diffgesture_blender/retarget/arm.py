@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from ..errors import DiffGestureError
 from ..motion import Motion
 from . import quaternion as quat
 from .rest import RestBody
@@ -137,15 +138,22 @@ def _palm(along: FloatArray, first: FloatArray, last: FloatArray, side: str) -> 
     return quat.normalize(normal - np.sum(normal * along, axis=-1, keepdims=True) * along)
 
 
-def solve_arm(body: RestBody, motion: Motion, side: str) -> ArmTurns:
-    """Rotations of upper arm, forearm and hand of one side. KeyError if the layout has no such arm."""
+def arm_bones(motion: Motion, side: str) -> tuple[int, int]:
+    """The layout's bones of upper arm and forearm. DiffGestureError if it has none."""
     name = SIDE_NAMES[side]
+    upper = motion.bone(f"{name}_shoulder", f"{name}_elbow")
+    fore = motion.bone(f"{name}_elbow", f"{name}_wrist")
+    if upper is None or fore is None:
+        raise DiffGestureError(
+            f"The motion's layout {motion.layout or '(unnamed)'} has no {name} arm; generate with another model."
+        )
+    return upper, fore
+
+
+def solve_arm(body: RestBody, motion: Motion, side: str) -> ArmTurns:
+    """Rotations of upper arm, forearm and hand of one side."""
     sign = 1.0 if side == "L" else -1.0
-    upper_bone = motion.bone(f"{name}_shoulder", f"{name}_elbow")
-    fore_bone = motion.bone(f"{name}_elbow", f"{name}_wrist")
-    if upper_bone is None or fore_bone is None:
-        raise KeyError(f"the layout {motion.layout} has no {name} arm")
-    upper, fore = motion.directions[:, upper_bone], motion.directions[:, fore_bone]
+    upper, fore = (motion.directions[:, bone] for bone in arm_bones(motion, side))
     rest_upper = body.direction(f"upper_arm.{side}", f"forearm.{side}")
     has_hand = body.has(f"hand.{side}")
     if has_hand:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Smooth synthetic motions inside joint limits, from a small body of rotations; no Blender."""
 
+import itertools
+
 import numpy as np
 
 from diffgesture_blender.motion import Motion, motion_from_fields
@@ -28,7 +30,7 @@ def _pairs(layout: str) -> list[tuple[str, str]]:
         if layout == "ted_expressive":
             for finger in FINGERS:
                 chain = [f"{side}_wrist", *(f"{side}_{finger}{i}" for i in (1, 2, 3))]
-                pairs += list(zip(chain[:-1], chain[1:], strict=True))
+                pairs += list(itertools.pairwise(chain))
     if layout == "ted":
         return [*pairs, ("neck", "nose"), ("nose", "head")]
     eyes = [("nose", f"{side}_eye") for side in ("right", "left")]
@@ -115,7 +117,7 @@ def gestures(seed: int = 0, frames: int = 60, layout: str = "ted_expressive", fp
             curl = wave(0, 85) if finger != "thumb" else wave(0, 25)
             turn = wrist
             chain = [f"{side}_wrist", *(f"{side}_{finger}{i}" for i in (1, 2, 3))]
-            for index, pair in enumerate(zip(chain[:-1], chain[1:], strict=True)):
+            for index, pair in enumerate(itertools.pairwise(chain)):
                 if index:
                     turn = _chain(turn, _turn(z, -sign * curl * (0.8 if index == 1 else 1.1)))
                 turned[pair] = quat.rotate(turn, rest[pair])
