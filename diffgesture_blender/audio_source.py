@@ -5,11 +5,13 @@ Each becomes an ``AudioClip``: a file on disk, the seconds of it to use, and the
 """
 
 import os
+import wave
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import bpy
+import numpy as np
 
 from . import sequencer
 from .errors import DiffGestureError
@@ -90,16 +92,23 @@ def decoded(clip: AudioClip, folder: Path) -> AudioClip:
     """
     if clip.path.suffix.lower() in _READABLE:
         return clip
-    target = folder / "speech.wav"
     try:
         import aud
 
         sound = aud.Sound(str(clip.path))
-        rate, channels = sound.specs
-        sound.write(str(target), int(rate), channels, aud.FORMAT_S16, aud.CONTAINER_WAV, aud.CODEC_PCM)
+        rate = int(sound.specs[0])
+        samples = sound.rechannel(1).data()
     except Exception:  # aud raises types of its own and may be missing or broken
         return clip
-    return replace(clip, path=target) if target.is_file() and target.stat().st_size > 44 else clip
+    if len(samples) == 0:
+        return clip
+    target = folder / "speech.wav"
+    with wave.open(str(target), "wb") as file:  # aud's own writer would pad the end
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((np.clip(samples, -1.0, 1.0) * 32767).astype("<i2").tobytes())
+    return replace(clip, path=target)
 
 
 def _clip_from_sound(sound: bpy.types.Sound, folder: Path) -> AudioClip:
