@@ -24,31 +24,32 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     from diffgesture.data.dataset import Dataset
-    from diffgesture.devices import pick_device
     from diffgesture.training.config import load_config
+    from diffgesture.training.distributed import join_group
     from diffgesture.training.loop import train
+    from diffgesture.training.recipes import make_recipe
 
     config = load_config(arguments.config)
     if arguments.max_steps is not None:
         config = dataclasses.replace(config, steps=arguments.max_steps)
-    dataset = Dataset(arguments.data)
-    if dataset.layout != config.layout:
+    dataset = Dataset(arguments.data, config.layout)
+    if dataset.fps != config.fps:
         raise ConfigError(
-            f"The dataset {arguments.data} has the layout '{dataset.layout}', the configuration '{config.layout}'."
+            f"The dataset {arguments.data} has {dataset.fps:g} fps, the configuration {config.fps:g}."
         )
-    splits = {"train": [], "val": []}
-    for index, take in enumerate(dataset.takes):
-        splits[take.split].append(dataset.take(index))
-    train(
-        config,
-        splits["train"],
-        splits["val"],
-        arguments.output,
-        provenance={"dataset": dataset.name, "sources": dataset.sources},
-        resume=arguments.resume,
-        device=pick_device(arguments.device),
-        report=lambda line: print(line, file=sys.stderr, flush=True),
-    )
+    group = join_group(arguments.device)
+    try:
+        train(
+            config,
+            make_recipe(config, dataset),
+            arguments.output,
+            group,
+            provenance={"dataset": dataset.card.get("provenance", {})},
+            resume=arguments.resume,
+            report=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+    finally:
+        group.leave()
 
 
 if __name__ == "__main__":

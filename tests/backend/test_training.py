@@ -13,8 +13,10 @@ from diffgesture.errors import CheckpointError, ConfigError
 from diffgesture.skeletons import TED_EXPRESSIVE, neutral_directions, normalize
 from diffgesture.synthesis import Settings, generate
 from diffgesture.training.batches import mirror_bones, mirror_poses
-from diffgesture.training.config import Config, ModelConfig, load_config
+from diffgesture.training.config import Config, load_config
+from diffgesture.training.distributed import Group
 from diffgesture.training.loop import train
+from diffgesture.training.masked_recipe import MaskedRecipe
 
 SMALL = Config(
     layout="ted_expressive",
@@ -23,7 +25,7 @@ SMALL = Config(
     steps=6,
     batch_size=4,
     warmup_steps=2,
-    model=ModelConfig(hidden_dim=24, depth=1, num_heads=2),
+    model={"hidden_dim": 24, "depth": 1, "num_heads": 2},
 )
 
 
@@ -40,7 +42,8 @@ def take(seed: int, seconds: float = 6.0) -> tuple[np.ndarray, np.ndarray]:
 
 def run(config: Config, folder: Path, **options):
     takes = [take(seed) for seed in range(3)]
-    return train(config, takes, takes[:1], folder, provenance={}, report=lambda line: None, **options)
+    recipe = MaskedRecipe(config, takes, takes[:1])
+    return train(config, recipe, folder, Group(0, 1, torch.device("cpu")), report=lambda line: None, **options)
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -86,7 +89,9 @@ def test_shipped_configurations_are_valid():
     ("text", "words"),
     [
         ('layout = "ted"\nwindows = 3', "unknown key 'windows'"),
-        ('layout = "ted"\n[model]\nwidth = 3', "unknown key 'model.width'"),
+        ('layout = "ted"\n[loss]\nwidth = 3', "unknown key 'loss.width'"),
+        ('layout = "smpl"', "'layout' must be one of"),
+        ('layout = "ted"\nsteps = 0', "'steps' must be positive"),
         ('layout = "ted"\nsteps = "many"', "'steps' must be int"),
         ("steps = 3", "layout"),
         ("layout = ", "not valid TOML"),

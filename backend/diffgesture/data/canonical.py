@@ -116,7 +116,8 @@ def arm_joints(side: str) -> tuple[int, ...]:
 def mirror_order() -> tuple[int, ...]:
     """For each joint the joint on the other side."""
     swapped = [
-        n.replace("left_", "right_") if n.startswith("left_") else n.replace("right_", "left_") for n in JOINT_NAMES
+        n.replace("left_", "right_") if n.startswith("left_") else n.replace("right_", "left_")
+        for n in JOINT_NAMES
     ]
     return tuple(_INDEX[n] for n in swapped)
 

@@ -44,7 +44,9 @@ def generator(seed: int, *keys: str | int) -> np.random.Generator:
     return np.random.default_rng([seed, *words])
 
 
-def compose_motion(prosody: Prosody, frames: int, library: Library, seed: int, speaker: str, take: int, variant: int = 0) -> FloatArray:
+def compose_motion(
+    prosody: Prosody, frames: int, library: Library, seed: int, speaker: str, take: int, variant: int = 0
+) -> FloatArray:
     """Local rotations (2 * frames, J, 4) at 30 fps for speech of ``frames`` / 15 seconds.
 
     Takes of one ``speaker`` and ``variant`` share a style.

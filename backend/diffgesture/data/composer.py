@@ -21,6 +21,8 @@ FloatArray = np.ndarray
 
 # Silences at least this long (s) let the hands go back to rest.
 REST_PAUSE: Final = 0.6
+# Wrist speed (m/s) at which a stroke is slowed down, by at most 30 %.
+MAX_STROKE_SPEED: Final = 1.5
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Plan:
 def draw_style(library: Library, rng: np.random.Generator) -> Style:
     """A random speaker. Most rest with hanging arms, some with the hands in front."""
     wanted = "front" if rng.random() < 0.22 else "sides"
-    rests = [rest for rest in library.rests if rest.style == wanted]
+    rests = [rest for rest in library.rests if rest.style == wanted] or list(library.rests)
     families = sorted({unit.family for unit in library.units})
     return Style(
         rate=float(np.exp(rng.normal(0.0, 0.16))),
@@ -95,7 +97,7 @@ def draw_style(library: Library, rng: np.random.Generator) -> Style:
         head=float(np.exp(rng.normal(0.0, 0.3))),
         lead=float(rng.uniform(0.02, 0.12)),
         right_hand=float(np.clip(rng.normal(0.62, 0.2), 0.15, 0.9)),
-        two_hands=float(np.clip(rng.normal(0.62, 0.13), 0.3, 0.85)),
+        two_hands=float(np.clip(rng.normal(0.68, 0.12), 0.35, 0.9)),
         relaxed_fingers=float(rng.uniform(0.0, 0.4)),
         rest=rests[int(rng.integers(len(rests)))],
         favourites={name: float(np.exp(rng.normal(0.0, 0.8))) for name in families},
@@ -126,7 +128,7 @@ def _choose_times(
     chosen: list[Accent] = []
     if end - start < 0.7 and rng.random() < 0.5:
         return chosen
-    earliest = start + rng.uniform(0.22, 0.40)
+    earliest = start + rng.uniform(0.28, 0.50)
     while True:
         window = rng.uniform(0.5, 1.0) / style.rate
         options = [a for a in accents if earliest <= a.time <= earliest + window and a.time <= end - 0.25]
@@ -156,7 +158,12 @@ class _Hands:
 
 
 def _unit_weights(
-    units: tuple[Unit, ...], style: Style, recent: list[str], strength: float, wrists: FloatArray, travel: FloatArray
+    units: tuple[Unit, ...],
+    style: Style,
+    recent: list[str],
+    strength: float,
+    wrists: FloatArray,
+    travel: FloatArray,
 ) -> FloatArray:
     size = np.clip((travel - 0.15) / 0.4, 0.0, 1.0)
     weights = np.array([u.weight * style.favourites[u.family] for u in units])
@@ -164,7 +171,8 @@ def _unit_weights(
     weights *= np.array([0.04 if u.family in recent else 1.0 for u in units])
     two = np.array([len(u.sides) == 2 for u in units])
     right = np.array(["right" in u.sides for u in units])
-    weights *= np.where(two, style.two_hands, (1.0 - style.two_hands) * np.where(right, style.right_hand, 1 - style.right_hand) * 2.0)  # fmt: skip  # noqa: E501
+    one_hand = 2.0 * (1.0 - style.two_hands) * np.where(right, style.right_hand, 1.0 - style.right_hand)
+    weights *= np.where(two, style.two_hands, one_hand)
     # High gestures (above the shoulder line) are rare in conversation.
     high = wrists[:, :, 1].max(axis=1)
     return weights * np.where(high > 0.20, 0.2, 1.0)
@@ -182,9 +190,9 @@ def make_plan(prosody: Prosody, library: Library, style: Style, rng: np.random.G
     for run in runs:
         accents = [a for a in prosody.accents if run[0] <= a.time <= run[1]]
         hands.relax(run[0])
-        last = run[0] - 0.30
+        last = run[0] - 0.17
         for accent in _choose_times(run, accents, style, rng):
-            hands.relax(accent.time - 2.6)
+            hands.relax(accent.time - 3.3)
             arrival = accent.time - style.lead + rng.normal(0.0, 0.025)
             available = arrival - last
             weights = _unit_weights(units, style, recent[-6:], accent.strength, wrists, travel)
@@ -192,6 +200,8 @@ def make_plan(prosody: Prosody, library: Library, style: Style, rng: np.random.G
             if unit is None:
                 continue
             tempo = style.tempo * rng.uniform(0.92, 1.1)
+            # Acted strokes can be faster than people are in conversation.
+            tempo = float(np.clip(min(tempo, MAX_STROKE_SPEED / unit.peak_speed), 0.7, 1.25))
             amplitude = float(np.clip(style.amplitude * (0.88 + 0.2 * accent.strength), 0.7, 1.2))
             placements.append(Placement(unit, arrival, tempo, amplitude, unit.sides))
             _move(hands, unit, unit.sides, arrival)
@@ -215,17 +225,24 @@ def _move(hands: _Hands, unit: Unit, sides: tuple[str, ...], time: float) -> Non
 
 
 def _distance(unit: Unit, hands: _Hands) -> float:
-    moves = [np.linalg.norm(unit.wrists[k] - hands.place[k]) for k, s in enumerate(canonical.SIDES) if s in unit.sides]
+    moves = [
+        np.linalg.norm(unit.wrists[k] - hands.place[k]) for k, s in enumerate(canonical.SIDES) if s in unit.sides
+    ]
     return float(max(moves))
 
 
 def _pick(
-    units: tuple[Unit, ...], weights: FloatArray, hands: _Hands, available: float, tempo: float, rng: np.random.Generator
+    units: tuple[Unit, ...],
+    weights: FloatArray,
+    hands: _Hands,
+    available: float,
+    tempo: float,
+    rng: np.random.Generator,
 ) -> Unit | None:
     """A random unit that the hands can reach in the time ``available`` (s), and that is a visible move."""
     for index in rng.choice(len(units), size=24, p=weights / weights.sum()):
         distance = _distance(units[index], hands)
-        if 0.07 < distance and preparation_time(distance, tempo) <= available * 1.1:
+        if distance > 0.07 and preparation_time(distance, tempo) <= available * 1.1:
             return units[index]
     return None
 
@@ -258,9 +275,9 @@ def _beats(
     beats = []
     for accent in accents:
         taken = any(-0.30 < accent.time - p.arrival < 0.22 for p in placements)
-        if taken or rng.random() > 0.45 + 0.7 * accent.strength:
+        if taken or rng.random() > 0.6 + 0.6 * accent.strength:
             continue
-        size = style.beats * (0.45 + 0.8 * accent.strength) * rng.uniform(0.75, 1.25)
+        size = style.beats * (0.55 + 0.8 * accent.strength) * rng.uniform(0.75, 1.25)
         side = rng.random()
         left, right = (1.0, rng.uniform(0.5, 1.0)) if side > style.right_hand else (rng.uniform(0.5, 1.0), 1.0)
         time = accent.time - style.lead + float(rng.normal(0.0, 0.02))

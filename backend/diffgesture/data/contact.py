@@ -100,7 +100,7 @@ def resolve(local: FloatArray, rounds: int = 4) -> FloatArray:
 
 
 def limit_elbows(local: FloatArray) -> FloatArray:
-    """Local rotations (T, J, 4) with elbows between straight and 150 degrees, never bent backwards (soft limit)."""
+    """Local rotations (T, J, 4) with elbows softly kept between straight and 150 degrees of flexion."""
     local = local.copy()
     for side, sign in (("left", 1.0), ("right", -1.0)):
         fore = canonical.joint(f"{side}_forearm")

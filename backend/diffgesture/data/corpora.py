@@ -120,11 +120,15 @@ def _name_map(names: list[str]) -> dict[str, str]:
 def _source_globals(local: FloatArray, parents: FloatArray) -> FloatArray:
     world = np.empty_like(local)
     for j, parent in enumerate(parents):
-        world[..., j, :] = local[..., j, :] if parent < 0 else rotation.mul(world[..., parent, :], local[..., j, :])
+        world[..., j, :] = (
+            local[..., j, :] if parent < 0 else rotation.mul(world[..., parent, :], local[..., j, :])
+        )
     return world
 
 
-def _bone_direction_fix(tpose_world: FloatArray, parents: FloatArray, offsets: FloatArray, joint: int) -> FloatArray:
+def _bone_direction_fix(
+    tpose_world: FloatArray, parents: FloatArray, offsets: FloatArray, joint: int
+) -> FloatArray:
     """Direction (3,) of the bone that starts at ``joint`` in the source's T-pose, or zeros at a chain's end."""
     children = [k for k, parent in enumerate(parents) if parent == joint]
     if not children:

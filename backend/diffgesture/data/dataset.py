@@ -209,12 +209,14 @@ class Dataset:
         pcm = self.audio[take.sample_offset : take.sample_offset + take.samples]
         directions = self.directions[take.frame_offset : take.frame_offset + take.frames]
         if not np.isfinite(directions).all():
-            raise DataError(f"{self.folder / 'directions.npy'}: take '{take.name}' holds values that are not numbers.")
+            raise DataError(
+                f"{self.folder / 'directions.npy'}: take '{take.name}' holds values that are not numbers."
+            )
         return pcm.astype(np.float32) / 32768.0, np.array(directions, dtype=np.float32)
 
 
 def split_of_speakers(speakers: Sequence[str], val_fraction: float, rng: np.random.Generator) -> dict[str, str]:
-    """"val" for a random share of the speakers (at least one of several), "train" for the others."""
+    """Split of each speaker: "val" for a random share (at least one of several), "train" for the others."""
     names = sorted(set(speakers))
     count = min(len(names) - 1, max(1, round(val_fraction * len(names)))) if len(names) > 1 else 0
     held_out = {names[int(k)] for k in rng.permutation(len(names))[:count]}

@@ -20,7 +20,7 @@ FloatArray = np.ndarray
 
 LOW_PASS_HZ: Final = 4.5
 # Without a new stroke a hand stays up this long (s) before it goes back to rest.
-MAX_HOLD: Final = 1.9
+MAX_HOLD: Final = 2.5
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,12 @@ def _run_of(time: float, runs: tuple[tuple[float, float], ...]) -> tuple[float, 
 
 
 def _schedule(
-    placements: list[Placement], runs: tuple[tuple[float, float], ...], rest: FloatArray, side: int, style: Style, rng: np.random.Generator
+    placements: list[Placement],
+    runs: tuple[tuple[float, float], ...],
+    rest: FloatArray,
+    side: int,
+    style: Style,
+    rng: np.random.Generator,
 ) -> list[_Layer]:
     """When each placement of one arm takes over, and when the arm goes back to rest."""
     layers: list[_Layer] = []
@@ -52,12 +57,14 @@ def _schedule(
     for k, placement in enumerate(placements):
         unit, arrival, tempo = placement.unit, placement.arrival, placement.tempo
         run = _run_of(arrival, runs)
+        # A clip that begins with hanging arms brings its own rise.
+        follows_rise = unit.from_rest and style.rest.style == "sides"
         distance = float(np.linalg.norm(unit.wrists[side] - place))
         turned = rotation.mul(rotation.inv(hand_pose), unit.local[unit.arrival, hand])
         turn = float(np.linalg.norm(rotation.log(turned)))
         # A hand that also turns over (in the extreme palm down to palm up) needs its time as well.
         lead_in = max(preparation_time(distance, tempo), (0.22 + 0.17 * turn) / tempo)
-        if at_rest and unit.from_rest:
+        if at_rest and follows_rise:
             # The clip brings its own rise from rest: follow it.
             lead_in = max(lead_in, (unit.arrival - unit.rise) / WORK_FPS / tempo)
             first = float(unit.rise)
@@ -68,7 +75,7 @@ def _schedule(
             start = max(start, min(run[0] - 0.15, arrival - 0.40))
         elif layers:
             start = max(start, layers[-1].placement.arrival + 0.05)
-        if at_rest and unit.from_rest:
+        if at_rest and follows_rise:
             # Early in, so that the clip's own rise is seen and not multiplied by the fade.
             fade = (start, start + 0.65 * (arrival - start))
         else:
@@ -109,9 +116,7 @@ def _fade(times: FloatArray, window: tuple[float, float]) -> FloatArray:
     return minimum_jerk((times - window[0]) / (window[1] - window[0]))
 
 
-def _play_arm(
-    base: FloatArray, layers: list[_Layer], side: str, style: Style
-) -> tuple[FloatArray, FloatArray]:
+def _play_arm(base: FloatArray, layers: list[_Layer], side: str, style: Style) -> tuple[FloatArray, FloatArray]:
     """Arm rotations (T, 18, 4) and how much the arm is away from rest (T,)."""
     joints = list(canonical.arm_joints(side))
     rest = base[:, joints]
@@ -168,10 +173,15 @@ def _play_torso(frames: int, layers: list[_Layer], amount: float) -> FloatArray:
 
 def _beat_kernel(t: FloatArray) -> FloatArray:
     """A small raise before, a quick drop that ends on, and a slow return after the accent (t = 0 s)."""
-    return np.exp(-(((t + 0.19) / 0.13) ** 2)) - 0.8 * np.exp(-(((t - 0.05) / 0.13) ** 2)) - 0.15 * np.exp(-(((t - 0.28) / 0.18) ** 2))  # fmt: skip  # noqa: E501
+    raise_ = np.exp(-(((t + 0.19) / 0.13) ** 2))
+    drop = np.exp(-(((t - 0.05) / 0.13) ** 2))
+    recoil = np.exp(-(((t - 0.28) / 0.18) ** 2))
+    return raise_ - 0.8 * drop - 0.15 * recoil
 
 
-def _add_beats(local: FloatArray, plan: Plan, activity: FloatArray, energy: FloatArray, rng: np.random.Generator) -> None:
+def _add_beats(
+    local: FloatArray, plan: Plan, activity: FloatArray, energy: FloatArray, rng: np.random.Generator
+) -> None:
     """Superimposes the plan's beats on raised arms (in place): elbow first, wrist a little later."""
     times = np.arange(len(local)) / WORK_FPS
     for k, (side, sign) in enumerate((("left", 1.0), ("right", -1.0))):
@@ -187,7 +197,7 @@ def _add_beats(local: FloatArray, plan: Plan, activity: FloatArray, energy: Floa
             vectors[0, near] += 0.4 * np.stack([-size * wave, sign * outward * size * wave, 0.0 * wave], axis=1)
             vectors[2, near] += 0.7 * np.stack([0.0 * late, 0.0 * late, sign * size * late], axis=1)
         # Hands that are up never hold quite still: they move on with the loudness of the speech.
-        drift = smooth_noise(rng, len(local), 9, 1.0).reshape(-1, 3, 3) * np.deg2rad([[2.2], [2.8], [3.5]])
+        drift = smooth_noise(rng, len(local), 9, 1.0).reshape(-1, 3, 3) * np.deg2rad([[2.6], [3.4], [4.2]])
         drift *= (0.25 + energy)[:, None, None]
         level = activity[:, k, None]
         for j, joint in enumerate((upper, fore, hand)):

@@ -76,8 +76,8 @@ def _join(pieces: list[FloatArray]) -> FloatArray:
     """Concatenation with 5 ms ramps at each inner edge, so that no edge clicks."""
     ramp = np.linspace(0.0, 1.0, round(0.005 * SAMPLE_RATE), dtype=np.float32)
     faded = []
-    for k, piece in enumerate(pieces):
-        piece = piece.astype(np.float32).copy()
+    for k, original in enumerate(pieces):
+        piece = original.astype(np.float32)
         if len(piece) > 2 * len(ramp):
             if k > 0:
                 piece[: len(ramp)] *= ramp

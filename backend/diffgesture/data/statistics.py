@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import soundfile
+from scipy.interpolate import CubicSpline
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, resample_poly, sosfiltfilt
 
@@ -56,7 +57,8 @@ def _curves(wrists: FloatArray, audio: FloatArray) -> TakeCurves:
         in_pause[round(start * RATE) : round(end * RATE)] = True
     for start, end in prosody.phrases:
         in_speech[round(start * RATE) : round(end * RATE)] = True
-    return TakeCurves(np.linalg.norm(velocity, axis=-1), np.linalg.norm(jerk, axis=-1), energy, in_pause, in_speech)
+    speed = np.linalg.norm(velocity, axis=-1)
+    return TakeCurves(speed, np.linalg.norm(jerk, axis=-1), energy, in_pause, in_speech)
 
 
 def take_curves(audio: FloatArray, directions: FloatArray, fps: float, lengths: FloatArray) -> TakeCurves:
@@ -66,8 +68,6 @@ def take_curves(audio: FloatArray, directions: FloatArray, fps: float, lengths: 
     times = np.arange(frames) / RATE * fps
     flat = wrists.reshape(len(wrists), -1)
     # Band-limited interpolation would ring at the ends; cubic pieces are smooth enough below 6 Hz.
-    from scipy.interpolate import CubicSpline
-
     dense = CubicSpline(np.arange(len(flat)), flat)(np.minimum(times, len(flat) - 1))
     return _curves(dense.reshape(frames, 2, 3), audio)
 

@@ -26,7 +26,7 @@ _RARE: Final = ("Point", "Stop", "You", "point", "stop", "you", "Me", "Plea", "S
 
 @dataclass(frozen=True)
 class Unit:
-    """One gesture unit, 30 fps. ``local`` (T, J, 4); frame marks ``rise`` <= ``core`` <= ``arrival`` <= ``hold_end``.
+    """One gesture unit at 30 fps: ``local`` (T, J, 4) and frames ``rise``, ``core``, ``arrival``, ``hold_end``.
 
     Between ``rise`` and ``core`` the hand travels; ``core`` is where more than half of the way is done.
     ``sides`` are the arms that take part; ``wrists`` (2, 3) their places at arrival relative to the chest

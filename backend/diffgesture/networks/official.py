@@ -133,13 +133,23 @@ class OfficialNetwork(nn.Module):
         """Seed poses with their bit (B, 34, D + 1) and samples (B, 36266) to the context (B, 34, D + 33)."""
         return torch.cat([pre_seq, self.audio_encoder(audio)], dim=2)
 
-    def forward(self, x: Tensor, beta: Tensor, context: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, beta: Tensor, *, seeds: Tensor, audio: Tensor, null: Tensor | None = None
+    ) -> Tensor:
+        """Noise estimate from seeds and samples; rows where ``null`` (B,) get the null condition instead."""
+        context = self.context(seeds, audio)
+        if null is not None:
+            context = torch.where(null.view(-1, 1, 1), self.null_cond_emb, context)
+        return self.noise(x, beta, context)
+
+    def noise(self, x: Tensor, beta: Tensor, context: Tensor) -> Tensor:
+        """Noise estimate (B, 34, D) for a ready context."""
         return self.diffusion_net.net(x, beta, context)
 
     def guided_noise(self, x: Tensor, beta: Tensor, context: Tensor, guidance_scale: float = 1.15) -> Tensor:
         """Classifier-free guidance, official form: ``e_u + s (e_c - e_u)`` in one batch of twice the size."""
         null = self.null_cond_emb.expand(context.shape[0], context.shape[1], -1)
-        unconditional, conditional = self(
+        unconditional, conditional = self.noise(
             torch.cat([x, x]), torch.cat([beta, beta]), torch.cat([null, context])
         ).chunk(2)
         return unconditional + guidance_scale * (conditional - unconditional)

@@ -66,16 +66,6 @@ class Normalisation:
         )
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Standardised poses (B, N, D), known poses and their mask (B, N, D/3), speech (B, N, F + 1)."""
-
-    poses: Tensor
-    known: Tensor
-    mask: Tensor
-    speech: Tensor
-
-
 class BatchMaker:
     """Draws batches; all randomness comes from the generator it is given."""
 
@@ -89,7 +79,8 @@ class BatchMaker:
         self._num_bones = skeleton.num_bones
         self._groups = bone_groups(skeleton)
 
-    def draw(self, rng: np.random.Generator, size: int) -> Batch:
+    def draw(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Standardised poses (B, N, D), known poses and their mask (B, N, D/3), speech (B, N, F + 1)."""
         picks = rng.integers(self._rooms[-1], size=size)
         take = np.searchsorted(self._rooms, picks, side="right")
         first = self._starts[take] + picks - np.where(take > 0, self._rooms[take - 1], 0)
@@ -104,7 +95,10 @@ class BatchMaker:
         speech = np.concatenate([speech * given, np.broadcast_to(given, (size, self.window, 1))], axis=2)
         mask = self._draw_masks(rng, size)
         known = poses * np.repeat(mask, 3, axis=2)
-        return Batch(*(torch.from_numpy(np.asarray(array, np.float32)) for array in (poses, known, mask, speech)))
+        poses, known, mask, speech = (
+            torch.from_numpy(np.asarray(array, np.float32)) for array in (poses, known, mask, speech)
+        )
+        return poses, known, mask, speech
 
     def _vary_features(self, rng: np.random.Generator, features: np.ndarray) -> np.ndarray:
         """Raise the noise floor of some clips (levels in units of 20 dB), jitter all a little."""
@@ -156,7 +150,9 @@ def mirror_bones(skeleton: Skeleton) -> list[int]:
 
 def mirror_poses(poses: np.ndarray, bones: list[int]) -> np.ndarray:
     """(…, D) public-frame poses reflected in the plane x = 0 with sides swapped."""
-    directions = poses.reshape(*poses.shape[:-1], len(bones), 3)[..., bones, :] * np.array([-1, 1, 1], dtype=np.float32)
+    directions = poses.reshape(*poses.shape[:-1], len(bones), 3)[..., bones, :] * np.array(
+        [-1, 1, 1], dtype=np.float32
+    )
     return directions.reshape(poses.shape)
 
 

@@ -8,21 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from ..skeletons import SKELETONS
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Size of the network."""
-
-    hidden_dim: int = 192
-    depth: int = 5
-    num_heads: int = 6
-    dropout: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,27 +40,53 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """One training run. ``window`` in frames; ``overlap`` and ``seed_frames`` are for synthesis."""
+    """One training run.
+
+    ``window``, ``overlap``, ``seed_frames`` and ``window_stride`` are in frames; ``overlap`` and ``seed_frames``
+    also go onto the card for synthesis. ``model`` holds the network's constructor arguments. ``ema_decay`` 0
+    switches averaging off; ``schedule`` is ``cosine`` (with warm-up) or ``constant``. ``mean_direction`` fixes
+    the mean that the official network's data are reduced by; empty means measured.
+    """
 
     layout: str
+    network: str = "masked_pose_transformer"
     fps: float = 15.0
     window: int = 90
     overlap: int = 18
     seed_frames: int = 4
+    window_stride: int = 10
     name: str = "diffgesture"
     licence: str = ""
     steps: int = 20_000
     batch_size: int = 32
+    optimizer: str = "adamw"
     learning_rate: float = 5e-4
+    betas: list = field(default_factory=lambda: [0.9, 0.99])
+    schedule: str = "cosine"
     warmup_steps: int = 300
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
     ema_decay: float = 0.999
+    null_probability: float = 0.1
+    mean_direction: list = field(default_factory=list)
+    amp: bool = False
     seed: int = 0
     save_minutes: float = 5.0
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: dict = field(default_factory=dict)
     loss: LossConfig = field(default_factory=LossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        if self.layout not in SKELETONS:
+            raise ConfigError(f"'layout' must be one of {', '.join(SKELETONS)}, not {self.layout!r}.")
+        for name, allowed in (("optimizer", ("adam", "adamw")), ("schedule", ("cosine", "constant"))):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"'{name}' must be {' or '.join(allowed)}, not {getattr(self, name)!r}.")
+        for name in ("fps", "window", "window_stride", "steps", "batch_size", "learning_rate", "save_minutes"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"'{name}' must be positive, not {getattr(self, name)}.")
+        if not 0 <= self.overlap < self.window or not 0 < self.seed_frames < self.window:
+            raise ConfigError("'overlap' and 'seed_frames' must be shorter than 'window'.")
 
 
 def load_config(path: str | Path) -> Config:
@@ -105,3 +122,5 @@ def _build(cls: type, values: dict[str, Any], path: Path, prefix: str) -> Any:
         return cls(**known)
     except TypeError as error:
         raise ConfigError(f"{path.name}: {error}.") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path.name}: {error}") from error

@@ -1,32 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The training loop.
+"""The training loop, for every recipe, in one process or several.
 
-All randomness of step ``n`` is seeded by (seed, n), so a resumed run draws what the uninterrupted one would have
-drawn and ends with the same weights.
+All randomness of step ``n`` comes from (seed, n), so a resumed run draws what the uninterrupted one would have
+drawn and ends with the same weights, bit for bit on a CPU.
 """
 
-import dataclasses
+import contextlib
 import math
 import signal
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..checkpoint import save_checkpoint
-from ..errors import DataError
-from ..networks.masked import MaskedPoseTransformer
-from ..skeletons import SKELETONS, normalize
-from .batches import BatchMaker, Normalisation, Takes, collect_takes
+from ..errors import ConfigError
 from .config import Config
-from .loss import bone_weights, diffusion_loss
+from .distributed import Group
+from .recipe import Recipe
 from .state import ExponentialMovingAverage, load_state, save_state
 
 _VALIDATION_BATCHES = 4
+_REPORT_SECONDS = 20.0
 
 
 @dataclass
@@ -38,172 +36,174 @@ class Run:
     checkpoint: Path
 
 
+class Trainer:
+    """Network, optimiser and average of one run, and its folder."""
+
+    def __init__(self, config: Config, recipe: Recipe, folder: Path, group: Group, report: Callable[[str], None]):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config, self.recipe, self.folder, self.group, self.report = config, recipe, folder, group, report
+        torch.manual_seed(config.seed)
+        try:
+            self.network = recipe.make_network().to(group.device)
+        except TypeError as error:
+            raise ConfigError(f"[model] does not describe the network: {error}.") from error
+        optimizer = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+        decay = {} if config.optimizer == "adam" else {"weight_decay": config.weight_decay}
+        beta1, beta2 = config.betas
+        self.optimizer = optimizer(self.network.parameters(), config.learning_rate, betas=(beta1, beta2), **decay)
+        self.ema = ExponentialMovingAverage(self.network, config.ema_decay)
+        self.wrapped = group.wrap(self.network)
+        self.step = 0
+        self.parameters = sum(value.numel() for value in self.network.parameters())
+
+    def resume(self) -> None:
+        """Take up the saved state."""
+        self.step = load_state(self.folder, self.network, self.ema, self.optimizer)["step"]
+
+    def train_step(self) -> dict[str, float]:
+        """One optimiser step on the global batch of this step; the parts of the loss."""
+        config = self.config
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(config, self.step)
+        rng = np.random.default_rng((config.seed, 0, self.step))
+        batch = self.recipe.draw(rng, "train", config.batch_size, self.step)
+        torch.manual_seed(int(rng.integers(2**31)))  # dropout
+        self.optimizer.zero_grad(set_to_none=True)
+        with self._precision():
+            loss, parts = self.recipe.loss(self.wrapped, self.group.share(batch))
+        loss.backward()
+        gradient = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
+        self.optimizer.step()
+        self.step += 1
+        self.ema.update(self.network, self.step)
+        return {**parts, "gradient": float(gradient)}
+
+    def validate(self) -> float:
+        """Mean loss of the averaged weights on the same held-out batches every time."""
+        with self._averaged_weights(), torch.inference_mode():
+            losses = []
+            for index in range(_VALIDATION_BATCHES):
+                rng = np.random.default_rng((self.config.seed, 1, index))
+                batch = self.recipe.draw(rng, "val", self.config.batch_size, index)
+                losses.append(self.recipe.loss(self.network, self.group.share(batch))[0].item())
+        return self.group.mean(float(np.mean(losses)))
+
+    def save(self, provenance: dict[str, Any]) -> Run:
+        """Write the state (to resume) and the checkpoint (to use)."""
+        loss = self.validate()
+        path = self.folder / "model.safetensors"
+        if self.group.is_main:
+            save_state(self.folder, self.network, self.ema, self.optimizer, {"step": self.step})
+            training = {
+                "steps": self.step,
+                "batch_size": self.config.batch_size,
+                "hours": round(self.recipe.hours, 3),
+                "parameters": self.parameters,
+                "validation_loss": round(loss, 5),
+                "config": asdict(self.config),
+                **provenance,
+            }
+            state = {name: value.cpu() for name, value in self.ema.shadow.items()}
+            self.recipe.save(path, state, training)
+            self.report(f"step {self.step}: saved; validation loss {loss:.4f}")
+        return Run(self.step, loss, path)
+
+    def _precision(self) -> contextlib.AbstractContextManager:
+        return torch.autocast(self.group.device.type, torch.bfloat16, enabled=self.config.amp)
+
+    @contextlib.contextmanager
+    def _averaged_weights(self) -> Iterator[None]:
+        kept = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.network.load_state_dict(self.ema.shadow)
+        self.network.eval()
+        try:
+            yield
+        finally:
+            self.network.train()
+            self.network.load_state_dict(kept)
+
+
 def train(
     config: Config,
-    training: list[tuple[np.ndarray, np.ndarray]],
-    validation: list[tuple[np.ndarray, np.ndarray]],
+    recipe: Recipe,
     folder: Path,
+    group: Group,
     *,
-    provenance: dict[str, Any],
+    provenance: dict[str, Any] | None = None,
     resume: bool = False,
-    device: torch.device | str = "cpu",
     report: Callable[[str], None] = print,
 ) -> Run:
-    """Train on (audio, directions (T, B, 3)) pairs; write state and checkpoint into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    skeleton = SKELETONS[config.layout]
-    report(f"reading {len(training)} training and {len(validation)} validation takes")
-    takes = collect_takes(training, config.fps)
-    if (takes.lengths < config.window).all():
-        raise DataError(f"No take is as long as one window of {config.window} frames.")
-    norm = Normalisation.measure(takes, config.fps)
-    batches = BatchMaker(takes, norm, skeleton, config.window, config.augment)
-    held_out = BatchMaker(collect_takes(validation, config.fps), norm, skeleton, config.window, config.augment)
-    torch.manual_seed(config.seed)
-    model = dataclasses.asdict(config.model)
-    network = MaskedPoseTransformer(pose_dim=skeleton.pose_dim, **model).to(device)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+    """Train to ``config.steps``; Ctrl-C (or a polite kill) stops after the current step and saves."""
+    trainer = Trainer(config, recipe, folder, group, report if group.is_main else lambda line: None)
+    if resume:
+        trainer.resume()
+    trainer.report(
+        f"{recipe.hours:.2f} h of data, {trainer.parameters / 1e6:.2f} M parameters,"
+        f" {group.size} x {group.device.type}, from step {trainer.step} to {config.steps}"
     )
-    ema = ExponentialMovingAverage(network, config.ema_decay)
-    step = load_state(folder, network, ema, optimizer)["step"] if resume else 0
-    weights = bone_weights(skeleton, config.loss).to(device)
-    parameters = sum(value.numel() for value in network.parameters())
-    report(f"{takes.frames / config.fps / 3600:.2f} h, {parameters / 1e6:.2f} M parameters, from step {step}")
-
-    def losses(maker: BatchMaker, rng_key: tuple[int, ...], net: torch.nn.Module):
-        rng = np.random.default_rng(rng_key)
-        batch = maker.draw(rng, config.batch_size)
-        # Stratified times: every batch sees all noise levels.
-        strata = (np.arange(config.batch_size) + rng.random(config.batch_size)) / config.batch_size
-        times = torch.from_numpy(0.001 + 0.998 * strata).float()
-        torch.manual_seed(int(rng.integers(2**31)))
-        noise = torch.randn(batch.poses.shape)
-        batch = type(batch)(*(value.to(device) for value in vars(batch).values()))
-        return diffusion_loss(
-            net,
-            batch,
-            times.to(device),
-            noise.to(device),
-            weights=weights,
-            velocity_weight=config.loss.velocity,
-        )
-
-    def validate() -> float:
-        network_state = {name: value.clone() for name, value in network.state_dict().items()}
-        network.load_state_dict(ema.shadow)
-        network.eval()
-        with torch.inference_mode():
-            values = [losses(held_out, (config.seed, 1, k), network)[0].item() for k in range(_VALIDATION_BATCHES)]
-        network.train()
-        network.load_state_dict(network_state)
-        return float(np.mean(values))
-
-    def save() -> Run:
-        save_state(folder, network, ema, optimizer, {"step": step})
-        loss = validate()
-        path = folder / "model.safetensors"
-        card = checkpoint_card(
-            config,
-            norm,
-            takes,
-            step=step,
-            loss=loss,
-            provenance={**provenance, "parameters": parameters},
-        )
-        best = MaskedPoseTransformer(pose_dim=skeleton.pose_dim, **model)
-        best.load_state_dict({name: value.cpu() for name, value in ema.shadow.items()})
-        save_checkpoint(path, best, card)
-        report(f"step {step}: saved; validation loss {loss:.4f}")
-        return Run(step, loss, path)
-
     stopping = _StopOnSignal()
-    network.train()
-    started = saved = reported = time.monotonic()
-    averages: dict[str, float] = {}
-    reported_step = step
-    while step < config.steps and not stopping.requested:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, step)
-        loss, parts = losses(batches, (config.seed, 0, step), network)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm_value = torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
-        optimizer.step()
-        step += 1
-        ema.update(network, step)
-        for name, value in {**parts, "gradient": float(norm_value)}.items():
-            averages[name] = value if name not in averages else 0.98 * averages[name] + 0.02 * value
-        now = time.monotonic()
-        if now - reported > 20 or step == config.steps:
-            rate = (step - reported_step) / (now - reported)
-            left = (config.steps - step) / max(rate, 1e-9) / 60
-            shown = "  ".join(f"{name} {value:.4f}" for name, value in averages.items())
-            report(f"step {step}/{config.steps}  {shown}  {rate:.2f} steps/s  {left:.0f} min left")
-            reported, reported_step = now, step
-        if now - saved > config.save_minutes * 60:
-            save()
+    trainer.network.train()
+    progress = _Progress(config.steps, trainer.step, folder if group.is_main else None)
+    started = saved = time.monotonic()
+    while trainer.step < config.steps:
+        if line := progress.note(trainer.step + 1, trainer.train_step()):
+            trainer.report(line)
+        # All processes must agree, or one would wait for the others for ever.
+        if group.any(stopping.requested):
+            break
+        if group.any(time.monotonic() - saved > config.save_minutes * 60):
+            trainer.save(provenance or {})
             saved = time.monotonic()
-    result = save()
-    report(f"{'stopped' if stopping.requested else 'done'} after {(time.monotonic() - started) / 60:.1f} min")
+    result = trainer.save(provenance or {})
+    minutes = (time.monotonic() - started) / 60
+    trainer.report(f"{'stopped' if stopping.requested else 'done'} after {minutes:.1f} min: {result.checkpoint}")
     return result
 
 
 def learning_rate(config: Config, step: int) -> float:
-    """Linear warm-up, then a cosine down to 2 % of the peak."""
+    """Constant, or linear warm-up and a cosine down to 2 % of the peak."""
+    if config.schedule == "constant":
+        return config.learning_rate
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
     return config.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1))))
 
 
-def checkpoint_card(
-    config: Config, norm: Normalisation, takes: Takes, *, step: int, loss: float, provenance: dict[str, Any]
-) -> dict[str, Any]:
-    """Everything that synthesis and a reader of the file need to know."""
+class _Progress:
+    """Running averages for the progress line and, when TensorBoard is installed, its curves."""
 
-    def numbers(values: np.ndarray) -> list[float]:
-        return [round(float(value), 6) for value in values.reshape(-1)]
+    def __init__(self, steps: int, step: int, folder: Path | None):
+        self._steps, self._since, self._at = steps, step, time.monotonic()
+        self._averages: dict[str, float] = {}
+        self._writer = _tensorboard(folder) if folder else None
 
-    return {
-        "name": config.name,
-        "layout": config.layout,
-        "frame": "public",
-        "fps": config.fps,
-        "window": config.window,
-        "overlap": config.overlap,
-        "seed_frames": config.seed_frames,
-        "network": "masked_pose_transformer",
-        "hyperparameters": dataclasses.asdict(config.model),
-        "normalisation": {"mean": numbers(norm.pose_mean), "std": numbers(norm.pose_std)},
-        "features": {
-            "mean": numbers(norm.feature_mean),
-            "std": numbers(norm.feature_std),
-            "silence": numbers(norm.silence),
-        },
-        "rest_directions": rest_pose(takes).round(5).tolist(),
-        "licence": config.licence,
-        "training": {
-            "steps": step,
-            "batch_size": config.batch_size,
-            "hours": round(takes.frames / config.fps / 3600, 3),
-            "validation_loss": round(loss, 5),
-            "config": dataclasses.asdict(config),
-            **provenance,
-        },
-    }
+    def note(self, step: int, parts: dict[str, float]) -> str | None:
+        for name, value in parts.items():
+            self._averages[name] = 0.98 * self._averages.get(name, value) + 0.02 * value
+        now = time.monotonic()
+        if now - self._at < _REPORT_SECONDS and step < self._steps:
+            return None
+        rate = (step - self._since) / max(now - self._at, 1e-9)
+        self._since, self._at = step, now
+        if self._writer:
+            for name, value in self._averages.items():
+                self._writer.add_scalar(f"train/{name}", value, step)
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in self._averages.items())
+        left = (self._steps - step) / max(rate, 1e-9) / 60
+        return f"step {step}/{self._steps}  {shown}  {rate:.2f} steps/s  {left:.0f} min left"
 
 
-def rest_pose(takes: Takes) -> np.ndarray:
-    """(B, 3) mean unit directions of the frames whose surroundings are quietest (lowest 10 % of loudness)."""
-    loudness = takes.features[:, 20:24].mean(axis=1)
-    around = np.convolve(loudness, np.ones(15) / 15, mode="same")
-    quiet = around <= np.percentile(around, 10)
-    return normalize(takes.poses[quiet].reshape(int(quiet.sum()), -1, 3).mean(axis=0).astype(np.float64))
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))
 
 
 class _StopOnSignal:
-    """Ctrl-C (or a polite kill) ends the run after the current step; a second one ends it at once."""
+    """Ctrl-C ends the run after the current step; a second one ends it at once."""
 
     def __init__(self) -> None:
         self.requested = False

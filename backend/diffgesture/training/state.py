@@ -15,7 +15,7 @@ from ..errors import CheckpointError, OutputError
 
 
 class ExponentialMovingAverage:
-    """A slow copy of a network's parameters; the decay warms up as ``(1 + n) / (10 + n)``."""
+    """A slow copy of a network's state; the decay warms up as ``(1 + n) / (10 + n)``; 0 is a plain copy."""
 
     def __init__(self, network: nn.Module, decay: float):
         self.decay = decay

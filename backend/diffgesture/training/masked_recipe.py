@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training of our own network: clean poses from noisy ones, under random masks."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..checkpoint import save_checkpoint
+from ..diffusion import cosine_log_snr
+from ..errors import DataError
+from ..networks.masked import MaskedPoseTransformer
+from ..skeletons import SKELETONS, Skeleton, normalize
+from .batches import BatchMaker, Normalisation, Takes, bone_groups, collect_takes
+from .config import Config, LossConfig
+from .recipe import Batch, Split
+
+Pairs = list[tuple[np.ndarray, np.ndarray]]
+
+
+class MaskedRecipe:
+    """Pairs are (audio (samples,), directions (T, B, 3) in the public frame)."""
+
+    def __init__(self, config: Config, training: Pairs, validation: Pairs):
+        self._config, self._skeleton = config, SKELETONS[config.layout]
+        self._takes = collect_takes(training, config.fps)
+        if (self._takes.lengths < config.window).all():
+            raise DataError(f"No take is as long as one window of {config.window} frames.")
+        self._norm = Normalisation.measure(self._takes, config.fps)
+        self.hours = self._takes.frames / config.fps / 3600
+        held_out = collect_takes(validation, config.fps) if validation else self._takes
+        self._makers = {
+            split: BatchMaker(takes, self._norm, self._skeleton, config.window, config.augment)
+            for split, takes in (("train", self._takes), ("val", held_out))
+        }
+        self._weights = bone_weights(self._skeleton, config.loss)
+
+    def make_network(self) -> nn.Module:
+        return MaskedPoseTransformer(pose_dim=self._skeleton.pose_dim, **self._config.model)
+
+    def draw(self, rng: np.random.Generator, split: Split, size: int, step: int) -> Batch:
+        batch = self._makers[split].draw(rng, size)
+        # Stratified times: every batch sees all noise levels.
+        strata = (np.arange(size) + rng.random(size)) / size
+        times = torch.from_numpy(0.001 + 0.998 * strata).float()
+        noise = torch.from_numpy(rng.standard_normal(batch[0].shape, dtype=np.float32))
+        return (*batch, times, noise)
+
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Weighted squared error of the clean-pose estimate and of its frame differences.
+
+        Cosine variance-preserving process: ``x_t = cos(pi t / 2) x_0 + sin(pi t / 2) noise``.
+        """
+        poses, known, mask, speech, times, noise = batch
+        angle = times.view(-1, 1, 1) * (math.pi / 2)
+        noisy = torch.cos(angle) * poses + torch.sin(angle) * noise
+        error = network(noisy, cosine_log_snr(times), known, mask, speech) - poses
+        weights = self._weights.to(error.device)
+        pose_loss = (error.square() * weights).mean()
+        velocity_loss = (error.diff(dim=1).square() * weights).mean()
+        loss = pose_loss + self._config.loss.velocity * velocity_loss
+        return loss, {"pose": pose_loss.item(), "velocity": velocity_loss.item()}
+
+    def save(self, path: Path, state: dict[str, Tensor], training: dict[str, Any]) -> None:
+        config, norm = self._config, self._norm
+        network = self.make_network()
+        network.load_state_dict(state)
+        card = {
+            "name": config.name,
+            "layout": config.layout,
+            "frame": "public",
+            "fps": config.fps,
+            "window": config.window,
+            "overlap": config.overlap,
+            "seed_frames": config.seed_frames,
+            "network": "masked_pose_transformer",
+            "hyperparameters": config.model,
+            "normalisation": {"mean": _numbers(norm.pose_mean), "std": _numbers(norm.pose_std)},
+            "features": {
+                "mean": _numbers(norm.feature_mean),
+                "std": _numbers(norm.feature_std),
+                "silence": _numbers(norm.silence),
+            },
+            "rest_directions": rest_pose(self._takes).round(5).tolist(),
+            "licence": config.licence,
+            "training": training,
+        }
+        save_checkpoint(path, network, card)
+
+
+def bone_weights(skeleton: Skeleton, config: LossConfig) -> Tensor:
+    """(D,) weights with mean 1. Without them three quarters of the loss would be fingers."""
+    weights = np.ones(skeleton.num_bones)
+    for group, bones in bone_groups(skeleton).items():
+        weights[bones] = getattr(config, group.split()[0])
+    return torch.from_numpy(np.repeat(weights / weights.mean(), 3)).float()
+
+
+def rest_pose(takes: Takes) -> np.ndarray:
+    """(B, 3) mean unit directions of the frames whose surroundings are quietest (lowest 10 % of loudness)."""
+    loudness = takes.features[:, 20:24].mean(axis=1)
+    around = np.convolve(loudness, np.ones(15) / 15, mode="same")
+    quiet = around <= np.percentile(around, 10)
+    return normalize(takes.poses[quiet].reshape(int(quiet.sum()), -1, 3).mean(axis=0).astype(np.float64))
+
+
+def _numbers(values: np.ndarray) -> list[float]:
+    return [round(float(value), 6) for value in values.reshape(-1)]

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Seconds for a minute of speech, warm, in the worker: preset default beside preset reference, in one run.
+
+    python benchmarks/speed.py [--audio FILE] [--seconds 60] [--repeats 5] [--official-windows 1]
+
+Both presets run in the same worker with the bundled checkpoint. ``--official-windows N`` also times N windows of
+the published network at its published size (random weights: speed does not depend on them) and scales that to
+the windows that the whole clip needs.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "backend"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--audio", type=Path, default=ROOT / "demo" / "speech.ogg", help="speech, repeated to length")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--repeats", type=int, default=5, help="runs of the default preset; the median counts")
+    parser.add_argument("--official-windows", type=int, default=1, help="0 leaves the published network out")
+    arguments = parser.parse_args()
+    from diffgesture.audio import SAMPLE_RATE, load_audio
+
+    speech = np.resize(load_audio(arguments.audio), round(arguments.seconds * SAMPLE_RATE))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "speech.wav"
+        soundfile.write(path, speech, SAMPLE_RATE)
+        worker = Worker()
+        worker.call("hello")
+        worker.call("generate", audio=str(path), output_dir=folder)
+        runs = [worker.call("generate", audio=str(path), output_dir=folder) for _ in range(arguments.repeats)]
+        reference = worker.call("generate", audio=str(path), output_dir=folder, preset="reference")
+        worker.call("shutdown")
+    fast = float(np.median([run["timings"]["total"] for run in runs]))
+    slow = reference["timings"]["total"]
+    print(f"{arguments.seconds:g} s of speech, worker warm:")
+    print(f"  default    {runs[0]['steps']:3d} steps  {fast:8.2f} s")
+    print(f"  reference  {reference['steps']:3d} steps  {slow:8.2f} s   ({slow / fast:.0f} times the default)")
+    if arguments.official_windows:
+        seconds, windows = time_official(speech, arguments.official_windows)
+        print(
+            f"  published network (ted_expressive, 25.6 M): {seconds:.2f} s a window, {windows} windows, so"
+            f" {seconds * windows:.0f} s   ({seconds * windows / fast:.0f} times the default)"
+        )
+
+
+def time_official(speech: np.ndarray, count: int) -> tuple[float, int]:
+    """Seconds per window of the published chain at published size, and the windows of the whole clip."""
+    import torch
+    from diffgesture.diffusion import GaussianNoise, linear_schedule, sample_ddpm
+    from diffgesture.longform import count_sequential_windows
+    from diffgesture.networks.official import SAMPLES_PER_WINDOW, OfficialNetwork
+
+    torch.manual_seed(0)
+    network = OfficialNetwork(pose_dim=126, hidden_dim=512, block_depth=8).eval()
+    schedule = linear_schedule()
+    noise = GaussianNoise(torch.Generator().manual_seed(0), torch.device("cpu"))
+    with torch.inference_mode():
+        started = time.perf_counter()
+        for _ in range(count):
+            context = network.context(torch.zeros(1, 34, 127), torch.from_numpy(speech[None, :SAMPLES_PER_WINDOW]))
+
+            def predict(x: torch.Tensor, t: int, context: torch.Tensor = context) -> torch.Tensor:
+                return network.guided_noise(x, schedule.betas[[t]], context)
+
+            sample_ddpm(predict, noise.own(501, (1, 34, 126)), schedule, noise)
+        seconds = (time.perf_counter() - started) / count
+    return seconds, count_sequential_windows(len(speech) / 16_000, 15, 34, 4)
+
+
+class Worker:
+    """The bundled worker as a child process."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-X", "utf8", "-u", str(ROOT / "backend" / "worker.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        self._next = 0
+
+    def call(self, method: str, **params: object) -> dict:
+        assert self._process.stdin and self._process.stdout
+        self._next += 1
+        message = {"jsonrpc": "2.0", "id": self._next, "method": method, "params": params}
+        self._process.stdin.write(json.dumps(message) + "\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            reply = json.loads(line)
+            if reply.get("id") == self._next and "method" not in reply:
+                if "error" in reply:
+                    sys.exit(reply["error"]["message"])
+                return reply["result"]
+        sys.exit("the worker ended")
+
+
+if __name__ == "__main__":
+    main()
