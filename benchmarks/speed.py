@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / "backend"))
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--audio", type=Path, default=ROOT / "demo" / "speech.ogg", help="speech, repeated to length")
+    parser.add_argument("--audio", type=Path, default=ROOT / "demo" / "speech.flac", help="speech, repeated to length")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--repeats", type=int, default=5, help="runs of the default preset; the median counts")
     parser.add_argument("--official-windows", type=int, default=1, help="0 leaves the published network out")
