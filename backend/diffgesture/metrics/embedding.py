@@ -89,7 +89,9 @@ def _read_card(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(card_path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"The card {card_path.name} beside the autoencoder cannot be read: {error}.") from error
+        raise CheckpointError(
+            f"The card {card_path.name} beside the autoencoder cannot be read: {error}."
+        ) from error
     if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
         raise CheckpointError(
             f"{card_path.name} is not the card of an autoencoder. Official ones are converted by backend/convert.py."

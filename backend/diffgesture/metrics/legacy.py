@@ -22,8 +22,8 @@ FloatArray = np.ndarray
 FPS: Final = 15.0
 SIGMA: Final = 0.1
 """Seconds: width of the Gaussian that scores a beat."""
-_FIRST_BEAT, _LAST_BEAT: Final = 2, 32
-"""Frames of a window in which the official code looks for motion beats."""
+_BEAT_FRAMES: Final = (2, 32)
+"""First and last frame of a window in which the official code looks for motion beats."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def motion_beats(change: FloatArray, threshold: float) -> FloatArray:
 
     Only frames 2 … 32 of a window of 34 frames are looked at.
     """
-    frames = np.arange(_FIRST_BEAT, min(_LAST_BEAT, len(change) - 2) + 1)
+    frames = np.arange(_BEAT_FRAMES[0], min(_BEAT_FRAMES[1], len(change) - 2) + 1)
     here, before, after = change[frames], change[frames - 1], change[frames + 1]
     lowest = (here < before) & (here < after)
     clear = (before - here >= threshold) | (after - here >= threshold)
@@ -188,7 +188,9 @@ def joint_mae(
     return float(np.abs(difference[:, seed_frames:]).mean())
 
 
-def acceleration_difference(generated: FloatArray, real: FloatArray, mean: FloatArray, skeleton: Skeleton) -> float:
+def acceleration_difference(
+    generated: FloatArray, real: FloatArray, mean: FloatArray, skeleton: Skeleton
+) -> float:
     """Mean absolute difference of the joints' second differences (metres per frame squared)."""
     difference = _joints(generated, mean, skeleton) - _joints(real, mean, skeleton)
     return float(np.abs(np.diff(difference, n=2, axis=1)).mean())
