@@ -116,7 +116,8 @@ def _best_link(
     best, least = guess, np.inf
     candidates = [guess.parent, None, *(other for other in turns[0] if other not in (name, guess.parent))]
     for candidate in candidates:
-        for share in (1.0, _share(candidate, name, turns, carried)):
+        part = _share(candidate, name, turns, carried)
+        for share in (1.0, part) if 0.01 < part < 0.99 else (1.0,):
             follow = turns if candidate is not None else [{None: quat.identity()} for _ in turns]
             at_rest = quat.power(follow[0][candidate], share)
             link = ParentLink(candidate, share, quat.mul(quat.inv(at_rest), base))

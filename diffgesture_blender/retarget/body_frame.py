@@ -15,8 +15,9 @@ from .quaternion import normalize
 FloatArray = np.ndarray
 Slots = Mapping[str, tuple[str, ...]]
 
-# A spine leans a little at rest though the character stands upright: the nearest axis is "up" within this angle.
-_UPRIGHT_COSINE: Final = np.cos(np.radians(20))
+# A body stands upright though the line from these joints to its neck leans a little at rest (degrees).
+_STANDING: Final = (("foot", 8.0), ("thigh", 12.0))
+_SPINE_LEAN: Final = 15.0
 
 
 def joint(heads: Mapping[str, FloatArray], slots: Slots, slot: str, index: int = 0) -> FloatArray | None:
@@ -38,21 +39,25 @@ def body_frame(heads: Mapping[str, FloatArray], slots: Slots) -> FloatArray:
 
 
 def _up(heads: Mapping[str, FloatArray], slots: Slots, chest: FloatArray, shoulder_line: FloatArray) -> FloatArray:
-    """Up along the trunk, taken to be an axis of the armature when it nearly is."""
-    hips = [joint(heads, slots, f"thigh.{side}") for side in "LR"]
-    if hips[0] is not None and hips[1] is not None:
-        pelvis = (hips[0] + hips[1]) / 2
-    else:
-        pelvis = joint(heads, slots, "spine")
+    """Up from the ankles (without legs: the hips, the spine) to the neck, or the axis that nearly points there."""
     top = next((j for j in (joint(heads, slots, s) for s in ("neck", "head")) if j is not None), chest)
-    if pelvis is None or np.linalg.norm(top - pelvis) < 1e-6:
-        candidates = [np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])]
-        return min(candidates, key=lambda axis: abs(axis @ shoulder_line))
-    trunk = normalize(top - pelvis)
-    strongest = int(np.argmax(np.abs(trunk)))
-    if abs(trunk[strongest]) >= _UPRIGHT_COSINE:
-        return np.eye(3)[strongest] * np.sign(trunk[strongest])
-    return trunk
+    for slot, lean in _STANDING:
+        left, right = (joint(heads, slots, f"{slot}.{side}") for side in "LR")
+        if left is not None and right is not None:
+            return _nearest_axis(normalize(top - (left + right) / 2), lean)
+    root = joint(heads, slots, "spine")
+    if root is not None and np.linalg.norm(top - root) > 1e-6:
+        return _nearest_axis(normalize(top - root), _SPINE_LEAN)
+    # Arms alone: Z is up in Blender unless the shoulders lie along it.
+    return min((np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])), key=lambda axis: abs(axis @ shoulder_line))
+
+
+def _nearest_axis(direction: FloatArray, lean: float) -> FloatArray:
+    """The axis of the armature within ``lean`` degrees of the direction, or the direction itself."""
+    strongest = int(np.argmax(np.abs(direction)))
+    if abs(direction[strongest]) >= np.cos(np.radians(lean)):
+        return np.eye(3)[strongest] * np.sign(direction[strongest])
+    return direction
 
 
 def facing_evidence(heads: Mapping[str, FloatArray], slots: Slots) -> float:

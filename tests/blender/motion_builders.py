@@ -84,8 +84,19 @@ def _chain(*turns: np.ndarray) -> np.ndarray:
     return result
 
 
-def gestures(seed: int = 0, frames: int = 60, layout: str = "ted_expressive", fps: float = 15.0) -> Motion:
-    """Arms that rise, bend and twist, hands that turn and close, a chest and a head that move."""
+def gestures(
+    seed: int = 0,
+    frames: int = 60,
+    layout: str = "ted_expressive",
+    fps: float = 15.0,
+    turns: dict | None = None,
+) -> Motion:
+    """Arms that rise, bend and twist, hands that turn and close, a chest and a head that move.
+
+    ``turns``: if given, receives the rotations (T, 4) from the T-pose that the directions were made of:
+    ``chest``, ``head`` and for ``L`` and ``R`` those of ``upper_arm`` and ``hand``.
+    """
+    turns = {} if turns is None else turns
     generator = np.random.default_rng(seed)
     times = np.arange(frames) / fps
 
@@ -96,6 +107,7 @@ def gestures(seed: int = 0, frames: int = 60, layout: str = "ted_expressive", fp
     rest = neutral(layout)
     chest = _chain(_turn(y, wave(-20, 20)), _turn(x, wave(-8, 12)), _turn(z, wave(-8, 8)))
     head = _chain(chest, _turn(y, wave(-35, 35)), _turn(x, wave(-15, 20)), _turn(z, wave(-12, 12)))
+    turns.update(chest=chest, head=head)
     turned: dict[tuple[str, str], np.ndarray] = {}
     for pair, direction in rest.items():
         turned[pair] = quat.rotate(head if pair[0] in ("nose", "left_eye", "right_eye") else chest, direction)
@@ -109,6 +121,7 @@ def gestures(seed: int = 0, frames: int = 60, layout: str = "ted_expressive", fp
         wrist = _chain(
             elbow, _turn(x, wave(-60, 60)), _turn(z, sign * wave(-50, 50)), _turn(y, sign * wave(-15, 15))
         )
+        turns[{"left": "L", "right": "R"}[side]] = {"upper_arm": upper, "hand": wrist}
         turned[(f"{side}_shoulder", f"{side}_elbow")] = quat.rotate(upper, sign * AXES[x])
         turned[(f"{side}_elbow", f"{side}_wrist")] = quat.rotate(elbow, sign * AXES[x])
         if layout == "ted":

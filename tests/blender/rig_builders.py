@@ -3,10 +3,12 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import addon_utils
 import bpy
 from mathutils import Matrix, Quaternion, Vector
 
@@ -74,6 +76,8 @@ def build_shared_rig(name: str, roll: Callable[[], float] | None = None) -> bpy.
 
 def build_rigify() -> bpy.types.Object:
     """A generated Rigify human (takes some seconds)."""
+    import addon_utils  # there only once bpy has been loaded
+
     addon_utils.enable("rigify", default_set=True)
     bpy.ops.object.armature_human_metarig_add()
     metarig = bpy.context.object
@@ -82,6 +86,20 @@ def build_rigify() -> bpy.types.Object:
     bpy.ops.object.mode_set(mode="OBJECT")
     bpy.data.objects.remove(metarig)
     return rig
+
+
+def write_rigify(path: Path) -> None:
+    """A file with a Rigify human named ``rig``, made by another process.
+
+    After generating a rig, the bpy module of Blender 4.5 does not end: it waits for a lock when it unloads.
+    """
+    subprocess.run([sys.executable, __file__, str(path)], check=True, timeout=300, capture_output=True)
+
+
+def open_rigify(path: Path) -> bpy.types.Object:
+    """Open the file that ``write_rigify`` made."""
+    bpy.ops.wm.open_mainfile(filepath=str(path), use_scripts=False)
+    return bpy.data.objects["rig"]
 
 
 def human_bones(arm_angle: float = 0.0) -> list[dict]:
@@ -127,3 +145,10 @@ def human_bones(arm_angle: float = 0.0) -> list[dict]:
         bone("foot", f"shin.{side}", Vector((0.1 * sign, 0.02, 0.08)), Vector((0.1 * sign, -0.1, 0.02)))
         bone("toe", f"foot.{side}", Vector((0.1 * sign, -0.1, 0.02)), Vector((0.1 * sign, -0.16, 0.02)))
     return bones
+
+
+if __name__ == "__main__":
+    reset()
+    build_rigify()
+    bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1])
+    os._exit(0)
