@@ -49,7 +49,14 @@ def render_film(
             listing = folder / f"part{part}.json"
             listing.write_text(json.dumps(moments[part::count]), encoding="utf-8")
             log = folder / f"part{part}.log"
-            command = [sys.executable, str(script), str(blend), str(folder), str(listing), str(max(1, cores // count))]
+            command = [
+                sys.executable,
+                str(script),
+                str(blend),
+                str(folder),
+                str(listing),
+                str(max(1, cores // count)),
+            ]
             with open(log, "wb") as stream:
                 process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
             running.append((process, log))

@@ -20,7 +20,7 @@ import bpy
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from demo.stage import frame_points  # noqa: E402  (the repository's root must be on the path first)
+from demo.stage import frame_points
 
 BACKGROUND: Final = "background"
 BACKDROP_OBJECT: Final = "Backdrop"

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -31,25 +31,42 @@ _HAND_BONES: Final = (
 class Part:
     """A closed piece of the body: how to build it, its material and the bones that move it.
 
-    ``one_side``: it is built for the left and mirrored for the right. ``widths`` as in ``skin_weights``.
+    ``one_side``: it is built for the left and mirrored for the right. ``widths`` and ``flesh`` as in
+    ``skin_weights``.
     """
 
     material: str
     build: Callable[[], QuadMesh]
     bones: tuple[str, ...]
-    widths: dict[str, float] | float
+    widths: Mapping[str, float] | float
     one_side: bool = False
+    flesh: Mapping[str, float] = field(default_factory=dict)
 
 
 PARTS: Final = (
-    Part("skin", head.build_head, ("spine.003", "neck", "head"), 0.040),
-    Part("skin", hand.build_hand, _HAND_BONES, {"*": 0.0065, "hand": 0.012, "forearm_twist": 0.020}, one_side=True),
+    Part(
+        "skin",
+        head.build_head,
+        ("spine.003", "neck", "head"),
+        0.035,
+        flesh={"spine.003": 0.055, "neck": 0.055, "head": 0.060},
+    ),
+    Part(
+        "skin", hand.build_hand, _HAND_BONES, {"*": 0.0065, "hand": 0.012, "forearm_twist": 0.020}, one_side=True
+    ),
     Part("hair", head.build_hair, ("head",), 0.0),
     Part(
         "sweater",
         clothes.build_sweater,
         ("spine", "spine.001", "spine.002", "spine.003", *_BOTH_ARMS),
-        {"*": 0.075, "shoulder": 0.06, "upper_arm_twist": 0.05, "upper_arm": 0.04, "forearm": 0.035, "forearm_twist": 0.035},
+        {
+            "*": 0.075,
+            "shoulder": 0.06,
+            "upper_arm_twist": 0.05,
+            "upper_arm": 0.034,
+            "forearm": 0.030,
+            "forearm_twist": 0.035,
+        },
     ),
     Part(
         "trousers",
@@ -81,7 +98,7 @@ def build_body() -> Body:
     count = 0
     for part in PARTS:
         mesh = part.build()
-        part_weights = skin_weights(mesh, part.bones, part.widths)
+        part_weights = skin_weights(mesh, part.bones, part.widths, part.flesh)
         sides = [(mesh, part.bones)]
         if part.one_side:
             sides.append((mesh.mirrored(), tuple(name[:-1] + "R" for name in part.bones)))
@@ -94,5 +111,9 @@ def build_body() -> Body:
             weights.append(table)
             count += len(side.vertices)
     return Body(
-        np.concatenate(vertices), np.concatenate(quads), materials, np.concatenate(material_index), np.concatenate(weights)
+        np.concatenate(vertices),
+        np.concatenate(quads),
+        materials,
+        np.concatenate(material_index),
+        np.concatenate(weights),
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clothed body: a sweater with ribbed edges, trousers and shoes. They are the body's own volume, not shells."""
+"""The clothed body: a sweater with ribbed edges, trousers and shoes. They are solid: no body lies under them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from . import distance_fields as df
-from .skeleton import ANKLE, BALL, ELBOW, FOREARM_AXIS, HIP, KNEE, SHOULDER, TOE, WRIST
+from .skeleton import ANKLE, BALL, ELBOW, FOREARM_AXIS, HIP, KNEE, SHOULDER, WRIST
 from .surface_nets import QuadMesh, extract_surface
 
 SWEATER_CELL: Final = 0.0105
@@ -53,16 +53,17 @@ def sweater_field(points: np.ndarray) -> np.ndarray:
     p = _both_sides(points)
     torso = df.loft(points, _TORSO, exponent=2.35, blunt=0.012)
     # Shoulder slope and the deltoid
-    slope = df.round_cone(p, (0.045, 0.026, 1.438), SHOULDER + (-0.010, 0.0, 0.004), 0.046, 0.050)
+    slope = df.round_cone(p, (0.045, 0.026, 1.438), df.shifted(SHOULDER, -0.010, 0.0, 0.004), 0.046, 0.050)
     torso = df.smooth_minimum(torso, slope, 0.060)
     upper = df.round_cone(p, SHOULDER, ELBOW, 0.0570, 0.0470)
     fore = df.round_cone(p, ELBOW, SLEEVE_END - 0.035 * FOREARM_AXIS, 0.0475, 0.0420)
     sleeve = df.smooth_minimum(upper, fore, 0.030)
     body = df.smooth_minimum(torso, sleeve, 0.048)
-    # Cuff: a shorter, tighter band; the sleeve puffs a little above it
+    # Cuff: a tighter band; the sleeve puffs a little above it
     cuff = df.round_cone(p, SLEEVE_END - 0.040 * FOREARM_AXIS, SLEEVE_END, 0.0375, 0.0365)
     cuff = df.smooth_maximum(cuff, df.half_space(p, SLEEVE_END, FOREARM_AXIS), 0.010)
-    body = df.smooth_minimum(df.smooth_maximum(body, df.half_space(p, SLEEVE_END - 0.034 * FOREARM_AXIS, FOREARM_AXIS), 0.012), cuff, 0.006)
+    beyond = df.half_space(p, SLEEVE_END - 0.034 * FOREARM_AXIS, FOREARM_AXIS)
+    body = df.smooth_minimum(df.smooth_maximum(body, beyond, 0.012), cuff, 0.006)
     # Waistband
     band = df.loft(points, _TORSO * (1.0, 0.965, 0.955, 1.0), exponent=2.35, blunt=0.012)
     band = df.smooth_maximum(band, points[:, 2] - (HEM + 0.060), 0.010)
@@ -77,9 +78,9 @@ def trousers_field(points: np.ndarray) -> np.ndarray:
     hips = df.loft(points, _HIPS, exponent=2.3, blunt=0.030)
     seat = df.ellipsoid(p, (0.075, 0.060, 0.885), (0.080, 0.070, 0.085))
     hips = df.smooth_minimum(hips, seat, 0.050)
-    thigh = df.round_cone(p, HIP + (-0.010, 0.004, -0.030), KNEE, 0.0790, 0.0620)
-    shin = df.round_cone(p, KNEE, ANKLE + (0.0, -0.006, 0.020), 0.0620, 0.0560)
-    shin = df.smooth_maximum(shin, df.half_space(p, ANKLE + (0.0, 0.0, 0.002), (0.0, 0.0, -1.0)), 0.012)
+    thigh = df.round_cone(p, df.shifted(HIP, -0.010, 0.004, -0.030), KNEE, 0.0790, 0.0620)
+    shin = df.round_cone(p, KNEE, df.shifted(ANKLE, 0.0, -0.006, 0.020), 0.0620, 0.0560)
+    shin = df.smooth_maximum(shin, df.half_space(p, df.shifted(ANKLE, 0.0, 0.0, 0.002), (0.0, 0.0, -1.0)), 0.012)
     leg = df.smooth_minimum(thigh, shin, 0.030)
     # The legs part: each keeps to its own side of the middle
     leg = df.smooth_maximum(leg, 0.004 - p[:, 0], 0.012)
@@ -88,11 +89,15 @@ def trousers_field(points: np.ndarray) -> np.ndarray:
 
 def shoe_field(points: np.ndarray) -> np.ndarray:
     """Distance to the left shoe."""
-    heel = df.ellipsoid(points, ANKLE + (0.000, 0.010, -0.038), (0.043, 0.056, 0.052))
-    instep = df.round_cone(points, ANKLE + (0.0, -0.010, -0.010), BALL + (-0.002, 0.010, 0.018), 0.042, 0.036)
-    toe = df.ellipsoid(points, BALL + (0.002, -0.022, 0.010), (0.048, 0.066, 0.036))
+    heel = df.ellipsoid(points, df.shifted(ANKLE, 0.000, 0.010, -0.038), (0.043, 0.056, 0.052))
+    instep = df.round_cone(
+        points, df.shifted(ANKLE, 0.0, -0.010, -0.010), df.shifted(BALL, -0.002, 0.010, 0.018), 0.042, 0.036
+    )
+    toe = df.ellipsoid(points, df.shifted(BALL, 0.002, -0.022, 0.010), (0.048, 0.066, 0.036))
     upper = df.union(heel, instep, toe, width=0.040)
-    ankle = df.round_cone(points, ANKLE + (0.0, 0.002, -0.01), ANKLE + (0.0, 0.004, 0.05), 0.042, 0.041)
+    ankle = df.round_cone(
+        points, df.shifted(ANKLE, 0.0, 0.002, -0.01), df.shifted(ANKLE, 0.0, 0.004, 0.05), 0.042, 0.041
+    )
     upper = df.smooth_minimum(upper, ankle, 0.02)
     return df.smooth_maximum(upper, -points[:, 2], 0.010)
 

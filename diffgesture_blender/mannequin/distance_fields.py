@@ -15,6 +15,11 @@ Field = Callable[[np.ndarray], np.ndarray]
 Vector = Sequence[float] | np.ndarray
 
 
+def shifted(point: Vector, x: float, y: float, z: float) -> np.ndarray:
+    """A point moved by (x, y, z)."""
+    return np.asarray(point, float) + np.array([x, y, z])
+
+
 def round_cone(points: np.ndarray, start: Vector, end: Vector, radius: float, end_radius: float) -> np.ndarray:
     """Distance to a limb segment: spheres of changing radius swept from ``start`` to ``end``."""
     a, b = np.asarray(start, float), np.asarray(end, float)
@@ -36,9 +41,7 @@ def sphere(points: np.ndarray, centre: Vector, radius: float) -> np.ndarray:
     return np.sqrt(_dot(local, local)) - radius
 
 
-def ellipsoid(
-    points: np.ndarray, centre: Vector, radii: Vector, axes: np.ndarray | None = None
-) -> np.ndarray:
+def ellipsoid(points: np.ndarray, centre: Vector, radii: Vector, axes: np.ndarray | None = None) -> np.ndarray:
     """Approximate distance to an ellipsoid; the rows of ``axes`` (3, 3) are its unit axes."""
     local = points - np.asarray(centre, float)
     if axes is not None:
@@ -70,9 +73,7 @@ def half_space(points: np.ndarray, origin: Vector, normal: Vector) -> np.ndarray
     return (points - np.asarray(origin, float)) @ n
 
 
-def loft(
-    points: np.ndarray, sections: np.ndarray, exponent: float = 2.0, blunt: float = 0.02
-) -> np.ndarray:
+def loft(points: np.ndarray, sections: np.ndarray, exponent: float = 2.0, blunt: float = 0.02) -> np.ndarray:
     """Approximate distance to a trunk given by horizontal sections.
 
     ``sections`` (S, 4): height, half width, half depth, and the y of the centre, with rising heights, joined by

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The left hand's shape: palm, five separate fingers, and a wrist that runs up into the sleeve.
 
-All points are in the hand's own frame: x along the middle finger, y towards the little finger, z out of the back of
-the hand, origin in the wrist, metres.
+All points are in the hand's own frame: x along the middle finger, y towards the little finger, z out of the back
+of the hand, origin in the wrist, metres.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def _ear(p: np.ndarray) -> np.ndarray:
 
 
 def _neck(points: np.ndarray) -> np.ndarray:
-    low, high = NECK + (0.0, 0.000, -0.055), HEAD + (0.0, 0.012, 0.045)
+    low, high = df.shifted(NECK, 0.0, 0.000, -0.055), df.shifted(HEAD, 0.0, 0.012, 0.045)
     neck = df.round_cone(points, low, high, 0.0590, 0.0505)
     throat = df.round_cone(points, (0.0, -0.030, 1.545), (0.0, -0.022, 1.43), 0.020, 0.026)
     return df.smooth_minimum(neck, throat, 0.02)

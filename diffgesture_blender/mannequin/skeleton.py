@@ -15,7 +15,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Bone:
-    """One bone at rest. ``z_axis`` fixes its roll; ``twist_of``: the bone whose twist about y it shares."""
+    """One bone at rest.
+
+    ``z_axis`` fixes its roll: a positive turn about the bone's x swings it towards z, which bends elbow, knee and
+    fingers the natural way. ``twist_of``: the bone whose twist about y it shares.
+    """
 
     name: str
     parent: str | None
@@ -77,7 +81,12 @@ _FINGER_SHAPE: Final = {
     "pinky": ((0.082, 0.0335, -0.001), (0.037, 0.024, 0.022), -11.0),
 }
 _FINGER_CURL: Final = (9.0, 13.0, 9.0)
-_THUMB: Final = ((0.022, -0.022, -0.010), (0.056, -0.047, -0.022), (0.089, -0.063, -0.030), (0.118, -0.071, -0.036))
+_THUMB: Final = (
+    (0.022, -0.022, -0.010),
+    (0.056, -0.047, -0.022),
+    (0.089, -0.063, -0.030),
+    (0.118, -0.071, -0.036),
+)
 
 
 def hand_point(local: tuple[float, float, float] | np.ndarray) -> np.ndarray:
@@ -112,7 +121,7 @@ def _trunk() -> list[Bone]:
 
 def _left_arm() -> list[Bone]:
     front = np.array([0.0, -1.0, 0.0])
-    back_of_hand = HAND_FRAME[2]
+    palm = -HAND_FRAME[2]
     middle_upper, middle_fore = (SHOULDER + ELBOW) / 2, (ELBOW + WRIST) / 2
     bones = [
         Bone("shoulder.L", "spine.003", COLLAR, SHOULDER - np.array([0.008, 0.0, 0.0]), front),
@@ -122,24 +131,26 @@ def _left_arm() -> list[Bone]:
         Bone("forearm.L", "upper_arm.L", ELBOW, WRIST, front, connected=True),
         # Turning the palm turns the far half of the forearm, as radius and ulna do
         Bone("forearm_twist.L", "forearm.L", middle_fore, WRIST, front, False, "hand.L", 0.6),
-        Bone("hand.L", "forearm.L", WRIST, hand_point((0.095, -0.004, 0.004)), back_of_hand, connected=True),
+        Bone("hand.L", "forearm.L", WRIST, hand_point((0.095, -0.004, 0.004)), palm, connected=True),
     ]
     for finger in (*FINGERS, "thumb"):
         joints = finger_joints(finger)
         prefix = finger if finger == "thumb" else f"f_{finger}"
+        # The thumb bends across the palm
+        inward = palm + HAND_FRAME[1] if finger == "thumb" else palm
         for i in range(3):
             parent = f"{prefix}.{i:02d}.L" if i else "hand.L"
             bones.append(
-                Bone(f"{prefix}.{i + 1:02d}.L", parent, joints[i], joints[i + 1], back_of_hand, connected=i > 0)
+                Bone(f"{prefix}.{i + 1:02d}.L", parent, joints[i], joints[i + 1], inward, connected=i > 0)
             )
     return bones
 
 
 def _left_leg() -> list[Bone]:
-    front, up = np.array([0.0, -1.0, 0.0]), np.array([0.0, 0.0, 1.0])
+    back, up = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])
     return [
-        Bone("thigh.L", "spine", HIP, KNEE, front),
-        Bone("shin.L", "thigh.L", KNEE, ANKLE, front, connected=True),
+        Bone("thigh.L", "spine", HIP, KNEE, back),
+        Bone("shin.L", "thigh.L", KNEE, ANKLE, back, connected=True),
         Bone("foot.L", "shin.L", ANKLE, BALL, up, connected=True),
         Bone("toe.L", "foot.L", BALL, TOE, up, connected=True),
     ]

@@ -51,7 +51,9 @@ def extract_surface(
     The surface must lie inside the box, or the mesh is not closed. ``symmetric``: the field is even in x, so
     only the half with x >= 0 is evaluated and the mesh is exactly symmetric (``lower[0]`` is ignored).
     """
-    axes = [np.arange(np.floor(lo / cell), np.ceil(hi / cell) + 1) * cell for lo, hi in zip(lower, upper, strict=True)]
+    axes = [
+        np.arange(np.floor(lo / cell), np.ceil(hi / cell) + 1) * cell for lo, hi in zip(lower, upper, strict=True)
+    ]
     if symmetric:
         axes[0] = axes[0][axes[0] > -0.5 * cell]
     values = _sample(field, axes, cell)
@@ -76,8 +78,12 @@ def _sample(field: Field, axes: list[np.ndarray], cell: float) -> np.ndarray:
     coarse_axes = [axis[np.minimum(np.arange(0, len(axis) + _BLOCK - 1, _BLOCK), len(axis) - 1)] for axis in axes]
     coarse = np.stack(np.meshgrid(*coarse_axes, indexing="ij"), axis=-1)
     coarse_values = field(coarse.reshape(-1, 3)).reshape(coarse.shape[:3])
-    nearest = np.ix_(*[np.minimum((np.arange(n) + _BLOCK // 2) // _BLOCK, len(c) - 1)
-                       for n, c in zip(size, coarse_axes, strict=True)])
+    nearest = np.ix_(
+        *[
+            np.minimum((np.arange(n) + _BLOCK // 2) // _BLOCK, len(c) - 1)
+            for n, c in zip(size, coarse_axes, strict=True)
+        ]
+    )
     values = coarse_values[nearest]
     # Fields are distances only to first order, hence the generous margin around half a block's diagonal
     near = np.argwhere(np.abs(values) < 1.4 * np.sqrt(3) * (_BLOCK / 2 + 1) * cell)

@@ -6,7 +6,7 @@ Diffusion runs over the mesh and not through space, so a finger never pulls on i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -23,7 +23,7 @@ _FLESH: Final = {
     "spine.003": 0.130,
     "neck": 0.055,
     "head": 0.085,
-    "shoulder": 0.050,
+    "shoulder": 0.066,
     "upper_arm_twist": 0.054,
     "upper_arm": 0.050,
     "forearm": 0.045,
@@ -51,29 +51,34 @@ def _owned_segment(bone: Bone) -> tuple[np.ndarray, np.ndarray]:
     return bone.head, bone.tail
 
 
-def _distance(points: np.ndarray, bone: Bone) -> np.ndarray:
+def _distance(points: np.ndarray, bone: Bone, flesh: Mapping[str, float]) -> np.ndarray:
     """(V,) distance from the flesh around a bone."""
     start, end = _owned_segment(bone)
     axis = end - start
     along = np.clip((points - start) @ axis / (axis @ axis), 0.0, 1.0)
-    return np.linalg.norm(points - start - along[:, None] * axis, axis=1) - _FLESH.get(
-        _base_name(bone.name), _FINGER_FLESH
-    )
+    radius = flesh.get(_base_name(bone.name), _FINGER_FLESH)
+    return np.linalg.norm(points - start - along[:, None] * axis, axis=1) - radius
 
 
-def skin_weights(mesh: QuadMesh, bone_names: Sequence[str], widths: dict[str, float] | float) -> np.ndarray:
+def skin_weights(
+    mesh: QuadMesh,
+    bone_names: Sequence[str],
+    widths: Mapping[str, float] | float,
+    flesh: Mapping[str, float] | None = None,
+) -> np.ndarray:
     """(V, N) weights of the named bones; each row sums to one and has at most MAX_INFLUENCES entries.
 
     ``widths``: how far a joint's bend spreads along the surface (m), one number or one per bone's base name
-    (``"*"`` for the rest).
+    (``"*"`` for the rest). ``flesh``: half thicknesses (m) by base name that differ in this part of the body.
     """
     bones = [next(bone for bone in BONES if bone.name == name) for name in bone_names]
-    nearest = np.argmin(np.stack([_distance(mesh.vertices, bone) for bone in bones], axis=1), axis=1)
+    thickness = {**_FLESH, **(flesh or {})}
+    nearest = np.argmin(np.stack([_distance(mesh.vertices, bone, thickness) for bone in bones], axis=1), axis=1)
     weights = np.eye(len(bones))[nearest]
     if len(bones) == 1:
         return weights
     table = neighbours(mesh.quads, len(mesh.vertices))
-    per_bone = widths if isinstance(widths, dict) else {"*": widths}
+    per_bone = widths if isinstance(widths, Mapping) else {"*": widths}
     width = np.array([per_bone.get(_base_name(name), per_bone.get("*", 0.0)) for name in bone_names])[nearest]
     # n steps of a mean over neighbours at distance h spread a step by about h sqrt(n)
     ends = np.concatenate([mesh.quads[:, [0, 1]], mesh.quads[:, [1, 2]]])
