@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes data sets: ``python backend/prepare.py compose SOURCE_CORPORA -o DATASET``."""
+"""Makes data sets from corpora of all kinds, all in one format."""
 
 import argparse
 import json
@@ -8,9 +8,14 @@ from pathlib import Path
 
 from diffgesture.data import canonical
 from diffgesture.data.compose import compose_dataset
-from diffgesture.data.corpora import DataError
 from diffgesture.data.dataset import Dataset
 from diffgesture.data.statistics import load_real_take, report, take_curves
+from diffgesture.errors import DataError, GestureError
+from diffgesture.importers.commands import add_importers
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _add_compose(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,7 +36,7 @@ def _compose(arguments: argparse.Namespace) -> dict[str, object]:
         arguments.output,
         arguments.hours,
         arguments.seed,
-        lambda text: print(text, file=sys.stderr, flush=True),
+        _say,
     )
     return {"dataset": str(arguments.output), "statistics": statistics}
 
@@ -64,12 +69,16 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_compose(commands)
     _add_report(commands)
+    add_importers(commands, _say)
     parsed = parser.parse_args(arguments)
     try:
         result = parsed.run(parsed)
-    except DataError as error:
-        print(f"prepare.py: {error}", file=sys.stderr)
+    except GestureError as error:
+        _say(f"prepare.py: {error}" + (f" {error.hint}" if error.hint else ""))
         return 2
+    except KeyboardInterrupt:
+        _say("stopped")
+        return 130
     if parsed.json:
         print(json.dumps(result))
     else:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from ..errors import DataError
 from . import canonical, rotation
 
 FloatArray = np.ndarray
@@ -36,10 +37,6 @@ MOTION_SETS: Final = (
     "mesh2motion_addon",
     "mesh2motion_base",
 )
-
-
-class DataError(Exception):
-    """A corpus or data set cannot be used; the message tells what to do."""
 
 
 @dataclass(frozen=True)

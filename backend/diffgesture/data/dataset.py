@@ -4,24 +4,28 @@
 ``directions.npy`` (sum of T, B, 3) float32: unit bone directions in the public frame, the takes one after the
 other. ``audio.npy`` (sum of N,) int16: 16 kHz mono speech, for each take exactly ``round(T / fps * 16000)``
 samples. Both are memory-mapped by the reader. ``dataset.json`` names layout, fps and every take with its
-offsets, speaker, split and licence.
+offsets, speaker, split and licence. Where windows were picked by filters, ``windows.npy`` (K, 3) int64 lists
+them: take, first frame and first audio sample in the take.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from ..errors import DataError, OutputError
 from ..skeletons import SKELETONS, Skeleton
-from .corpora import DataError
 
 FloatArray = np.ndarray
 
 FORMAT: Final = "diffgesture-dataset-1"
 SAMPLE_RATE: Final = 16000
+_HEADER_BYTES: Final = 192
+_RESERVE_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -45,18 +49,31 @@ def samples_for(frames: int, fps: float) -> int:
 
 
 class DatasetWriter:
-    """Appends takes to a data set folder; :meth:`close` completes it. Works in constant memory."""
+    """Appends takes to a data set folder; :meth:`close` completes it. Works in constant memory.
+
+    A data set that is in the folder already stays as it is until then. When the disk is full, :meth:`add` raises
+    OutputError and the takes before can still be completed with :meth:`close`: room for that is kept.
+    """
 
     def __init__(self, folder: Path, layout: str, fps: float) -> None:
         self.folder = folder
         self.skeleton = SKELETONS[layout]
         self.fps = fps
         self.takes: list[Take] = []
-        folder.mkdir(parents=True, exist_ok=True)
-        self._directions = (folder / "directions.part").open("wb")
-        self._audio = (folder / "audio.part").open("wb")
+        self._windows: list[tuple[int, int, int]] = []
+        self._has_windows = False
         self._frames = 0
         self._samples = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._directions = (folder / "directions.part").open("wb", buffering=0)
+            self._audio = (folder / "audio.part").open("wb", buffering=0)
+            self._reserve = (folder / "reserve.part").open("wb", buffering=0)
+            for file in (self._directions, self._audio):
+                _write(file, bytes(_HEADER_BYTES))
+            _write(self._reserve, bytes(_RESERVE_BYTES))
+        except OSError as error:
+            raise OutputError(f"The data set cannot be written to {folder}: {error.strerror}.") from error
 
     def add(
         self,
@@ -67,8 +84,13 @@ class DatasetWriter:
         directions: FloatArray,
         licence: str,
         source: str,
+        windows: Sequence[tuple[int, int]] | None = None,
     ) -> None:
-        """Adds a take: audio (N,) float in -1..1, directions (T, B, 3). Audio is cut or zero-padded to fit."""
+        """Adds a take: audio (N,) float in -1..1, directions (T, B, 3). Audio is cut or zero-padded to fit.
+
+        ``windows``: (first frame, first sample) of those that are good to learn from. Raises DataError for arrays
+        of a wrong shape or with values that are not numbers, OutputError when the take cannot be written.
+        """
         if directions.ndim != 3 or directions.shape[1:] != (self.skeleton.num_bones, 3):
             raise DataError(
                 f"Take {name}: directions have the shape {directions.shape}, "
@@ -80,21 +102,27 @@ class DatasetWriter:
         samples = samples_for(frames, self.fps)
         audio = np.pad(audio[:samples], (0, max(0, samples - len(audio))))
         pcm = np.round(np.clip(audio, -1.0, 1.0) * 32767.0).astype("<i2")
-        self._directions.write(np.ascontiguousarray(directions, dtype="<f4").tobytes())
-        self._audio.write(pcm.tobytes())
-        self.takes.append(
-            Take(name, speaker, split, frames, self._frames, samples, self._samples, licence, source)
-        )
+        take = Take(name, speaker, split, frames, self._frames, samples, self._samples, licence, source)
+        try:
+            _write(self._directions, np.ascontiguousarray(directions, dtype="<f4").tobytes())
+            _write(self._audio, pcm.tobytes())
+            _write(self._reserve, bytes(2 * len(json.dumps(asdict(take))) + 24 * len(windows or ()) + 256))
+        except OSError as error:
+            raise OutputError(
+                f"Take {name} cannot be written to {self.folder}: {error.strerror}. "
+                f"The {len(self.takes)} takes before it are complete."
+            ) from error
+        if windows is not None:
+            self._has_windows = True
+            self._windows += [(len(self.takes), frame, sample) for frame, sample in windows]
+        self.takes.append(take)
         self._frames += frames
         self._samples += samples
 
-    def close(self, statistics: dict[str, Any], provenance: dict[str, Any]) -> None:
-        """Writes the arrays' headers and ``dataset.json``."""
-        self._directions.close()
-        self._audio.close()
-        bones = self.skeleton.num_bones
-        _finish(self.folder, "directions", np.dtype("<f4"), (self._frames, bones, 3))
-        _finish(self.folder, "audio", np.dtype("<i2"), (self._samples,))
+    def close(
+        self, statistics: dict[str, Any], provenance: dict[str, Any], selection: dict[str, Any] | None = None
+    ) -> None:
+        """Completes the arrays and writes ``dataset.json`` last. ``selection`` says how windows were picked."""
         card = {
             "format": FORMAT,
             "layout": self.skeleton.name,
@@ -108,17 +136,61 @@ class DatasetWriter:
             "provenance": provenance,
             "takes": [asdict(take) for take in self.takes],
         }
-        (self.folder / "dataset.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        if self._has_windows:
+            card["windows"] = {"count": len(self._windows), **(selection or {})}
+        try:
+            self._finish(card)
+        except OSError as error:
+            raise OutputError(f"The data set cannot be completed in {self.folder}: {error.strerror}.") from error
+
+    @property
+    def num_windows(self) -> int:
+        """Windows that were picked so far."""
+        return len(self._windows)
+
+    def discard(self) -> None:
+        """Gives up: what was written is removed, a data set that was in the folder before stays."""
+        for file in (self._directions, self._audio, self._reserve):
+            file.close()
+            Path(file.name).unlink(missing_ok=True)
+
+    def _finish(self, card: dict[str, Any]) -> None:
+        # A take that was not written completely is cut off, which also gives room back.
+        arrays = (
+            (self._directions, np.dtype("<f4"), (self._frames, self.skeleton.num_bones, 3)),
+            (self._audio, np.dtype("<i2"), (self._samples,)),
+        )
+        for file, dtype, shape in arrays:
+            file.truncate(_HEADER_BYTES + int(np.prod(shape)) * dtype.itemsize)
+            file.seek(0)
+            _write(file, _array_header(dtype, shape))
+            file.close()
+        self._reserve.close()
+        (self.folder / "reserve.part").unlink()
+        new = self.folder / "dataset.json.part"
+        new.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        windows = self.folder / "windows.npy"
+        if self._has_windows:
+            np.save(windows, np.array(self._windows, dtype=np.int64).reshape(-1, 3))
+        else:
+            windows.unlink(missing_ok=True)
+        for name in ("directions", "audio"):
+            (self.folder / f"{name}.part").replace(self.folder / f"{name}.npy")
+        new.replace(self.folder / "dataset.json")
 
 
-def _finish(folder: Path, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-    part = folder / f"{name}.part"
-    with (folder / f"{name}.npy").open("wb") as target, part.open("rb") as source:
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(target, header)
-        while block := source.read(1 << 22):
-            target.write(block)
-    part.unlink()
+def _write(file: FileIO, data: bytes) -> None:
+    """All of ``data``: a full disk may take a part of it first."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _array_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
+    """The header of an npy file of version 1.0, always of the same length."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    text = repr(header).encode("latin1").ljust(_HEADER_BYTES - 11) + b"\n"
+    return np.lib.format.magic(1, 0) + len(text).to_bytes(2, "little") + text
 
 
 class Dataset:
@@ -150,6 +222,7 @@ class Dataset:
             raise DataError(f"{self._json}: field 'takes' is not as expected: {error}.") from error
         self.directions = self._map("directions.npy")
         self.audio = self._map("audio.npy")
+        self.windows: np.ndarray | None = self._map("windows.npy") if "windows" in card else None
         self._check()
 
     @property
@@ -195,6 +268,21 @@ class Dataset:
                 raise DataError(
                     f"{self.folder / name}.npy has {len(array)} entries, but the takes add up to {expected}."
                 )
+
+        if self.windows is not None:
+            self._check_windows(self.windows)
+
+    def _check_windows(self, windows: np.ndarray) -> None:
+        path = self.folder / "windows.npy"
+        if windows.ndim != 2 or windows.shape[1] != 3 or windows.dtype.kind != "i":
+            raise DataError(f"{path} has the shape {windows.shape}, it must be (windows, 3) whole numbers.")
+        if not len(windows):
+            return
+        ends = [(take.frames, take.samples) for take in self.takes]
+        if windows.min() < 0 or windows[:, 0].max() >= len(ends):
+            raise DataError(f"{path} names takes that are not in {self._json.name}.")
+        if (windows[:, 1:] >= np.array(ends)[windows[:, 0]]).any():
+            raise DataError(f"{path} lists windows that begin after the end of their take.")
 
     def __len__(self) -> int:
         return len(self.takes)

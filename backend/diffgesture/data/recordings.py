@@ -10,7 +10,7 @@ import librosa
 import numpy as np
 import soundfile
 
-from .corpora import DataError
+from ..errors import DataError
 from .prosody import SAMPLE_RATE, Prosody, analyse, pauses
 
 FloatArray = np.ndarray

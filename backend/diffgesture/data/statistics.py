@@ -16,9 +16,9 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, resample_poly, sosfiltfilt
 
+from ..errors import DataError
 from ..skeletons import TED_EXPRESSIVE, directions_to_joints, normalize
 from . import rotation
-from .corpora import DataError
 from .prosody import SAMPLE_RATE, analyse, frame_rms, pauses
 
 FloatArray = np.ndarray
