@@ -102,9 +102,12 @@ def animate(options: Options) -> Any:
     settings = scene.diffgesture
     settings.armature, settings.audio_path, settings.seed = mannequin, str(options.audio), options.seed
     # Without a user to ask, the operator waits for the worker and returns when the keys are written
-    outcome = bpy.ops.diffgesture.generate()
-    if outcome != {"FINISHED"} or session.result is None:
-        raise DemoError(session.problem.message if session.problem else "The gestures were not generated.")
+    try:
+        bpy.ops.diffgesture.generate()
+    except RuntimeError as error:  # what an operator reports as an error
+        raise DemoError(session.problem.message if session.problem else str(error)) from error
+    if session.result is None:
+        raise DemoError("The gestures were not generated.")
     result = session.result
     scene.frame_start, scene.frame_end = result.frame_start, int(np.ceil(result.frame_end))
     reply = result.reply
@@ -123,8 +126,10 @@ def save_files(options: Options) -> None:
     """demo.npz and demo.bvh through the add-on's export, and demo.blend."""
     for extension in ("npz", "bvh"):
         target = options.output / f"demo.{extension}"
-        if bpy.ops.diffgesture.export_motion(filepath=str(target), file_format=extension.upper()) != {"FINISHED"}:
-            raise DemoError(f"{target.name} could not be written.")
+        try:
+            bpy.ops.diffgesture.export_motion(filepath=str(target), file_format=extension.upper())
+        except RuntimeError as error:
+            raise DemoError(str(error)) from error
     scene = bpy.context.scene
     set_render(scene, *options.size, options.samples)
     for sound in bpy.data.sounds:

@@ -44,7 +44,8 @@ def _face(points: np.ndarray) -> np.ndarray:
     head = _skull(points)
     jaw = df.round_cone(p, (0.043, -0.004, 1.580), (0.008, -0.074, 1.547), 0.020, 0.0170)
     cheek = df.ellipsoid(p, (0.036, -0.058, 1.607), (0.026, 0.024, 0.026))
-    head = df.union(head, jaw, cheek, width=0.036)
+    muzzle = df.ellipsoid(points, (0.0, -0.052, 1.580), (0.036, 0.037, 0.034))
+    head = df.union(head, jaw, cheek, muzzle, width=0.036)
     # Eye sockets with closed, lens-like eyes in them, a brow above, the nose
     socket = df.ellipsoid(p, (0.0345, -0.1060, 1.6385), (0.0250, 0.0215, 0.0165))
     head = -df.smooth_minimum(-head, socket, 0.020)
@@ -55,11 +56,11 @@ def _face(points: np.ndarray) -> np.ndarray:
     bridge = df.round_cone(points, (0.0, -0.0840, 1.652), (0.0, -0.1050, 1.6110), 0.0070, 0.0115)
     wing = df.sphere(p, (0.0095, -0.0945, 1.6070), 0.0080)
     head = df.smooth_minimum(head, df.smooth_minimum(bridge, wing, 0.012), 0.012)
-    # Closed lips, and the chin
-    upper = df.round_cone(p, (0.0, -0.0895, 1.5835), (0.0190, -0.0805, 1.5800), 0.0070, 0.0035)
-    lower = df.round_cone(p, (0.0, -0.0885, 1.5735), (0.0160, -0.0800, 1.5760), 0.0075, 0.0040)
-    head = df.smooth_minimum(head, df.smooth_minimum(upper, lower, 0.002), 0.007)
-    chin = df.sphere(points, (0.0, -0.0770, 1.5465), 0.0175)
+    # Closed lips, hardly more than a line, and the chin
+    upper = df.round_cone(p, (0.0, -0.0925, 1.5840), (0.0210, -0.0825, 1.5805), 0.0070, 0.0040)
+    lower = df.round_cone(p, (0.0, -0.0910, 1.5730), (0.0175, -0.0820, 1.5755), 0.0075, 0.0045)
+    head = df.smooth_minimum(head, df.smooth_minimum(upper, lower, 0.002), 0.010)
+    chin = df.sphere(points, (0.0, -0.0790, 1.5465), 0.0175)
     head = df.smooth_minimum(head, chin, 0.026)
     return df.smooth_minimum(head, _ear(p), 0.009)
 
@@ -88,17 +89,17 @@ def hair_field(points: np.ndarray) -> np.ndarray:
     points = _to_model(points)
     p = _both_sides(points)
     crown = df.ellipsoid(points, (0.0, 0.020, 1.676), (0.0830, 0.1005, 0.0950))
-    nape = df.ellipsoid(points, (0.0, 0.048, 1.622), (0.0710, 0.0660, 0.0740))
+    nape = df.ellipsoid(points, (0.0, 0.036, 1.624), (0.0700, 0.0640, 0.0700))
     top = df.ellipsoid(points, (-0.008, -0.014, 1.712), (0.0640, 0.0780, 0.0620))
     hair = df.union(crown, nape, top, width=0.030) + _strands(points)
     # Cut away the face: in front of a slanted plane above, of an upright one beside the ears; then the ears
     fringe = df.half_space(p, (0.0, -0.062, 1.694), (0.25, -1.0, -0.80))
     temple = df.half_space(p, (0.0, -0.024, 1.640), (0.0, -1.0, -0.25))
     front = df.smooth_maximum(fringe, df.smooth_minimum(temple, 1.676 - p[:, 2], 0.020), 0.020)
-    low = df.half_space(points, (0.0, 0.030, 1.606), (0.0, -0.50, -1.0))
+    low = df.half_space(points, (0.0, 0.030, 1.607), (0.0, -0.22, -1.0))
     ear = df.ellipsoid(p, (0.086, 0.000, 1.624), (0.030, 0.028, 0.038))
     cut = df.smooth_maximum(df.smooth_maximum(front, low, 0.014), -ear, 0.012)
-    return df.smooth_maximum(hair, cut, 0.016) * _SCALE
+    return df.smooth_maximum(hair, cut, 0.020) * _SCALE
 
 
 def _strands(points: np.ndarray) -> np.ndarray:
