@@ -198,15 +198,14 @@ def test_turning_the_palm_turns_part_of_the_forearm(mannequin):
         assert np.allclose(np.degrees(twist), (0, 48, 0), atol=0.5)
 
 
-def girth(
-    points: np.ndarray, weights: np.ndarray, fraction_low: float, axis_from: np.ndarray, axis_to: np.ndarray
-):
-    """Least radius of a limb's surface around its axis beyond ``fraction_low`` of its length."""
-    axis = (axis_to - axis_from) / np.linalg.norm(axis_to - axis_from)
-    local = points - axis_from
-    along = local @ axis / np.linalg.norm(axis_to - axis_from)
-    near = (along > fraction_low) & (along < 0.95) & (weights > 0.5)
-    return np.linalg.norm(local - np.outer(local @ axis, axis), axis=1)[near].min()
+def girth(points: np.ndarray, weights: np.ndarray, start: np.ndarray, end: np.ndarray) -> float:
+    """Least radius of a limb's surface around its axis, without the elbow."""
+    length = np.linalg.norm(end - start)
+    axis = (end - start) / length
+    local = points - start
+    along = local @ axis
+    near = (along > 0.2 * length) & (along < 0.95 * length) & (weights > 0.5)
+    return np.linalg.norm(local - np.outer(along, axis), axis=1)[near].min()
 
 
 def test_the_forearm_does_not_wring_when_the_palm_turns(mannequin, body):
