@@ -120,7 +120,7 @@ def _dtype(kind: int, description: Table | None) -> np.dtype:
         precision = description.scalar(0, "h")
         if 0 <= precision <= 2:
             return np.dtype(("<f2", "<f4", "<f8")[precision])
-    raise StreamError("the stored object holds numbers of an unknown type")
+    raise StreamError("the stored object is damaged (numbers of an unknown type)")
 
 
 @dataclass

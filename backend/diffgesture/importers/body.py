@@ -41,7 +41,7 @@ class Body:
 
     Parts: neck, head, pelvis, ``{side}_shoulder`` (of the upper arm), ``_elbow``, ``_wrist``, ``_hip`` and
     ``{side}_{finger}{1..3}``; ``spine`` lists the trunk joints from the hips upwards. ``turns``: global rotations
-    (T, 4) of "head", "left_wrist" and "right_wrist" relative to the rest pose, whose joints (3,) are in ``rest``.
+    (T, 4) of "pelvis", "head", "left_wrist" and "right_wrist" relative to the rest pose; ``rest``: its joints (3,).
     """
 
     fps: float
@@ -69,7 +69,7 @@ def named_body(armature: Armature, joint_map: JointMap) -> Body:
         [positions[:, j] for j in joint_map.spine],
     )
     if armature.rotations is not None and armature.rest is not None:
-        turning = [part for part in ("head", "left_wrist", "right_wrist") if part in parts]
+        turning = [part for part in ("pelvis", "head", "left_wrist", "right_wrist") if part in parts]
         body.turns = {part: armature.rotations[:, parts[part]] for part in turning}
         body.rest = {part: armature.rest[j] for part, j in parts.items()}
     return body
@@ -143,9 +143,8 @@ def _upright_and_ahead(body: Body) -> Body:
     upright = rotation.between(up, _UP) if up[1] > -1 else rotation.about(np.eye(3)[0], np.pi)
     if axis != 1:
         body.notes.append(f"{'-' if up[axis] < 0 else ''}{'xyz'[axis]} is up")
-    hips = "left_hip" in body.joints and "right_hip" in body.joints
-    part, seconds = ("hip", _HIP_SECONDS) if hips else ("shoulder", _SHOULDER_SECONDS)
-    left = rotation.rotate(upright, body.joints[f"left_{part}"] - body.joints[f"right_{part}"])
+    left, seconds = _left(body)
+    left = rotation.rotate(upright, left)
     # Ahead is left x up: (-left_z, 0, left_x); its angle about +Y from +Z is the heading.
     heading = np.unwrap(np.arctan2(-left[:, 2], left[:, 0]))
     heading = gaussian_filter1d(heading, seconds * body.fps, mode="nearest")
@@ -158,6 +157,16 @@ def _upright_and_ahead(body: Body) -> Body:
     if reach[2] < -0.15 * _arm_length(joints):
         result.notes.append("the hands are behind the back on average: are left and right swapped?")
     return result
+
+
+def _left(body: Body) -> tuple[FloatArray, float]:
+    """(the body's left side (T, 3) in its own axes, how slowly it is followed in seconds)."""
+    if "left_hip" in body.joints and "right_hip" in body.joints:
+        return body.joints["left_hip"] - body.joints["right_hip"], _HIP_SECONDS
+    rest = _rest_frame(body)
+    if rest is not None and "pelvis" in body.turns:
+        return rotation.rotate(body.turns["pelvis"], np.broadcast_to(rest[:, 0], (body.frames, 3))), _HIP_SECONDS
+    return body.joints["left_shoulder"] - body.joints["right_shoulder"], _SHOULDER_SECONDS
 
 
 def _arm_bones(body: Body) -> dict[str, FloatArray]:

@@ -108,9 +108,10 @@ def _read_motion(path: Path, lines: list[str], num_channels: int) -> tuple[float
     for line in fields:
         key, _, value = line.partition(":")
         try:
-            if key.strip().lower() == "frames":
+            word = "".join(key.lower().split())
+            if word == "frames":
                 frames = int(value)
-            elif key.replace(" ", "").strip().lower() == "frametime":
+            elif word == "frametime":
                 frame_time = float(value.replace(",", "."))
         except ValueError:
             raise DataError(f"{path}: field '{key.strip()}' is not a number: {value.strip()}.") from None

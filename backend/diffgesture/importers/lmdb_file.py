@@ -4,7 +4,7 @@
 The library maps the file and trusts every page, so that a damaged or cut-off file ends the process. Here each
 page is read and checked, and damage is reported as a sentence. Only what the official data sets need is there: one
 unnamed database, 64-bit little-endian files of data version 1 (``mdb.c`` of LMDB 0.9: MDB_meta, MDB_db, MDB_page,
-MDB_node). Memory in use: one record and one path of pages.
+MDB_node). Memory in use: a record or two and a few pages.
 """
 
 import struct
