@@ -162,8 +162,8 @@ def _mean(source: Path, contents: dict[str, Any], skeleton: Skeleton) -> list[fl
         mean = np.empty(0)
     if mean.shape != (skeleton.pose_dim,) or not np.isfinite(mean).all():
         raise CheckpointError(
-            f"The settings in {source.name} lack the field 'mean_dir_vec' with {skeleton.pose_dim} numbers, without"
-            " which its output cannot be turned into directions."
+            f"The settings in {source.name} lack the field 'mean_dir_vec' with {skeleton.pose_dim} numbers,"
+            " without which its output cannot be turned into directions."
         )
     return mean.tolist()
 

@@ -131,9 +131,7 @@ def _read_zip(path: Path) -> Any:
         if members[programs[0]].file_size > _MAX_PICKLE_BYTES:
             raise _Refused("its settings are larger than 1 GB")
         if f"{folder}byteorder" in members and archive.read(f"{folder}byteorder") != b"little":
-            raise CheckpointError(
-                f"{path.name} was written on a big-endian machine; save it again on another one."
-            )
+            raise CheckpointError(f"{path.name} was written on a big-endian machine; save it on another one.")
         storages: dict[str, _Storage] = {}
 
         def load(identity: tuple[Any, ...]) -> _Storage:
@@ -161,9 +159,7 @@ def _read_legacy(path: Path) -> Any:
             raise CheckpointError(f"{path.name} has an unknown version of torch's old file format.")
         system = _interpret(file, _no_storage)
         if not isinstance(system, dict) or not system.get("little_endian", False):
-            raise CheckpointError(
-                f"{path.name} was written on a big-endian machine; save it again on another one."
-            )
+            raise CheckpointError(f"{path.name} was written on a big-endian machine; save it on another one.")
         storages: dict[str, _Storage] = {}
 
         def load(identity: tuple[Any, ...]) -> _Storage:
@@ -210,9 +206,11 @@ def _storage_identity(identity: tuple[Any, ...]) -> tuple[torch.dtype, str, int]
 
 _CONSTANTS: Final = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _LITERALS: Final = frozenset(
-    ("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT")
-    + ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8")
-    + ("STRING", "BINSTRING", "SHORT_BINSTRING")
+    (
+        *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+        *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+        *("STRING", "BINSTRING", "SHORT_BINSTRING"),
+    )
 )
 _TUPLES: Final = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
@@ -234,6 +232,7 @@ def _interpret(file: Any, load_storage: _LoadStorage) -> Any:
         del stack[start:]
         return items
 
+    argument: Any
     for opcode, argument, _ in pickletools.genops(file):
         name = opcode.name
         if name in ("PROTO", "FRAME"):
@@ -319,7 +318,7 @@ def _build(called: Any, arguments: tuple[Any, ...]) -> Any:
     name = called.path.replace("numpy._core.", "numpy.core.")
     if name in _RECORDS and not arguments:
         return Record(name)
-    if name == "copy_reg._reconstructor" or name == "copyreg._reconstructor":
+    if name in ("copy_reg._reconstructor", "copyreg._reconstructor"):
         # How protocols 0 and 1 write a plain instance: (class, object, None).
         if len(arguments) == 3 and isinstance(arguments[0], _Name) and arguments[0].path in _RECORDS:
             return Record(arguments[0].path)

@@ -89,12 +89,10 @@ def _read_card(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(card_path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"The card {card_path.name} beside the autoencoder cannot be read: {error}."
-        ) from error
+        raise CheckpointError(f"The autoencoder's card {card_path.name} cannot be read: {error}.") from error
     if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
         raise CheckpointError(
-            f"{card_path.name} is not the card of an autoencoder. Official ones are converted by backend/convert.py."
+            f"{card_path.name} is no autoencoder's card. Official ones are converted by backend/convert.py."
         )
     if card.get("version") != CARD_VERSION:
         raise CheckpointError(f"{card_path.name} has version {card.get('version')}; {CARD_VERSION} is supported.")

@@ -30,11 +30,11 @@ _BEAT_FRAMES: Final = (2, 32)
 class BeatSettings:
     """How motion beats are found in one layout.
 
-    ``angle_pairs`` are pairs of bones (for ted_expressive 42 and 43 are the palm normals), ``change_angle`` the mean
-    absolute change of their angle per frame on the official training split, in units of pi. A beat needs a neighbour
-    that is ``threshold`` higher. ``normalize_whole_pose``: ted_expressive as published scales the whole pose vector,
-    palm normals included, to length one before it is cut into directions, so all angles are near a right angle; the
-    lower threshold makes up for it.
+    ``angle_pairs`` are pairs of bones (for ted_expressive 42 and 43 are the palm normals), ``change_angle`` the
+    mean absolute change of their angle per frame on the official training split, in units of pi. A beat needs a
+    neighbour that is ``threshold`` higher. ``normalize_whole_pose``: ted_expressive as published scales the whole
+    pose vector, palm normals included, to length one before it is cut into directions, so all angles are near a
+    right angle; the lower threshold makes up for it.
     """
 
     angle_pairs: tuple[tuple[int, int], ...]
@@ -139,7 +139,9 @@ class BeatConsistency:
     per_window: FloatArray
 
 
-def beat_consistency(directions: FloatArray, audio: Sequence[FloatArray], skeleton: Skeleton) -> BeatConsistency:
+def beat_consistency(
+    directions: FloatArray, audio: Sequence[FloatArray] | FloatArray, skeleton: Skeleton
+) -> BeatConsistency:
     """BC of native directions with their mean (N, 34, D) and each window's 16 kHz samples.
 
     A window without motion beats is skipped, as published (so standing still is not punished). One without onsets
@@ -167,7 +169,7 @@ def feature_distance(generated_features: FloatArray, real_features: FloatArray) 
     return float(np.abs(generated_features - real_features).sum(axis=-1).mean())
 
 
-def diversity(features: FloatArray, batch_size: int, permutation: Sequence[int]) -> float:
+def diversity(features: FloatArray, batch_size: int, permutation: Sequence[int] | FloatArray) -> float:
     """Mean L1 distance of features (N, F) to those of another batch.
 
     As published: batches, not windows, are shuffled, so row j of batch i meets row j of batch ``permutation[i]``;

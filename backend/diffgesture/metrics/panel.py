@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The panel: every measure of a set of takes, and the same measures of real people beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from . import anatomy, kinematics, synchrony
+from .measure import Measure, undefined
+from .takes import Take
+
+Column = dict[str, Measure]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the panel: what it is called, what is aimed at."""
+
+    label: str
+    target: str = ""
+
+
+ROWS: Final = {
+    "wrist_speed_mean": Row("wrist speed, mean, m/s"),
+    "wrist_speed_p95": Row("wrist speed, 95th percentile, m/s"),
+    "speed_hellinger": Row("Hellinger distance of wrist speed to real", "≤ 0.19"),
+    "acceleration_hellinger": Row("Hellinger distance of wrist acceleration to real"),
+    "jerk_ratio": Row("wrist jerk / real", "0.7–1.3"),
+    "diversity_ratio": Row("L1 diversity / real", "near 1"),
+    "gesture_distance": Row("Fréchet gesture distance to real [95 %]", "near the floor"),
+    "gesture_distance_floor": Row("… floor: halves of the real takes"),
+    "energy_correlation": Row("speech energy ↔ arm speed, paired"),
+    "energy_correlation_shuffled": Row("… shuffled"),
+    "energy_correlation_gain": Row("… paired minus shuffled", "≥ 0.40"),
+    "beat_consistency": Row("beat consistency, paired"),
+    "beat_consistency_shuffled": Row("… shuffled"),
+    "beat_consistency_gain": Row("… paired minus shuffled", "> 0, p < 0.01, ≥ half of real"),
+    "beat_consistency_local_gain": Row("… paired minus shifted by 0.4–1.2 s"),
+    "seam_ratio": Row("velocity jump at seams / elsewhere", "≤ 1.1"),
+    "rest_ratio": Row("arm speed in pauses > 1 s / in speech", "≤ 0.3"),
+    "unit_norm_error": Row("largest error of a direction's length", "0"),
+    "inside_limits": Row("frames inside joint limits", "1"),
+    "hands_outside_torso": Row("frames with hands outside the torso", "1"),
+    "real_time_factor": Row("seconds to generate one second", "≤ 0.033"),
+}
+"""In the order of the table. Targets are this project's for its default checkpoint."""
+_AGAINST_REAL: Final = (
+    *("speed_hellinger", "acceleration_hellinger", "jerk_ratio", "diversity_ratio"),
+    *("gesture_distance", "gesture_distance_floor"),
+)
+_NO_REAL: Final = "there are no real takes to compare with"
+
+
+def measure(takes: Sequence[Take], real: Sequence[Take]) -> Column:
+    """All measures of ``takes``; those against ``real`` are undefined when it is empty."""
+    if not takes:
+        raise ValueError("there are no takes to measure")
+    energy = synchrony.energy_correlation(takes)
+    beats, local_beats = synchrony.beat_consistency(takes)
+    column = {
+        "wrist_speed_mean": kinematics.mean_speed(takes),
+        "wrist_speed_p95": kinematics.fast_speed(takes),
+        "energy_correlation": energy.paired,
+        "energy_correlation_shuffled": energy.shuffled,
+        "energy_correlation_gain": energy.difference,
+        "beat_consistency": beats.paired,
+        "beat_consistency_shuffled": beats.shuffled,
+        "beat_consistency_gain": beats.difference,
+        "beat_consistency_local_gain": local_beats.difference,
+        "seam_ratio": kinematics.seam_ratio(takes),
+        "rest_ratio": synchrony.rest_ratio(takes),
+        "unit_norm_error": anatomy.unit_norm_error(takes),
+        "inside_limits": anatomy.frames_inside_limits(takes),
+        "hands_outside_torso": anatomy.frames_with_hands_outside(takes),
+        "real_time_factor": _real_time_factor(takes),
+    }
+    if real:
+        column |= {
+            "speed_hellinger": kinematics.speed_distance(takes, real),
+            "acceleration_hellinger": kinematics.acceleration_distance(takes, real),
+            "jerk_ratio": kinematics.jerk_ratio(takes, real),
+            "diversity_ratio": kinematics.diversity_ratio(takes, real),
+            "gesture_distance": kinematics.gesture_distance(takes, real),
+            "gesture_distance_floor": kinematics.gesture_distance_floor(real),
+        }
+    else:
+        column |= dict.fromkeys(_AGAINST_REAL, undefined(_NO_REAL))
+    return {name: column[name] for name in ROWS}
+
+
+def measure_real(real: Sequence[Take]) -> tuple[Column, dict[str, Column]]:
+    """(all real takes together, each alone). Comparisons are with the *other* real takes.
+
+    Together, a comparison is the mean over takes, with its range: what one more person would score.
+    """
+    alone = {take.name: measure([take], [other for other in real if other is not take]) for take in real}
+    together = measure(real, [])
+    for name in _AGAINST_REAL[:-1]:
+        values = [column[name].value for column in alone.values()]
+        known = [value for value in values if value is not None]
+        if known:
+            together[name] = Measure(float(np.mean(known)), min(known), max(known))
+        else:
+            together[name] = undefined(next(iter(alone.values()))[name].note)
+    together["gesture_distance_floor"] = kinematics.gesture_distance_floor(real)
+    return together, alone
+
+
+def _real_time_factor(takes: Sequence[Take]) -> Measure:
+    factors = [
+        t.seconds_to_generate / t.seconds for t in takes if t.seconds_to_generate is not None and t.seconds > 0
+    ]
+    return Measure(float(np.median(factors))) if factors else undefined("not generated here")
+
+
+def columns_as_json(columns: dict[str, Column]) -> dict[str, Any]:
+    return {name: {row: value.as_json() for row, value in column.items()} for name, column in columns.items()}

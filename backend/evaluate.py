@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure a checkpoint: python backend/evaluate.py --checkpoint F --speech FOLDER --real FOLDER"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from diffgesture.command_line import run_command
+from diffgesture.errors import ConfigError, OutputError
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="evaluate.py",
+        description="Generate from held-out speech and measure the motion beside that of real people. What each"
+        " number means is written in docs/EVALUATION.md.",
+    )
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights (default: the bundled ones)")
+    parser.add_argument(
+        "--data", type=Path, metavar="DATASET", help="speech and real motion: its validation split"
+    )
+    parser.add_argument("--speech", type=Path, metavar="FOLDER", help="speech: audio files")
+    parser.add_argument("--real", type=Path, metavar="FOLDER", help="real takes to compare with: npz and audio")
+    parser.add_argument("--reference", type=Path, metavar="FILE", help="a second checkpoint, preset reference")
+    parser.add_argument("--legacy", action="store_true", help="the published metrics instead (needs --data)")
+    parser.add_argument("--autoencoder", type=Path, metavar="FILE", help="for the published FGD and Diversity")
+    parser.add_argument("--preset", default="default", choices=("default", "reference"), help="default: default")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    parser.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the preset's)")
+    parser.add_argument("--guidance", type=float, metavar="W", help="guidance scale (default: the preset's)")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most N clips (with --legacy: windows)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write panel.json, panel.md and plots")
+    parser.add_argument(
+        "--video",
+        action="store_true",
+        help="also draw generated beside human motion of the same speech (needs -o)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    if not arguments.data and not (arguments.speech and not arguments.legacy):
+        raise ConfigError(
+            "Give --data DATASET" + (" with --legacy." if arguments.legacy else " or --speech FOLDER.")
+        )
+    if arguments.data and arguments.speech:
+        raise ConfigError("Give either --data or --speech, not both.")
+    if arguments.video and not arguments.output:
+        raise ConfigError("--video needs a folder to write to: add -o FOLDER.")
+    if arguments.limit is not None and arguments.limit < 1:
+        raise ConfigError("--limit must be at least 1.")
+    (_legacy if arguments.legacy else _panel)(arguments)
+
+
+def _panel(arguments: argparse.Namespace) -> None:
+    from diffgesture import evaluation as ev
+    from diffgesture.checkpoint import load_checkpoint
+    from diffgesture.data.dataset import Dataset
+    from diffgesture.devices import pick_device
+    from diffgesture.metrics.report import markdown_table
+    from diffgesture.metrics.takes import load_real_takes
+    from diffgesture.synthesis import Settings
+
+    checkpoint = load_checkpoint(arguments.checkpoint, pick_device(arguments.device))
+    layout = checkpoint.skeleton.name
+    settings = Settings(arguments.preset, arguments.seed, arguments.steps, arguments.guidance)
+    paired = ev.takes_of_dataset(Dataset(arguments.data, layout), limit=arguments.limit) if arguments.data else []
+    real = load_real_takes(arguments.real, layout) if arguments.real else paired
+    if paired:
+        speech = [ev.Speech(take.name, take.audio) for take in paired]
+    else:
+        speech = ev.speech_of_folder(arguments.speech, arguments.limit)
+    systems = {"ours": (checkpoint, settings)}
+    if arguments.reference:
+        reference = load_checkpoint(arguments.reference, pick_device(arguments.device))
+        systems["reference"] = (reference, Settings("reference", arguments.seed, arguments.steps))
+    generated = {
+        name: ev.generate_takes(network, speech, options, _say) for name, (network, options) in systems.items()
+    }
+    evaluation = ev.evaluate(generated, real, "real" if arguments.real else "data", _say)
+    header = _header(arguments, checkpoint.card)
+    written = ev.write_evaluation(evaluation, arguments.output, header) if arguments.output else []
+    if arguments.video:
+        written += _videos(arguments, systems, generated, paired or real)
+    if arguments.json:
+        print(json.dumps({**header, **evaluation.as_json(), "files": [str(path) for path in written]}))
+    else:
+        print(markdown_table(evaluation.columns), end="")
+    for path in written:
+        _say(str(path))
+
+
+def _videos(arguments: argparse.Namespace, systems: Any, generated: Any, human: list[Any]) -> list[Path]:
+    """Generated beside given motion of the same speech, for up to three takes."""
+    from diffgesture import evaluation as ev
+    from diffgesture.evaluation_video import save_comparison
+
+    paths = []
+    given = "data" if arguments.data else "human"
+    checkpoint, _ = systems["ours"]
+    for take in human[:3]:
+        takes = {}
+        for name, (network, options) in systems.items():
+            known = next((own for own in generated[name] if arguments.data and own.name == take.name), None)
+            takes[name] = known or ev.generate_takes(network, [ev.Speech(take.name, take.audio)], options, _say)[0]
+        path = arguments.output / f"{take.name}.mp4"
+        save_comparison(path, {**takes, given: take}, checkpoint.skeleton.name, float(checkpoint.card["fps"]))
+        paths.append(path)
+    if not human:
+        path = arguments.output / f"{generated['ours'][0].name}.mp4"
+        takes = {name: group[0] for name, group in generated.items()}
+        save_comparison(path, takes, checkpoint.skeleton.name, float(checkpoint.card["fps"]))
+        paths.append(path)
+    return paths
+
+
+def _legacy(arguments: argparse.Namespace) -> None:
+    from diffgesture.checkpoint import load_checkpoint
+    from diffgesture.data.dataset import Dataset
+    from diffgesture.devices import pick_device
+    from diffgesture.evaluation_legacy import cut_validation_windows, generate_windows, published_metrics
+    from diffgesture.metrics.embedding import load_autoencoder
+
+    checkpoint = load_checkpoint(arguments.checkpoint, pick_device(arguments.device))
+    autoencoder = load_autoencoder(arguments.autoencoder) if arguments.autoencoder else None
+    dataset = Dataset(arguments.data, checkpoint.skeleton.name)
+    windows = cut_validation_windows(dataset, limit=arguments.limit)
+    _say(f"generating {len(windows.audio)} windows")
+    generated = generate_windows(
+        checkpoint, windows, steps=arguments.steps, guidance=arguments.guidance, seed=arguments.seed
+    )
+    metrics = published_metrics(generated, windows, dataset, autoencoder, arguments.seed)
+    result = {**_header(arguments, checkpoint.card), "legacy": metrics}
+    if arguments.output:
+        try:
+            arguments.output.mkdir(parents=True, exist_ok=True)
+            (arguments.output / "legacy.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"{arguments.output} cannot be written: {error.strerror or error}.") from error
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    print("| published metric | value |\n|---|---|")
+    for name, value in metrics.items():
+        print(f"| {name} | {'undefined' if value is None else f'{value:.5g}'} |")
+    if autoencoder is None:
+        _say("FGD, feature distance and Diversity need --autoencoder FILE.")
+
+
+def _header(arguments: argparse.Namespace, card: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "checkpoint": card.get("name"),
+        "preset": "reference" if arguments.legacy else arguments.preset,
+        "seed": arguments.seed,
+        "steps": arguments.steps,
+        "guidance": arguments.guidance,
+    }
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, parse_arguments))
