@@ -41,7 +41,7 @@ class Body:
 
     Parts: neck, head, pelvis, ``{side}_shoulder`` (of the upper arm), ``_elbow``, ``_wrist``, ``_hip`` and
     ``{side}_{finger}{1..3}``; ``spine`` lists the trunk joints from the hips upwards. ``turns``: global rotations
-    (T, 4) of "pelvis", "head", "left_wrist" and "right_wrist" relative to the rest pose; ``rest``: its joints (3,).
+    (T, 4) of "pelvis", "head", "left_wrist" and "right_wrist" relative to the ``rest`` pose, joints (3,).
     """
 
     fps: float

@@ -14,7 +14,7 @@ from ..errors import DataError, OutputError
 from ..skeletons import SKELETONS
 from . import filters, ted
 from .folders import Recording, assign_splits, find_beat2, find_bvh, find_npz, import_folder
-from .lmdb_file import LmdbFile, stop_at_damage
+from .lmdb_file import LmdbFile
 from .mean_poses import MEAN_POSES
 
 Report = Callable[[str], None]
@@ -77,7 +77,7 @@ class _Bad:
 
     def __call__(self, message: str) -> None:
         if not self.skip:
-            stop_at_damage(message)
+            raise DataError(message, "To leave out what cannot be used, add --skip-bad.")
         self.count += 1
         self.report(f"left out: {message}")
 
@@ -123,8 +123,8 @@ def _run_ted(arguments: argparse.Namespace, report: Report) -> dict[str, object]
 
 def _ted_layout(path: Path, bad: _Bad) -> Any:
     """The layout of the first readable clip."""
-    quiet = (lambda _: None) if bad.skip else stop_at_damage
-    for clip in ted.read_clips(path, quiet):
+    # What is left out is told when it is imported.
+    for clip in ted.read_clips(path, (lambda _: None) if bad.skip else bad):
         return ted.layout_of(clip)
     raise DataError(f"{path} holds no clips.")
 

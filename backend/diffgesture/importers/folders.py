@@ -185,7 +185,7 @@ def import_folder(
                 directions = layout_directions(body, skeleton, fps)
             except DataError as error:
                 raise DataError(f"{place}: {error}.") from error
-            directions = directions[: max(1, int(len(audio) / SAMPLE_RATE * fps + 1e-6))]
+            directions = directions[: max(1, round(len(audio) / SAMPLE_RATE * fps))]
             check_directions(place, directions, skeleton)
         except GestureError as error:
             text = str(error)

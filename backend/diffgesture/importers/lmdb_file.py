@@ -32,7 +32,7 @@ OnDamage = Callable[[str], None]
 
 def stop_at_damage(message: str) -> None:
     """The default answer to damage: DataError."""
-    raise DataError(message, "Copy the file anew, or leave out what cannot be read with --skip-bad.")
+    raise DataError(message)
 
 
 @dataclass(frozen=True)
