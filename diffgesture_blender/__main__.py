@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line from a checkout: ``blender -b FILE.blend --python diffgesture_blender/__main__.py -- generate ...``
+"""The command line from a checkout.
+
+``blender -b FILE.blend --python diffgesture_blender/__main__.py -- generate --audio SPEECH.wav ...``
 
 Blender gives a script the arguments after ``--``. The package is imported from beside this file, without being
 enabled as an add-on.

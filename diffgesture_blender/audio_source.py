@@ -17,10 +17,10 @@ from . import sequencer
 from .errors import DiffGestureError
 
 SOURCES: Final = (
-    ("FILE", "File", "An audio file", "FILE", 0),
-    ("SOUND", "Sound", "A sound of this .blend, packed or not", "SOUND", 1),
-    ("STRIP", "Strip", "A sound strip of the video sequencer, with its start and its trimming", "SEQUENCE", 2),
-    ("SPEAKER", "Speaker", "The sound of a speaker object", "OUTLINER_OB_SPEAKER", 3),
+    ("FILE", "File", "An audio file"),
+    ("SOUND", "Sound", "A sound of this .blend, packed or not"),
+    ("STRIP", "Strip", "A sound strip of the video sequencer, with its start and its trimming"),
+    ("SPEAKER", "Speaker", "The sound of a speaker object"),
 )
 # What every backend reads. Anything else is first decoded by Blender, when this Blender can.
 _READABLE: Final = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".au"})

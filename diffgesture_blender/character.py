@@ -5,7 +5,7 @@ import bpy
 
 from . import compat
 from .errors import DiffGestureError
-from .session import session
+from .session import RigNote, session
 
 
 def chosen_armature(settings: bpy.types.PropertyGroup, context: bpy.types.Context) -> bpy.types.Object | None:
@@ -23,13 +23,13 @@ def inspect(armature: bpy.types.Object | None) -> None:
     from .retarget import find_bone_map
 
     try:
-        note = find_bone_map(armature).family
+        note = RigNote(True, f"Recognised as {find_bone_map(armature).family}")
     except DiffGestureError as error:
-        note = str(error)
+        note = RigNote(False, str(error))
     session.armature_notes[armature.session_uid] = note
 
 
-def note_about(armature: bpy.types.Object) -> str | None:
+def note_about(armature: bpy.types.Object) -> RigNote | None:
     """What ``inspect`` found, if it has been asked."""
     return session.armature_notes.get(armature.session_uid)
 
@@ -41,9 +41,7 @@ def find_scene(uid: int) -> bpy.types.Scene | None:
 
 def find_armature(uid: int, scene: bpy.types.Scene) -> bpy.types.Object | None:
     """The armature of that session uid if it is still an object of ``scene``."""
-    return next(
-        (item for item in scene.objects if item.session_uid == uid and item.type == "ARMATURE"), None
-    )
+    return next((item for item in scene.objects if item.session_uid == uid and item.type == "ARMATURE"), None)
 
 
 def assign_action(armature: bpy.types.Object, action: bpy.types.Action) -> None:

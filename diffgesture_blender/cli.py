@@ -2,7 +2,7 @@
 """The command line: ``blender -b CHARACTER.blend --command diffgesture generate --audio SPEECH.wav ...``
 
 Exit codes: 0 done; 2 usage or bad input, 1 internal error, each with one line on standard error. Where
-``--command`` is not at hand, ``blender -b CHARACTER.blend --python diffgesture_blender/__main__.py -- generate ...``
+the extension is not installed, ``blender -b CHARACTER.blend --python diffgesture_blender/__main__.py -- generate``
 does the same from a checkout.
 """
 
@@ -36,9 +36,13 @@ def build_parser() -> argparse.ArgumentParser:
     """All options; ``--help`` prints them."""
     parser = _Parser(prog=PROGRAM, description="Speech audio to gesture keyframes on an armature.")
     parser.add_argument("--version", action="version", version=f"DiffGesture {VERSION}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{generate,check}", parser_class=_Parser)
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="{generate,check}", parser_class=_Parser
+    )
     generate = commands.add_parser(
-        "generate", help="generate gestures for one recording and save the .blend", description="Generate gestures."
+        "generate",
+        help="generate gestures for one recording and save the .blend",
+        description="Generate gestures.",
     )
     what = generate.add_argument_group("what")
     what.add_argument("--audio", required=True, metavar="FILE", help="speech: wav, flac, ogg, mp3 and more")

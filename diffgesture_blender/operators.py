@@ -49,7 +49,7 @@ class DIFFGESTURE_OT_generate(bpy.types.Operator):
 
     wait: BoolProperty(
         name="Wait",
-        description="Return when the keys are written (always so in the background); Blender stands still meanwhile",
+        description="Return only when the keys are written, as always in the background; Blender waits",
         default=False,
         options={"SKIP_SAVE"},
     )

@@ -102,7 +102,7 @@ def _draw_character(
         column.label(text=f"The active armature is used: {armature.name}")
     note = character.note_about(armature)
     if note is not None:
-        setup_ui.draw_text(column, note, width)
+        setup_ui.draw_text(column, note.text, width - 4, icon="CHECKMARK" if note.usable else "ERROR")
 
 
 def _draw_settings(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:

@@ -56,7 +56,7 @@ class DiffGesturePreferences(bpy.types.AddonPreferences):
         update=_forget_report,
     )
     idle_minutes: FloatProperty(
-        name="Stop Backend After",
+        name="Stop When Idle (Minutes)",
         description="Minutes without work after which the backend is stopped and its memory is free again",
         min=0.0,
         soft_max=60.0,

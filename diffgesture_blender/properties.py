@@ -22,9 +22,7 @@ QUALITIES: Final = (
 QUALITY_STEPS: Final[dict[str, int | None]] = {"DRAFT": 5, "NORMAL": None, "HIGH": 25}
 
 
-def _search_strips(
-    _self: "DiffGestureSettings", context: bpy.types.Context, edit_text: str
-) -> list[str]:
+def _search_strips(_self: "DiffGestureSettings", context: bpy.types.Context, edit_text: str) -> list[str]:
     wanted = edit_text.lower()
     strips = sequencer.sound_strips(sequencer.sequencer_scene(context))
     return [strip.name for strip in strips if wanted in strip.name.lower()]
@@ -110,12 +108,8 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
         ),
         default=False,
     )
-    use_steps: BoolProperty(
-        name="Steps", description="Set the number of denoising steps yourself", default=False
-    )
-    steps: IntProperty(
-        name="Steps", description="Denoising steps", default=20, min=1, soft_max=100, max=1000
-    )
+    use_steps: BoolProperty(name="Steps", description="Set the number of denoising steps yourself", default=False)
+    steps: IntProperty(name="Steps", description="Denoising steps", default=20, min=1, soft_max=100, max=1000)
     use_guidance: BoolProperty(
         name="Guidance", description="Set the strength of the guidance yourself", default=False
     )

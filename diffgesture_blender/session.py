@@ -55,6 +55,14 @@ class Problem:
         )
 
 
+@dataclass(frozen=True)
+class RigNote:
+    """What is known about an armature: whether gestures can be put on it, in words for the panel."""
+
+    usable: bool
+    text: str
+
+
 @dataclass
 class Session:
     """The one object that panel, operators and command line share."""
@@ -68,7 +76,7 @@ class Session:
     report: str | None = None
     report_ok: bool = False
     report_problem: Problem | None = None
-    armature_notes: dict[int, str] = field(default_factory=dict)
+    armature_notes: dict[int, RigNote] = field(default_factory=dict)
 
     @property
     def busy(self) -> bool:

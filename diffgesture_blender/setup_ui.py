@@ -35,15 +35,16 @@ def draw_problem(layout: bpy.types.UILayout, problem: Problem, width: int, dismi
     """An error: what happened, what to do, a command to copy."""
     box = layout.box()
     row = box.row()
-    row.alert = True
-    draw_text(row, problem.message, width - 4, icon="ERROR")
+    message = row.column()
+    message.alert = True
+    draw_text(message, problem.message, width - 9, icon="ERROR")
     if dismissable:
         row.operator("diffgesture.dismiss", text="", icon="X", emboss=False)
     if problem.hint:
         draw_text(box, problem.hint, width)
     if problem.command:
         for command in problem.command.splitlines():
-            draw_text(box, command, width, icon="CONSOLE")
+            draw_text(box, command, width - 4, icon="CONSOLE")
         box.operator("diffgesture.copy", text="Copy Command", icon="COPYDOWN").what = "COMMAND"
     row = box.row(align=True)
     row.operator("diffgesture.copy", text="Copy Message", icon="COPYDOWN").what = "MESSAGE"
@@ -79,8 +80,11 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: "DiffGesturePrefer
         draw_problem(layout, session.report_problem, width, dismissable=False)
     if session.report is not None:
         box = layout.box()
+        if session.report_ok:
+            box.label(text="The backend is ready", icon="CHECKMARK")
+        column = box.column(align=True)
         for line in session.report.splitlines():
-            draw_text(box, line, width)
+            draw_text(column, line, width)
     if not session.report_ok:
         draw_setup(layout, width)
 

@@ -121,7 +121,8 @@ class Connection:
         )
 
     def _poll_hello(self, wait: float) -> None:
-        assert self.client is not None and self._call is not None
+        assert self.client is not None
+        assert self._call is not None
         self.client.poll(wait)
         if self._call.error is not None:
             self._backend.forget_python(self.setup.python)

@@ -179,7 +179,7 @@ class WorkerClient:
             self._give_up(
                 ProtocolGarbage(
                     f"The backend answered something that is not its protocol: {shown!r}",
-                    hint="Check that the chosen Python runs this add-on's own backend and prints nothing at start.",
+                    hint="Check that the chosen Python prints nothing of its own when it starts.",
                     details=str(error),
                 )
             )

@@ -50,7 +50,7 @@ def clean_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def detached_options() -> dict[str, object]:
-    """Popen options: no console window on Windows; elsewhere a group of its own, so Ctrl+C reaches Blender only."""
+    """Popen options: no console window on Windows; elsewhere its own group, so Ctrl+C spares it."""
     if os.name == "nt":
         return {"creationflags": getattr(subprocess, "CREATE_NO_WINDOW", 0x08000000)}
     return {"start_new_session": True}
@@ -89,7 +89,8 @@ class WorkerProcess:
                 hint="Choose another Python in the add-on's preferences, or check the rights of that file.",
                 details=repr(error),
             ) from error
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._stdin: IO[bytes] = self._process.stdin
         self._reader = threading.Thread(
             target=_read_lines, args=(self._process.stdout, self.lines), name="diffgesture-reader", daemon=True

@@ -38,8 +38,8 @@ def babble(seconds: float, rate: int = 16_000) -> np.ndarray:
 def blender_has_audio() -> bool:
     """False for the bpy package of Blender 4.2, which makes no sound strips; a real Blender has audio."""
     try:
-        import bpy  # noqa: F401 (brings aud)
         import aud  # noqa: F401
+        import bpy  # noqa: F401 (brings aud)
     except ImportError:
         return False
     return True

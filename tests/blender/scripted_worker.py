@@ -78,7 +78,10 @@ def main() -> None:
         elif method == "generate":
             generate(mode, request)
         elif method == "environment":
-            say(id=request["id"], result={"environment": dict(os.environ), "argv": sys.argv, "flags": sys.flags.utf8_mode})
+            say(
+                id=request["id"],
+                result={"environment": dict(os.environ), "argv": sys.argv, "flags": sys.flags.utf8_mode},
+            )
         elif method == "shutdown":
             say(id=request["id"], result={})
             Path(sys.argv[2]).write_text("orderly", encoding="utf-8") if mode == "farewell" else None

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: E402 (without bpy the file is skipped before it imports the add-on)
 """The add-on in Blender without its window: registration, polls, bad input, and jobs of a scripted worker."""
 
 import os
@@ -31,9 +32,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes by sign
 
 
 @pytest.fixture
-def worker_mode(
-    addon: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[[str], None]:
+def worker_mode(addon: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
     """Put a scripted worker behind the add-on; the mode says how it behaves."""
     motion = write_motion(tmp_path / "scripted.npz", swinging_arms())
     monkeypatch.setattr(interpreter, "REQUIRED_MODULES", ("json",))
@@ -78,7 +77,9 @@ def failing_generate() -> str:
     with pytest.raises(RuntimeError):
         bpy.ops.diffgesture.generate()
     assert snapshot() == before
-    assert session.problem is not None and session.job is None and session.result is None
+    assert session.problem is not None
+    assert session.job is None
+    assert session.result is None
     return session.problem.message
 
 
@@ -105,9 +106,11 @@ def test_registering_twice_leaves_nothing_behind() -> None:
     handlers = len(bpy.app.handlers.load_post)
     for _ in range(2):
         diffgesture_blender.register()
-        assert hasattr(bpy.types.Scene, "diffgesture") and hasattr(bpy.types, "DIFFGESTURE_PT_main")
+        assert hasattr(bpy.types.Scene, "diffgesture")
+        assert hasattr(bpy.types, "DIFFGESTURE_PT_main")
         diffgesture_blender.unregister()
-        assert not hasattr(bpy.types.Scene, "diffgesture") and not hasattr(bpy.types, "DIFFGESTURE_PT_main")
+        assert not hasattr(bpy.types.Scene, "diffgesture")
+        assert not hasattr(bpy.types, "DIFFGESTURE_PT_main")
         assert "DIFFGESTURE_OT_generate" not in dir(bpy.types)
     assert len(bpy.app.handlers.load_post) == handlers
 
@@ -118,7 +121,8 @@ def test_unregistering_ends_the_worker(worker_mode: Callable[[str], None], scene
     tick_until(lambda: job._call is not None)
     pid = session.backend._client.pid
     session.shutdown()
-    assert session.job is None and not session.backend.running
+    assert session.job is None
+    assert not session.backend.running
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -147,7 +151,8 @@ def test_generate_is_disabled_with_a_reason_until_there_is_audio_and_armature(ad
     settings.audio_path = str(speech)
     assert generate_disabled_reason(bpy.context) == "Choose the character's armature"
     settings.armature = mixamo_character()
-    assert generate_disabled_reason(bpy.context) is None and bpy.ops.diffgesture.generate.poll()
+    assert generate_disabled_reason(bpy.context) is None
+    assert bpy.ops.diffgesture.generate.poll()
     for source, reason in (("SOUND", "Choose a sound"), ("SPEAKER", "Choose a speaker object")):
         settings.audio_source = source
         assert generate_disabled_reason(bpy.context) == reason
@@ -177,7 +182,11 @@ def test_the_active_armature_serves_when_none_is_chosen(addon: object, speech: P
 def test_choosing_an_armature_notes_its_family(scene: Any) -> None:
     from diffgesture_blender import character
 
-    assert "mixamo" in character.note_about(scene.diffgesture.armature).lower()
+    note = character.note_about(scene.diffgesture.armature)
+    assert note.usable
+    assert "Mixamo" in note.text
+    scene.diffgesture.armature = mixamo_character("Worm", arms=False)
+    assert not character.note_about(scene.diffgesture.armature).usable
 
 
 # -- a job that goes well ----------------------------------------------------------------------------------------
@@ -191,10 +200,15 @@ def test_a_finished_job_leaves_a_new_action_the_sound_and_a_result(
     frames = (scene.frame_start, scene.frame_end, scene.render.fps)
     assert bpy.ops.diffgesture.generate() == {"FINISHED"}
     result, armature = session.result, scene.diffgesture.armature
-    assert result is not None and session.problem is None and session.job is None
+    assert result is not None
+    assert session.problem is None
+    assert session.job is None
     action = armature.animation_data.action
-    assert action.name == result.action_name and "seed 4" in action.name and "spéech one" in action.name
-    assert action.frame_range[0] == pytest.approx(11) and result.frame_start == 11
+    assert action.name == result.action_name
+    assert "seed 4" in action.name
+    assert "spéech one" in action.name
+    assert action.frame_range[0] == pytest.approx(11)
+    assert result.frame_start == 11
     assert (scene.frame_start, scene.frame_end, scene.render.fps) == frames
     if HAS_AUDIO:
         assert [round(strip.frame_final_start) for strip in sequencer.sound_strips(scene)] == [11]
@@ -211,7 +225,8 @@ def test_a_second_job_keeps_the_first_action(worker_mode: Callable[[str], None],
     bpy.ops.diffgesture.generate()
     assert session.result.action_name != first.action_name
     assert {first.action_name, session.result.action_name} <= set(bpy.data.actions.keys())
-    assert not first.folder.exists() and session.result.folder.exists()
+    assert not first.folder.exists()
+    assert session.result.folder.exists()
     assert len(sequencer.sound_strips(scene)) == (1 if HAS_AUDIO else 0)
 
 
@@ -318,9 +333,7 @@ def test_a_worker_that_fails(scene: Any, worker_mode: Callable[[str], None], mod
     assert words in failing_generate()
 
 
-def test_a_motion_file_that_cannot_be_read(
-    scene: Any, worker_mode: Callable[[str], None], tmp_path: Path
-) -> None:
+def test_a_motion_file_that_cannot_be_read(scene: Any, worker_mode: Callable[[str], None], tmp_path: Path) -> None:
     worker_mode("motion")
     (tmp_path / "scripted.npz").write_bytes(b"PK\x03\x04 not really")
     assert "not a motion file" in failing_generate()
@@ -330,7 +343,8 @@ def test_after_a_failure_the_next_job_works(scene: Any, worker_mode: Callable[[s
     worker_mode("die")
     failing_generate()
     worker_mode("motion")
-    assert bpy.ops.diffgesture.generate() == {"FINISHED"} and session.problem is None
+    assert bpy.ops.diffgesture.generate() == {"FINISHED"}
+    assert session.problem is None
 
 
 def test_an_internal_error_goes_to_the_log(
@@ -358,8 +372,10 @@ def test_a_cancelled_job_changes_nothing(scene: Any, worker_mode: Callable[[str]
     tick_until(lambda: job.fraction > 0)
     assert bpy.ops.diffgesture.cancel() == {"FINISHED"}
     tick_until(lambda: session.job is None)
-    assert session.notice == "The generation was cancelled." and session.problem is None
-    assert snapshot() == before and not job.request.folder.exists()
+    assert session.notice == "The generation was cancelled."
+    assert session.problem is None
+    assert snapshot() == before
+    assert not job.request.folder.exists()
 
 
 def test_a_worker_killed_mid_job(scene: Any, worker_mode: Callable[[str], None]) -> None:
@@ -369,7 +385,8 @@ def test_a_worker_killed_mid_job(scene: Any, worker_mode: Callable[[str], None])
     tick_until(lambda: job.fraction > 0)
     os.kill(session.backend._client.pid, signal.SIGKILL)
     tick_until(lambda: session.job is None)
-    assert "signal 9" in session.problem.message and session.problem.kind == "died"
+    assert "signal 9" in session.problem.message
+    assert session.problem.kind == "died"
     assert snapshot() == before
 
 
@@ -381,7 +398,8 @@ def test_an_armature_deleted_meanwhile(scene: Any, worker_mode: Callable[[str], 
     bpy.data.objects.remove(scene.diffgesture.armature)
     before = snapshot()
     tick_until(lambda: session.job is None)
-    assert "is gone from the scene" in session.problem.message and snapshot() == before
+    assert "is gone from the scene" in session.problem.message
+    assert snapshot() == before
 
 
 def test_an_armature_replaced_by_one_of_the_same_name(scene: Any, worker_mode: Callable[[str], None]) -> None:
@@ -393,7 +411,8 @@ def test_an_armature_replaced_by_one_of_the_same_name(scene: Any, worker_mode: C
     bpy.data.objects.remove(scene.diffgesture.armature)
     other = mixamo_character(name)
     tick_until(lambda: session.job is None)
-    assert "is gone" in session.problem.message and other.animation_data is None
+    assert "is gone" in session.problem.message
+    assert other.animation_data is None
 
 
 def test_an_armature_renamed_meanwhile_is_still_found(scene: Any, worker_mode: Callable[[str], None]) -> None:
@@ -401,7 +420,8 @@ def test_an_armature_renamed_meanwhile_is_still_found(scene: Any, worker_mode: C
     start_job()
     scene.diffgesture.armature.name = "Somebody Else"
     tick_until(lambda: session.job is None)
-    assert session.result is not None and session.result.armature_name == "Somebody Else"
+    assert session.result is not None
+    assert session.result.armature_name == "Somebody Else"
 
 
 def test_a_scene_deleted_meanwhile(scene: Any, worker_mode: Callable[[str], None]) -> None:
@@ -420,7 +440,8 @@ def test_another_file_opened_meanwhile(scene: Any, worker_mode: Callable[[str], 
     job = start_job()
     tick_until(lambda: job.fraction > 0)
     bpy.ops.wm.read_homefile(use_empty=True)
-    assert session.job is None and "Another file was opened" in session.notice
+    assert session.job is None
+    assert "Another file was opened" in session.notice
     assert len(bpy.data.actions) == 0
     worker_mode("motion")
     bpy.context.scene.diffgesture.armature = mixamo_character()
@@ -435,7 +456,8 @@ def test_the_scene_that_was_asked_for_gets_the_keys(scene: Any, worker_mode: Cal
     other = bpy.data.scenes.new("Other")
     other.render.fps = 60
     tick_until(lambda: session.job is None)
-    assert session.result is not None and other.sequence_editor is None
+    assert session.result is not None
+    assert other.sequence_editor is None
     assert session.result.frame_end - session.result.frame_start == pytest.approx(2.0 * 30, abs=2.1)
 
 
@@ -446,7 +468,9 @@ def test_keys_wait_until_edit_mode_is_left(scene: Any, worker_mode: Callable[[st
         job.poll(0.1)
     bpy.context.view_layer.objects.active = scene.diffgesture.armature
     bpy.ops.object.mode_set(mode="EDIT")
-    assert pump._tick() is not None and session.job is job and "Edit Mode" in job.text
+    assert pump._tick() is not None
+    assert session.job is job
+    assert "Edit Mode" in job.text
     bpy.ops.object.mode_set(mode="OBJECT")
     tick_until(lambda: session.job is None)
     assert session.result is not None
@@ -458,15 +482,19 @@ def test_keys_wait_until_edit_mode_is_left(scene: Any, worker_mode: Callable[[st
 def test_check_backend_reports_what_is_there(addon: object, worker_mode: Callable[[str], None]) -> None:
     worker_mode("ok")
     assert bpy.ops.diffgesture.check_backend() == {"FINISHED"}
-    assert session.report_ok and "Backend: READY" in session.report and "scripted" in session.report
-    assert sys.executable in session.report and bpy.app.version_string in session.report
+    assert session.report_ok
+    assert "Backend: READY" in session.report
+    assert "scripted" in session.report
+    assert sys.executable in session.report
+    assert bpy.app.version_string in session.report
 
 
 def test_check_backend_reports_what_is_wrong(addon: object, worker_mode: Callable[[str], None]) -> None:
     worker_mode("exit")
     with pytest.raises(RuntimeError, match="exit code 3"):
         bpy.ops.diffgesture.check_backend()
-    assert not session.report_ok and "NOT READY" in session.report
+    assert not session.report_ok
+    assert "NOT READY" in session.report
 
 
 # -- end to end ---------------------------------------------------------------------------------------------------

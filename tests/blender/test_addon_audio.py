@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: E402 (without bpy the file is skipped before it imports the add-on)
 """Where speech comes from: files, sounds, strips with their trimming, speakers."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,14 @@ def long_speech(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def strip(addon: object, long_speech: Path) -> Iterator[Any]:
+def strip(addon: object, long_speech: Path) -> Any:
     """Ten seconds of sound at frame 101 of a scene with 25 frames per second."""
     scene = bpy.context.scene
     scene.render.fps, scene.render.fps_base = 25, 1.0
     scene.diffgesture.audio_source = "STRIP"
     assert sequencer.add_sound_strip(scene, str(long_speech), None, 101) is not None
     (found,) = sequencer.sound_strips(scene)
-    yield found
+    return found
 
 
 def resolve(settings: Any, folder: Path) -> AudioClip:
@@ -62,7 +62,8 @@ def test_a_file_path_relative_to_the_blend(settings: Any, long_speech: Path, tmp
 def test_a_sound_on_disk(settings: Any, long_speech: Path, tmp_path: Path) -> None:
     settings.audio_source, settings.sound = "SOUND", bpy.data.sounds.load(str(long_speech))
     clip = resolve(settings, tmp_path)
-    assert clip.path == long_speech and clip.sound == settings.sound.name
+    assert clip.path == long_speech
+    assert clip.sound == settings.sound.name
 
 
 def test_a_packed_sound_needs_no_file(settings: Any, long_speech: Path, tmp_path: Path) -> None:
@@ -72,20 +73,23 @@ def test_a_packed_sound_needs_no_file(settings: Any, long_speech: Path, tmp_path
     long_speech.unlink()
     settings.audio_source, settings.sound = "SOUND", sound
     clip = resolve(settings, tmp_path)
-    assert clip.path.parent == tmp_path and clip.path.read_bytes() == content
+    assert clip.path.parent == tmp_path
+    assert clip.path.read_bytes() == content
 
 
 def test_a_sound_whose_file_is_gone(settings: Any, long_speech: Path, tmp_path: Path) -> None:
     settings.audio_source, settings.sound = "SOUND", bpy.data.sounds.load(str(long_speech))
     long_speech.unlink()
-    with pytest.raises(DiffGestureError, match="file of the sound .* is missing"):
+    with pytest.raises(DiffGestureError, match=r"file of the sound .* is missing"):
         resolve(settings, tmp_path)
 
 
 @needs_audio
 def test_an_untrimmed_strip(strip: Any, settings: Any, tmp_path: Path) -> None:
     clip = resolve(settings, tmp_path)
-    assert clip.frame == 101 and clip.start == 0 and clip.end == pytest.approx(10.0)
+    assert clip.frame == 101
+    assert clip.start == 0
+    assert clip.end == pytest.approx(10.0)
 
 
 @needs_audio
@@ -110,10 +114,13 @@ def test_a_sound_offset_moves_the_sound_within_the_strip(strip: Any, settings: A
         pytest.skip("strips of this Blender have no offset")
     strip.sound_offset = 1.0
     clip = resolve(settings, tmp_path)
-    assert clip.frame == pytest.approx(126) and clip.start == 0 and clip.end == pytest.approx(9.0)
+    assert clip.frame == pytest.approx(126)
+    assert clip.start == 0
+    assert clip.end == pytest.approx(9.0)
     strip.sound_offset = -1.0
     clip = resolve(settings, tmp_path)
-    assert clip.frame == pytest.approx(101) and clip.start == pytest.approx(1.0)
+    assert clip.frame == pytest.approx(101)
+    assert clip.start == pytest.approx(1.0)
 
 
 @needs_audio
@@ -158,7 +165,8 @@ def test_a_packed_sound_is_added_as_itself(addon: object, speech: Path, tmp_path
     copy.write_bytes(speech.read_bytes())
     sequencer.add_sound_strip(bpy.context.scene, str(copy), sound, 1)
     (found,) = sequencer.sound_strips(bpy.context.scene)
-    assert found.sound == sound and list(bpy.data.sounds) == [sound]
+    assert found.sound == sound
+    assert list(bpy.data.sounds) == [sound]
 
 
 def test_a_speaker_starts_where_its_nla_strip_does(settings: Any, speech: Path, tmp_path: Path) -> None:
@@ -182,7 +190,9 @@ def test_a_format_that_the_backend_may_not_read_is_decoded(addon: object, speech
     source = aud.Sound(str(speech))
     source.write(str(matroska), 16_000, 1, aud.FORMAT_S16, aud.CONTAINER_MATROSKA, aud.CODEC_PCM)
     clip = audio_source.decoded(audio_source.clip_from_path(matroska), tmp_path)
-    assert clip.path.suffix == ".wav" and clip.original == matroska and clip.name == "speech"
+    assert clip.path.suffix == ".wav"
+    assert clip.original == matroska
+    assert clip.name == "speech"
     assert clip.path.stat().st_size == pytest.approx(speech.stat().st_size, abs=2 * 1024)  # a codec's block
 
 

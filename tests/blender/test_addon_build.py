@@ -5,17 +5,25 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+import tomllib
 from conftest import ROOT
 
 bpy = pytest.importorskip("bpy")
 
 # What may lie at the top of the zip, and what must lie in it.
-ALLOWED = {"blender_manifest.toml", "__init__.py", "LICENSE", "README.md", "diffgesture_blender", "backend", "rigs"}
+ALLOWED = {
+    "blender_manifest.toml",
+    "__init__.py",
+    "LICENSE",
+    "README.md",
+    "diffgesture_blender",
+    "backend",
+    "rigs",
+}
 NEEDED = {
     "blender_manifest.toml",
     "__init__.py",

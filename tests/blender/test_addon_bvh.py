@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """BVH export: an independent reader gets the motion's bone directions back."""
 
 from pathlib import Path
@@ -100,7 +101,8 @@ def test_the_neck_takes_the_best_compromise_of_its_bones(motion: Motion) -> None
 
 def test_rest_pose_and_time(motion: Motion) -> None:
     names, parents, offsets, values, seconds = read_bvh(bvh_text(motion))
-    assert set(names) == set(motion.joint_names) and len(values) == 30
+    assert set(names) == set(motion.joint_names)
+    assert len(values) == 30
     assert seconds == pytest.approx(1 / 15)
     for bone, (parent, child) in enumerate(PAIRS):
         joint = names.index(motion.joint_names[child])

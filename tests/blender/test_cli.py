@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: E402 (without bpy the file is skipped before it imports the add-on)
 """The command line, run as a Blender of its own: exit codes, one line on stderr, report, files."""
 
 import json
@@ -78,9 +79,22 @@ def failure(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
     """The one line on stderr of a run that failed with ``code``."""
     assert done.returncode == code, done.stdout + done.stderr
     lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1 and lines[0].startswith("diffgesture: error: "), done.stderr
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("diffgesture: error: ")
     assert "Traceback" not in done.stdout
     return lines[0].removeprefix("diffgesture: error: ")
+
+
+def run_here(
+    capsys: pytest.CaptureFixture[str], blend: Path, *arguments: object
+) -> subprocess.CompletedProcess[str]:
+    """The same in this process: quick, for the many ways to be wrong."""
+    from diffgesture_blender import cli
+
+    bpy.ops.wm.open_mainfile(filepath=str(blend))
+    capsys.readouterr()
+    code = cli.main([str(part) for part in arguments])
+    return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -90,7 +104,8 @@ def read(path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("arguments", [["--help"], ["generate", "--help"], ["check", "--help"], ["--version"]])
 def test_help(arguments: list[str]) -> None:
     done = run("", *arguments)
-    assert done.returncode == 0 and done.stderr == ""
+    assert done.returncode == 0
+    assert done.stderr == ""
     assert "--audio" in done.stdout or arguments[0] != "generate"
 
 
@@ -107,10 +122,15 @@ def test_generate_writes_what_was_asked_for(
     assert done.returncode == 0, done.stdout + done.stderr
     report = read(tmp_path / "r.json")
     assert json.loads(done.stdout.splitlines()[-1]) == report
-    assert report["status"] == "ok" and report["error"] is None
-    assert report["armature"] == "Ann" and report["frame_start"] == 5 and report["family"] == "Mixamo"
-    assert Path(report["blend"]) == out and Path(report["motion"]) == tmp_path / "m.npz"
-    assert (tmp_path / "m.npz").is_file() and (tmp_path / "m.bvh").read_text().startswith("HIERARCHY")
+    assert report["status"] == "ok"
+    assert report["error"] is None
+    assert report["armature"] == "Ann"
+    assert report["frame_start"] == 5
+    assert report["family"] == "Mixamo"
+    assert Path(report["blend"]) == out
+    assert Path(report["motion"]) == tmp_path / "m.npz"
+    assert (tmp_path / "m.npz").is_file()
+    assert (tmp_path / "m.bvh").read_text().startswith("HIERARCHY")
     assert character.read_bytes() == before
     bpy.ops.wm.open_mainfile(filepath=str(out))
     animation = bpy.data.objects["Ann"].animation_data
@@ -126,7 +146,8 @@ def test_the_motion_lies_beside_the_blend_by_default(
     done = run(character, "generate", "--audio", speech, "--armature", "Ann", "--python", scripted_python,
                "--output", out, "--report", tmp_path / "r.json")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert Path(read(tmp_path / "r.json")["motion"]) == tmp_path / "out.npz" and (tmp_path / "out.npz").is_file()
+    assert Path(read(tmp_path / "r.json")["motion"]) == tmp_path / "out.npz"
+    assert (tmp_path / "out.npz").is_file()
 
 
 def test_the_file_can_be_named_after_the_command(
@@ -134,7 +155,8 @@ def test_the_file_can_be_named_after_the_command(
 ) -> None:
     done = run("", "generate", "--blend", character, "--audio", speech, "--armature", "Ann",
                "--python", scripted_python, "--output", tmp_path / "o.blend")  # fmt: skip
-    assert done.returncode == 0 and (tmp_path / "o.blend").is_file(), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "o.blend").is_file()
 
 
 @pytest.mark.parametrize(
@@ -158,7 +180,13 @@ def test_the_file_can_be_named_after_the_command(
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    character: Path, scripted_python: Path, speech: Path, tmp_path: Path, change: dict[str, str | None], words: str
+    character: Path,
+    scripted_python: Path,
+    speech: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: dict[str, str | None],
+    words: str,
 ) -> None:
     (tmp_path / "empty.wav").write_bytes(b"")
     options: dict[str, object] = {
@@ -169,13 +197,15 @@ def test_bad_input_is_one_line_and_exit_code_2(
         relative = name in {"--audio", "--output", "--python"} and value is not None
         options[name] = tmp_path / value if relative else value
     arguments = [part for name, value in options.items() if value is not None for part in (name, value)]
-    message = failure(run(character, "generate", *arguments))
+    message = failure(run_here(capsys, character, "generate", *arguments))
     assert words in message
     assert not (tmp_path / "out.blend").exists()
     usage = {"--seed", "--preset", "--colour"} & set(change) or change == {"--audio": None}
     if not usage:
         report = read(tmp_path / "r.json")
-        assert report["status"] == "error" and report["error"] in message and report["action"] is None
+        assert report["status"] == "error"
+        assert report["error"] in message
+        assert report["action"] is None
 
 
 @pytest.mark.parametrize(("mode", "code", "words"), [("die", 1, "exit code 7"), ("refuse", 2, "too short")])
@@ -185,7 +215,8 @@ def test_a_failing_worker(
     done = run(character, "generate", "--audio", speech, "--armature", "Ann", "--python", scripted_python,
                "--output", tmp_path / "o.blend", "--report", tmp_path / "r.json", SCRIPTED_MODE=mode)  # fmt: skip
     assert words in failure(done, code)
-    assert read(tmp_path / "r.json")["status"] == "error" and not (tmp_path / "o.blend").exists()
+    assert read(tmp_path / "r.json")["status"] == "error"
+    assert not (tmp_path / "o.blend").exists()
 
 
 def test_no_command_is_a_usage_error() -> None:
@@ -194,7 +225,8 @@ def test_no_command_is_a_usage_error() -> None:
 
 def test_the_check_tells_what_the_backend_is(scripted_python: Path) -> None:
     done = run("", "check", "--python", scripted_python)
-    assert done.returncode == 0 and "Backend: READY" in done.stdout
+    assert done.returncode == 0
+    assert "Backend: READY" in done.stdout
 
 
 def test_the_check_fails_without_a_backend(tmp_path: Path) -> None:
@@ -207,5 +239,6 @@ def test_end_to_end_with_the_real_worker(character: Path, backend_python: str, t
                "--steps", 3, "--output", tmp_path / "o.blend", "--report", tmp_path / "r.json")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     report = read(tmp_path / "r.json")
-    assert report["frames"] == round(3.0 * report["fps"]) and report["steps"] == 3
+    assert report["frames"] == round(3.0 * report["fps"])
+    assert report["steps"] == 3
     assert report["audio_seconds"] == pytest.approx(3.0)

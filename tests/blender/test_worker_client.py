@@ -54,20 +54,23 @@ def wait_for_progress(worker: WorkerClient, call: client.Call) -> None:
     limit = time.monotonic() + 20
     while call.progress is None:
         worker.poll(0.05)
-        assert time.monotonic() < limit and not call.done
+        assert time.monotonic() < limit
+        assert not call.done
 
 
 def test_a_result_arrives_with_progress_before_it(start: Start) -> None:
     worker = start("ok")
     call = worker.wait(generate(worker, seed=5))
-    assert call.error is None and call.result == {"motions": [], "seed": 5}
+    assert call.error is None
+    assert call.result == {"motions": [], "seed": 5}
     assert call.progress == client.Progress("sampling", 0.5, "Denoising")
 
 
 def test_one_process_serves_many_calls(start: Start) -> None:
     worker = start("ok")
     seeds = [worker.wait(generate(worker, seed=seed)).result["seed"] for seed in range(3)]
-    assert seeds == [0, 1, 2] and worker.alive
+    assert seeds == [0, 1, 2]
+    assert worker.alive
 
 
 def test_polling_never_blocks(start: Start) -> None:
@@ -76,7 +79,8 @@ def test_polling_never_blocks(start: Start) -> None:
     started = time.monotonic()
     for _ in range(50):
         worker.poll()
-    assert not call.done and time.monotonic() - started < 2.0
+    assert not call.done
+    assert time.monotonic() - started < 2.0
 
 
 def test_a_refusal_carries_the_sentence_and_the_hint(start: Start) -> None:
@@ -84,14 +88,17 @@ def test_a_refusal_carries_the_sentence_and_the_hint(start: Start) -> None:
     error = worker.wait(generate(worker)).error
     assert isinstance(error, WorkerRefused)
     assert (str(error), error.hint, error.kind) == ("The speech is too short.", "Record more.", "audio")
-    assert error.exit_code == 2 and worker.alive
+    assert error.exit_code == 2
+    assert worker.alive
 
 
 def test_a_dying_worker_gives_its_exit_code_and_last_words(start: Start) -> None:
     worker = start("die")
     error = worker.wait(generate(worker)).error
     assert isinstance(error, WorkerDied)
-    assert "exit code 7" in str(error) and "the sky fell" in str(error) and "generating" in str(error)
+    assert "exit code 7" in str(error)
+    assert "the sky fell" in str(error)
+    assert "generating" in str(error)
     assert not worker.alive
 
 
@@ -118,7 +125,8 @@ def test_a_result_that_arrives_after_the_cancel_is_not_used(start: Start) -> Non
     wait_for_progress(worker, call)
     worker.cancel(call)
     worker.wait(call)
-    assert isinstance(call.error, JobCancelled) and call.result is None
+    assert isinstance(call.error, JobCancelled)
+    assert call.result is None
 
 
 def test_a_worker_that_ignores_the_cancel_is_killed(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +143,8 @@ def test_silence_ends_in_a_timeout(start: Start) -> None:
     worker = start("hang")
     call = worker.call("generate", {}, doing="generating gestures", idle_timeout=0.5)
     error = worker.wait(call).error
-    assert isinstance(error, WorkerTimeout) and "without progress" in str(error)
+    assert isinstance(error, WorkerTimeout)
+    assert "without progress" in str(error)
     assert not worker.alive
 
 
@@ -154,7 +163,8 @@ def test_a_call_without_a_deadline_is_refused(start: Start) -> None:
 def test_output_that_is_not_protocol_ends_the_worker(start: Start) -> None:
     worker = start("garbage")
     error = worker.wait(generate(worker)).error
-    assert isinstance(error, ProtocolGarbage) and "Loading model..." in str(error)
+    assert isinstance(error, ProtocolGarbage)
+    assert "Loading model..." in str(error)
     assert not worker.alive
 
 
@@ -163,14 +173,16 @@ def test_a_worker_is_asked_to_shut_down_before_it_is_killed(start: Start, tmp_pa
     worker = start("farewell", str(note))
     worker.wait(worker.call("hello", {}, doing="starting", timeout=20))
     worker.stop(grace=10)
-    assert note.read_text() == "orderly" and not worker.alive
+    assert note.read_text() == "orderly"
+    assert not worker.alive
 
 
 def test_stopping_ends_calls_in_flight(start: Start) -> None:
     worker = start("hang")
     call = generate(worker)
     worker.stop(grace=0.1)
-    assert isinstance(call.error, JobCancelled) and not worker.alive
+    assert isinstance(call.error, JobCancelled)
+    assert not worker.alive
 
 
 def test_the_environment_is_cleaned(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,8 +192,10 @@ def test_the_environment_is_cleaned(start: Start, monkeypatch: pytest.MonkeyPatc
     result = worker.wait(worker.call("environment", {}, doing="looking", timeout=20)).result
     assert result is not None
     environment = result["environment"]
-    assert "PYTHONPATH" not in environment and "PYTHONHOME" not in environment
-    assert environment["PYTHONNOUSERSITE"] == "1" and environment["HF_HUB_OFFLINE"] == "1"
+    assert "PYTHONPATH" not in environment
+    assert "PYTHONHOME" not in environment
+    assert environment["PYTHONNOUSERSITE"] == "1"
+    assert environment["HF_HUB_OFFLINE"] == "1"
     assert result["flags"] == 1
 
 
@@ -191,7 +205,9 @@ def test_old_logs_are_removed_and_young_ones_kept(tmp_path: Path) -> None:
         path.write_text("x")
     os.utime(old, (0, 0))
     path = process.prepare_log(tmp_path, "worker")
-    assert not old.exists() and young.exists() and path.read_bytes() == b""
+    assert not old.exists()
+    assert young.exists()
+    assert path.read_bytes() == b""
 
 
 # -- the protocol ----------------------------------------------------------------------------------------------
@@ -210,7 +226,9 @@ def test_lines_that_are_not_messages_are_told_apart(line: bytes) -> None:
 
 def test_requests_are_one_line_of_ascii() -> None:
     line = protocol.encode_request(1, "generate", {"audio": "C:\\Ümläut\nx.wav"})
-    assert line.isascii() and line.endswith(b"\n") and line.count(b"\n") == 1
+    assert line.isascii()
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
 
 
 # -- the interpreter -------------------------------------------------------------------------------------------
@@ -267,12 +285,15 @@ def test_missing_packages_come_with_the_command_that_installs_them(tmp_path: Pat
     with pytest.raises(ModulesMissing, match="lacks: torch, librosa") as caught:
         interpreter.find(python)
     command = caught.value.command
-    assert command is not None and command.startswith(f"'{python}' -m pip install") and "torch" in command
+    assert command is not None
+    assert command.startswith(f"'{python}' -m pip install")
+    assert "torch" in command
 
 
 def test_the_real_probe_sees_what_is_installed() -> None:
     found = interpreter.probe(sys.executable)
-    assert found.version == sys.version_info[:3] and "numpy" not in found.missing
+    assert found.version == sys.version_info[:3]
+    assert "numpy" not in found.missing
 
 
 def test_the_first_python_that_has_everything_is_taken(tmp_path: Path) -> None:
@@ -282,7 +303,8 @@ def test_the_first_python_that_has_everything_is_taken(tmp_path: Path) -> None:
     assert interpreter.find(None, [broken, lacking, good]).path == good
     with pytest.raises(InterpreterMissing, match="No Python with torch") as caught:
         interpreter.find(None, [broken, lacking])
-    assert caught.value.command is not None and "-m venv" in caught.value.command
+    assert caught.value.command is not None
+    assert "-m venv" in caught.value.command
     assert lacking in caught.value.details
 
 
@@ -328,8 +350,11 @@ def any_python(monkeypatch: pytest.MonkeyPatch) -> Setup:
 def test_connecting_searches_starts_and_greets(make_backend: Callable[[str], Backend], any_python: Setup) -> None:
     backend = make_backend("ok")
     connection = backend.connect(any_python).wait()
-    assert connection.error is None and connection.hello["backend_version"] == "0"
-    assert connection.client is not None and connection.client.alive and backend.running
+    assert connection.error is None
+    assert connection.hello["backend_version"] == "0"
+    assert connection.client is not None
+    assert connection.client.alive
+    assert backend.running
 
 
 def test_a_living_worker_is_used_again(make_backend: Callable[[str], Backend], any_python: Setup) -> None:
@@ -344,7 +369,8 @@ def test_a_dead_worker_is_replaced(make_backend: Callable[[str], Backend], any_p
     os.kill(first.pid, signal.SIGKILL)
     first.wait(first.call("hello", {}, doing="starting", timeout=20))
     second = backend.connect(any_python).wait().client
-    assert second.alive and second.pid != first.pid
+    assert second.alive
+    assert second.pid != first.pid
 
 
 def test_a_worker_still_busy_with_an_abandoned_job_is_replaced(
@@ -355,19 +381,23 @@ def test_a_worker_still_busy_with_an_abandoned_job_is_replaced(
     call = generate(first)
     first.cancel(call)
     second = backend.connect(any_python).wait()
-    assert second.error is None and second.client.pid != first.pid and not first.alive
+    assert second.error is None
+    assert second.client.pid != first.pid
+    assert not first.alive
 
 
 def test_a_worker_that_ends_at_once_says_why(make_backend: Callable[[str], Backend], any_python: Setup) -> None:
     connection = make_backend("exit").connect(any_python).wait()
     assert isinstance(connection.error, WorkerDied)
-    assert "exit code 3" in str(connection.error) and "No module named 'torch'" in str(connection.error)
+    assert "exit code 3" in str(connection.error)
+    assert "No module named 'torch'" in str(connection.error)
 
 
 def test_another_protocol_version_is_refused(make_backend: Callable[[str], Backend], any_python: Setup) -> None:
     backend = make_backend("version")
     connection = backend.connect(any_python).wait()
-    assert isinstance(connection.error, VersionMismatch) and "99" in str(connection.error)
+    assert isinstance(connection.error, VersionMismatch)
+    assert "99" in str(connection.error)
     assert not backend.running
 
 
@@ -379,10 +409,13 @@ def test_connecting_can_be_cancelled(make_backend: Callable[[str], Backend], any
         connection.poll(0.05)
         assert time.monotonic() < limit
     connection.cancel()
-    assert isinstance(connection.error, JobCancelled) and not backend.running
+    assert isinstance(connection.error, JobCancelled)
+    assert not backend.running
 
 
-def test_a_search_without_result_ends_the_connection(make_backend: Callable[[str], Backend], tmp_path: Path) -> None:
+def test_a_search_without_result_ends_the_connection(
+    make_backend: Callable[[str], Backend], tmp_path: Path
+) -> None:
     connection = make_backend("ok").connect(Setup(python=str(tmp_path / "none"))).wait()
     assert isinstance(connection.error, InterpreterMissing)
 
@@ -400,11 +433,13 @@ def test_the_real_worker_generates(backend_python: str, tmp_path: Path, speech: 
     backend = Backend(interpreter.backend_script(root / "diffgesture_blender"), lambda: tmp_path)
     try:
         connection = backend.connect(Setup(python=backend_python)).wait()
-        assert connection.error is None and connection.client is not None
+        assert connection.error is None
+        assert connection.client is not None
         params = {"audio": str(speech), "output_dir": str(tmp_path), "seed": 3, "steps": 2}
         call = connection.client.call("generate", params, doing="generating gestures", idle_timeout=300)
         connection.client.wait(call)
-        assert call.error is None and call.result is not None
+        assert call.error is None
+        assert call.result is not None
         assert call.result["frames"] == round(2.0 * call.result["fps"])
         assert Path(call.result["motions"][0]["path"]).is_file()
     finally:
@@ -422,7 +457,8 @@ def test_the_real_worker_stops_between_steps(backend_python: str, tmp_path: Path
         wait_for_progress(connection.client, call)
         connection.client.cancel(call)
         connection.client.wait(call)
-        assert isinstance(call.error, JobCancelled) and connection.client.alive
+        assert isinstance(call.error, JobCancelled)
+        assert connection.client.alive
         assert not list(tmp_path.glob("*.npz"))
     finally:
         backend.stop()
