@@ -59,7 +59,7 @@ class _Name:
 
 @dataclass(eq=False)
 class _Array:
-    """A numpy array while it is being built: type and values arrive in a later opcode."""
+    """A numpy array until a later opcode brings type and values."""
 
     value: np.ndarray | None = None
 
@@ -196,7 +196,7 @@ def _storage_identity(identity: tuple[Any, ...]) -> tuple[torch.dtype, str, int]
     _, kind, key, _, size = identity
     module, _, name = kind.path.rpartition(".") if isinstance(kind, _Name) else ("", "", "")
     if module != "torch" or name not in _STORAGES:
-        raise _Refused(f"it holds numbers of the kind '{getattr(kind, 'path', kind)}'")
+        raise _Refused("it holds numbers of an unknown kind")
     if not isinstance(key, str) or not isinstance(size, int) or size < 0 or not key.isalnum():
         raise _Refused("it refers to a tensor in a way torch.save never does")
     return _STORAGES[name], key, size
@@ -216,7 +216,7 @@ _TUPLES: Final = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 def _interpret(file: Any, load_storage: _LoadStorage) -> Any:
-    """Run one pickle from ``file``, which is left behind its end, over plain data."""
+    """Run one pickle from ``file``, which is then just behind it, over plain data."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
 
@@ -370,9 +370,8 @@ def _numbers(dtype: Any, content: Any, shape: Any) -> np.ndarray:
 def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any) -> torch.Tensor:
     """A view of ``storage``; ValueError when it reaches outside or repeats elements."""
     numbers = [offset, *_require(size, tuple), *_require(stride, tuple)]
-    if not isinstance(storage, _Storage) or len(size) != len(stride):
-        raise _Refused("it builds a tensor in a way torch.save never does")
-    if not all(type(number) is int and number >= 0 for number in numbers):
+    whole = all(type(number) is int and number >= 0 for number in numbers)
+    if not isinstance(storage, _Storage) or len(size) != len(stride) or not whole:
         raise _Refused("it builds a tensor in a way torch.save never does")
     count = math.prod(size)
     last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
