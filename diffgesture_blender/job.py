@@ -83,8 +83,7 @@ def request_from_scene(context: bpy.types.Context, machine: Machine, folder: Pat
     """The job that the scene's settings describe; raises DiffGestureError before anything is started."""
     scene = context.scene
     settings = scene.diffgesture
-    armature = character.chosen_armature(settings, context)
-    check_armature(armature, scene)
+    armature = check_armature(character.chosen_armature(settings, context), scene)
     clip = audio_source.resolve(settings, context, folder)
     if settings.use_frame_start:
         frame = settings.frame_start
@@ -107,13 +106,14 @@ def request_from_scene(context: bpy.types.Context, machine: Machine, folder: Pat
     )
 
 
-def check_armature(armature: bpy.types.Object | None, scene: bpy.types.Scene) -> None:
-    """Raises DiffGestureError when no gestures can be put on it: none, not in the scene, no arms."""
+def check_armature(armature: bpy.types.Object | None, scene: bpy.types.Scene) -> bpy.types.Object:
+    """The armature; raises DiffGestureError if no gestures can be put on it: none, not in the scene, no arms."""
     if armature is None:
         raise DiffGestureError("Choose the character's armature first.")
     if scene.objects.get(armature.name) != armature:
         raise DiffGestureError(f"The armature {armature.name} is not in the scene {scene.name}.")
     find_bone_map(armature)
+    return armature
 
 
 class GenerateJob:

@@ -23,7 +23,7 @@ from .errors import (
     WorkerRefused,
     WorkerTimeout,
 )
-from .process import END_OF_OUTPUT, WorkerProcess
+from .process import WorkerProcess
 from .protocol import CANCELLED, Notification, NotProtocol, RemoteError, Reply, decode, encode_request
 
 _logger = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class WorkerClient:
             except queue.Empty:
                 break
             wait = 0.0
-            if line is END_OF_OUTPUT:
+            if line is None:  # END_OF_OUTPUT
                 self._on_end()
             elif line.strip():
                 self._on_line(line)

@@ -77,9 +77,6 @@ def candidates(
 ) -> list[str]:
     """Pythons that may serve when none was chosen, best first; nothing is run."""
     environment = os.environ if environment is None else environment
-    named = environment.get(ENVIRONMENT_VARIABLE, "").strip()
-    if named:
-        return [named]
     program = os.path.join("Scripts", "python.exe") if os.name == "nt" else os.path.join("bin", "python")
     found: list[str | None] = []
     for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
@@ -131,33 +128,28 @@ def require_modules(interpreter: Interpreter) -> None:
 def find(
     chosen: str | None, paths: Sequence[str] | None = None, cancelled: Callable[[], bool] = lambda: False
 ) -> Interpreter:
-    """The interpreter to use: the chosen one, or the first candidate that has every package.
+    """The interpreter to use: the chosen one, the environment variable's, or the first candidate fit for it.
 
     Takes up to seconds: call it off the main thread. Raises a BackendError that says what to do.
     """
+    if not chosen and paths is None:
+        chosen = os.environ.get(ENVIRONMENT_VARIABLE, "").strip()
     if chosen:
         interpreter = probe(chosen, cancelled)
         require_modules(interpreter)
         return interpreter
-    paths = candidates() if paths is None else paths
-    lacking: Interpreter | None = None
     problems: list[str] = []
-    for path in paths:
+    for path in candidates() if paths is None else paths:
         try:
             interpreter = probe(path, cancelled)
         except JobCancelled:
             raise
         except BackendError as error:
-            if len(paths) == 1:
-                raise
             problems.append(str(error))
             continue
         if not interpreter.missing:
             return interpreter
         problems.append(f"{path} lacks {', '.join(interpreter.missing)}.")
-        lacking = lacking or interpreter
-    if lacking is not None and os.environ.get(ENVIRONMENT_VARIABLE, "").strip():
-        require_modules(lacking)
     raise InterpreterMissing(
         "No Python with torch was found for the backend.",
         hint="Make an environment with these commands, then choose its Python in the add-on's preferences.",

@@ -36,8 +36,7 @@ _WANTED_VARIABLES: Final = {
     "HF_HUB_OFFLINE": "1",  # nothing below us may go on the network
     "TRANSFORMERS_OFFLINE": "1",
 }
-# Ends of the output that are not lines.
-END_OF_OUTPUT: Final = None
+END_OF_OUTPUT: Final = None  # in the queue of lines: nothing more will come
 
 
 def clean_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:

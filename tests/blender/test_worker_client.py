@@ -308,9 +308,13 @@ def test_the_first_python_that_has_everything_is_taken(tmp_path: Path) -> None:
     assert lacking in caught.value.details
 
 
-def test_the_environment_variable_comes_first(tmp_path: Path) -> None:
-    named = str(tmp_path / "named")
-    assert interpreter.candidates({"DIFFGESTURE_PYTHON": named}) == [named]
+def test_the_environment_variable_is_used_when_nothing_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named, chosen = (stand_in(tmp_path / name, answer("[3, 11, 0]")) for name in ("named", "chosen"))
+    monkeypatch.setenv("DIFFGESTURE_PYTHON", named)
+    assert interpreter.find(None).path == named
+    assert interpreter.find(chosen).path == chosen
 
 
 def test_candidates_exist_and_are_unique(tmp_path: Path) -> None:
