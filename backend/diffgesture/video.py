@@ -35,9 +35,9 @@ def save_video(path: str | Path, motions: dict[str, Motion], audio_path: str | P
     panels = []
     for index, (name, motion) in enumerate(motions.items()):
         axes = figure.add_axes((index / count, 0, 1 / count, 1))
-        axes.set(xlim=(-0.75, 0.75), ylim=(-0.45, 1.05), aspect="equal")
+        axes.set(xlim=(-0.75, 0.75), ylim=(-0.75, 0.75), aspect="equal")
         axes.axis("off")
-        axes.text(0, 0.98, name, ha="center")
+        axes.text(0, 0.68, name, ha="center")
         joints = directions_to_joints(motion.directions.astype(np.float64), motion.skeleton)
         lines = [axes.plot([], [], color=color, lw=width, solid_capstyle="round")[0]
                  for color, width in map(_style, _bone_children(motion.skeleton))]

@@ -152,6 +152,31 @@ def test_a_rigify_head_is_right_whatever_it_is_set_to_follow(
             assert np.degrees(quat.angle(quat.mul(quat.inv(turn), wanted[name][index]))) < 0.1, name
 
 
+@pytest.mark.parametrize("rig_name", ["human45", "rigify"])
+def test_gestures_turn_with_a_body_that_is_posed(rig_name: str, rigify_file: Path) -> None:
+    """Hips that are turned carry the gestures along; other unkeyed bones on the way are made up for."""
+    motion = gestures(11, 20)
+    rig = build(rig_name, rigify_file)
+    bone_map = find_bone_map(rig)
+    for bone in rig.pose.bones:
+        bone.rotation_mode = "QUATERNION" if bone.name in bone_map.keyed_bones else "XYZ"
+    pelvis = bone_map.bone("pelvis")
+    rig.pose.bones[pelvis].rotation_euler = (0.2, 0.1, 0.7)
+    if rig_name == "rigify":
+        rig.pose.bones["chest"].rotation_euler = (0.3, 0.2, 0.0)
+        rig.pose.bones["hips"].rotation_euler = (-0.2, 0.0, 0.3)
+    report = retarget(rig, motion, frame_start=START)
+    assert report.warnings == ()
+    wanted = solve_turns(read_rest(rig, hierarchy_links(rig, bone_map)), bone_map, motion)
+    for index, frame in zip(*frames_of(motion, 9), strict=True):
+        turned = evaluated_turns(rig, bone_map, [pelvis, *report.bones], frame)
+        body = turned.pop(pelvis)
+        assert np.degrees(quat.angle(body)) > 30
+        for name, turn in turned.items():
+            seen = quat.mul(quat.inv(body), turn)
+            assert np.degrees(quat.angle(quat.mul(quat.inv(seen), wanted[name][index]))) < 0.2, name
+
+
 def test_rigify_arms_are_switched_to_fk_by_the_action(rigify_file: Path) -> None:
     rig = rig_builders.open_rigify(rigify_file)
     assert rig.pose.bones["upper_arm_parent.L"]["IK_FK"] == 0.0

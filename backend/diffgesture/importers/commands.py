@@ -196,9 +196,10 @@ def _complete(
     try:
         run()
     except OutputError as error:
-        full = error
         if not writer.takes:
+            writer.discard()
             raise
+        full = error
     except BaseException:
         writer.discard()
         raise

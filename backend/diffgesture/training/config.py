@@ -44,7 +44,8 @@ class Config:
 
     ``window``, ``overlap``, ``seed_frames`` and ``window_stride`` are in frames; ``overlap`` and ``seed_frames``
     also go onto the card for synthesis. ``model`` holds the network's constructor arguments. ``ema_decay`` 0
-    switches averaging off; ``schedule`` is ``cosine`` (with warm-up) or ``constant``. ``mean_direction`` fixes
+    switches averaging off; ``schedule`` is ``cosine`` (with warm-up), ``constant`` or ``step`` (a
+    tenth every ``decay_steps``). ``mean_direction`` fixes
     the mean that the official network's data are reduced by; empty means measured.
     """
 
@@ -64,10 +65,12 @@ class Config:
     betas: list = field(default_factory=lambda: [0.9, 0.99])
     schedule: str = "cosine"
     warmup_steps: int = 300
+    decay_steps: int = 0
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
     ema_decay: float = 0.999
     null_probability: float = 0.1
+    cosine_weight: float = 0.0
     mean_direction: list = field(default_factory=list)
     amp: bool = False
     seed: int = 0
@@ -79,7 +82,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.layout not in SKELETONS:
             raise ConfigError(f"'layout' must be one of {', '.join(SKELETONS)}, not {self.layout!r}.")
-        for name, allowed in (("optimizer", ("adam", "adamw")), ("schedule", ("cosine", "constant"))):
+        for name, allowed in (("optimizer", ("adam", "adamw")), ("schedule", ("cosine", "constant", "step"))):
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"'{name}' must be {' or '.join(allowed)}, not {getattr(self, name)!r}.")
         for name in ("fps", "window", "window_stride", "steps", "batch_size", "learning_rate", "save_minutes"):

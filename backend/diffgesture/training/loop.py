@@ -161,9 +161,11 @@ def train(
 
 
 def learning_rate(config: Config, step: int) -> float:
-    """Constant, or linear warm-up and a cosine down to 2 % of the peak."""
+    """Constant, a tenth every ``decay_steps``, or linear warm-up and a cosine down to 2 % of the peak."""
     if config.schedule == "constant":
         return config.learning_rate
+    if config.schedule == "step":
+        return config.learning_rate * 0.1 ** (step // max(1, config.decay_steps))
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)

@@ -19,66 +19,80 @@ from .config import Config
 from .recipe import Batch, Split
 
 
-class OfficialRecipe:
-    """Windows of a dataset at a fixed stride, visited in a new random order every epoch."""
+class WindowedData:
+    """Windows of a dataset at a fixed stride, in the official axes, mean-subtracted.
+
+    For training they are visited in a new random order every epoch.
+    """
 
     def __init__(self, config: Config, dataset: Dataset):
-        self._config, self._skeleton, self._dataset = config, SKELETONS[config.layout], dataset
-        self._schedule = linear_schedule()
+        self.skeleton, self.dataset = SKELETONS[config.layout], dataset
+        self._config = config
         self._windows = {split: self._list_windows(split) for split in ("train", "val")}
         if not len(self._windows["train"]):
             raise DataError(f"No take of {dataset.folder} holds a window of {config.window} frames.")
         if not len(self._windows["val"]):
             self._windows["val"] = self._windows["train"]
         self.hours = len(dataset.directions) / config.fps / 3600
-        # A dataset in the public frame is turned back: the official network lives in the official axes.
+        # A dataset in the public frame is turned back: official networks live in the official axes.
         public = dataset.card["frame"] == "public"
-        self._signs = np.asarray(self._skeleton.native_to_public if public else (1, 1, 1), dtype=np.float32)
+        self._signs = np.asarray(self.skeleton.native_to_public if public else (1, 1, 1), dtype=np.float32)
+        self.mean = self._mean_direction()
+
+    def _mean_direction(self) -> np.ndarray:
+        """(D,) the configured mean, or that of up to 200,000 frames."""
+        config, directions = self._config, self.dataset.directions
         if config.mean_direction:
-            self._mean = np.asarray(config.mean_direction, dtype=np.float32)
+            mean = np.asarray(config.mean_direction, dtype=np.float32)
         else:
-            poses = dataset.directions[
-                np.sort(np.random.default_rng(0).permutation(len(dataset.directions))[:200_000])
-            ]
-            self._mean = (poses.mean(axis=0) * self._signs).astype(np.float32).ravel()
-        if self._mean.shape != (self._skeleton.pose_dim,):
-            raise ConfigError(f"mean_direction needs {self._skeleton.pose_dim} numbers for {config.layout}.")
-        self._samples = int(config.window / config.fps * SAMPLE_RATE)
+            picks = np.random.default_rng(0).permutation(len(directions))[:200_000]
+            mean = (directions[np.sort(picks)].mean(axis=0) * self._signs).astype(np.float32).ravel()
+        if mean.shape != (self.skeleton.pose_dim,):
+            raise ConfigError(f"mean_direction needs {self.skeleton.pose_dim} numbers for {config.layout}.")
+        return mean
 
     def _list_windows(self, split: str) -> np.ndarray:
         """(windows, 2): first frame in the dataset, take."""
         config, rows = self._config, []
-        for index in self._dataset.indices(split):
-            take = self._dataset.takes[index]
+        for index in self.dataset.indices(split):
+            take = self.dataset.takes[index]
             firsts = np.arange(0, take.frames - config.window + 1, config.window_stride)
             rows.append(np.stack([take.frame_offset + firsts, np.full(len(firsts), index)], axis=1))
         return np.concatenate(rows) if rows else np.zeros((0, 2), dtype=int)
 
-    def make_network(self) -> nn.Module:
-        return OfficialNetwork(pose_dim=self._skeleton.pose_dim, **self._config.model)
-
-    def pick(self, split: Split, size: int, step: int) -> np.ndarray:
-        """Indices of windows for one step; for training, epoch after epoch without repetition."""
-        count = len(self._windows[split])
+    def rows(self, split: Split, size: int, step: int) -> np.ndarray:
+        """(size, 2) windows of one step, epoch after epoch without repetition."""
+        windows = self._windows[split]
         positions = np.arange(step * size, (step + 1) * size)
-        epochs = positions // count
+        epochs = positions // len(windows)
         order = {
-            epoch: np.random.default_rng((self._config.seed, 2, int(epoch))).permutation(count)
+            epoch: np.random.default_rng((self._config.seed, 2, int(epoch))).permutation(len(windows))
             for epoch in np.unique(epochs)
         }
-        return np.array(
-            [order[epoch][position % count] for epoch, position in zip(epochs, positions, strict=True)]
-        )
+        return windows[[order[e][position % len(windows)] for e, position in zip(epochs, positions, strict=True)]]
 
     def poses(self, rows: np.ndarray) -> np.ndarray:
         """(windows, window, D) mean-subtracted directions in the official axes."""
         window = self._config.window
-        directions = np.stack([self._dataset.directions[first : first + window] for first, _ in rows])
-        return (directions * self._signs).reshape(len(rows), window, -1).astype(np.float32) - self._mean
+        directions = np.stack([self.dataset.directions[first : first + window] for first, _ in rows])
+        return (directions * self._signs).reshape(len(rows), window, -1).astype(np.float32) - self.mean
+
+
+class OfficialRecipe:
+    """The published training step."""
+
+    def __init__(self, config: Config, dataset: Dataset):
+        self._config, self._data = config, WindowedData(config, dataset)
+        self._schedule = linear_schedule()
+        self.hours = self._data.hours
+        self._samples = int(config.window / config.fps * SAMPLE_RATE)
+
+    def make_network(self) -> nn.Module:
+        return OfficialNetwork(pose_dim=self._data.skeleton.pose_dim, **self._config.model)
 
     def draw(self, rng: np.random.Generator, split: Split, size: int, step: int) -> Batch:
-        rows = self._windows[split][self.pick(split, size, step)]
-        poses = self.poses(rows)
+        rows = self._data.rows(split, size, step)
+        poses = self._data.poses(rows)
         audio = np.stack([self._window_audio(int(first), int(take)) for first, take in rows])
         t = rng.integers(1, self._schedule.num_steps + 1, size)
         noise = rng.standard_normal(poses.shape, dtype=np.float32)
@@ -86,9 +100,9 @@ class OfficialRecipe:
         return tuple(torch.from_numpy(array) for array in (poses, audio, t, noise, null))
 
     def _window_audio(self, first: int, take_index: int) -> np.ndarray:
-        take = self._dataset.takes[take_index]
+        take = self._data.dataset.takes[take_index]
         start = take.sample_offset + round((first - take.frame_offset) / self._config.fps * SAMPLE_RATE)
-        samples = self._dataset.audio[start : min(start + self._samples, take.sample_offset + take.samples)]
+        samples = self._data.dataset.audio[start : min(start + self._samples, take.sample_offset + take.samples)]
         # The official preprocessor mirrors what is missing at the end of a take.
         missing = self._samples - len(samples)
         return np.pad(samples.astype(np.float32) / 32768, (0, missing), mode="symmetric")
@@ -124,7 +138,7 @@ class OfficialRecipe:
             "seed_frames": config.seed_frames,
             "network": "official",
             "hyperparameters": config.model,
-            "normalisation": {"mean": self._mean.tolist(), "std": [1.0] * len(self._mean)},
+            "normalisation": {"mean": self._data.mean.tolist(), "std": [1.0] * len(self._data.mean)},
             "licence": config.licence,
             "training": training,
         }

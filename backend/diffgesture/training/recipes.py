@@ -3,6 +3,8 @@
 
 from ..data.dataset import Dataset
 from ..errors import ConfigError
+from ..networks.autoencoder import AUTOENCODERS
+from .autoencoder_recipe import AutoencoderRecipe
 from .config import Config
 from .masked_recipe import MaskedRecipe
 from .official_recipe import OfficialRecipe
@@ -18,4 +20,6 @@ def make_recipe(config: Config, dataset: Dataset) -> Recipe:
         return MaskedRecipe(config, pairs["train"], pairs["val"])
     if config.network == "official":
         return OfficialRecipe(config, dataset)
+    if config.network in AUTOENCODERS:
+        return AutoencoderRecipe(config, dataset)
     raise ConfigError(f"There is no network '{config.network}' to train.")
