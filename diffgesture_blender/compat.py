@@ -57,21 +57,28 @@ def new_action(datablock: bpy.types.ID, name: str) -> ActionChoice:
 def curves_of(choice: ActionChoice) -> Any:
     """The collection of F-curves of an action's slot (``ActionFCurves`` or ``ActionChannelbagFCurves``)."""
     if not has_slots():
-        return choice.action.fcurves
+        return action_of(choice).fcurves
     return _channelbag(choice).fcurves
 
 
+def action_of(choice: ActionChoice) -> bpy.types.Action:
+    """The chosen action (LookupError if none is)."""
+    if choice.action is None:
+        raise LookupError("no action has been chosen")
+    return choice.action
+
+
 def _channelbag(choice: ActionChoice) -> Any:
-    bag = anim_utils.action_get_channelbag_for_slot(choice.action, choice.slot)
+    bag = anim_utils.action_get_channelbag_for_slot(action_of(choice), choice.slot)
     if bag is None:
-        raise LookupError(f"the action {choice.action.name} has no curves for its slot")
+        raise LookupError(f"the action {action_of(choice).name} has no curves for its slot")
     return bag
 
 
 def new_curve(choice: ActionChoice, data_path: str, index: int, group: str) -> bpy.types.FCurve:
     """A new F-curve in a group of that name."""
     if not has_slots():
-        return choice.action.fcurves.new(data_path, index=index, action_group=group)
+        return action_of(choice).fcurves.new(data_path, index=index, action_group=group)
     bag = _channelbag(choice)
     curve = bag.fcurves.new(data_path, index=index)
     curve.group = bag.groups.get(group) or bag.groups.new(group)

@@ -95,7 +95,7 @@ def retarget(
     # Shows the new pose at the current frame.
     armature_object.update_tag()
     return RetargetReport(
-        action_name=choice.action.name,
+        action_name=compat.action_of(choice).name,
         slot_name=getattr(choice.slot, "name_display", None),
         family=bone_map.family,
         bones=tuple(rotations),

@@ -175,7 +175,7 @@ def solve_arm(body: RestBody, motion: Motion, side: str) -> ArmTurns:
     rest_along, rest_palm = _rest_hand(body, side, list(knuckles), sign * rest_hinge, rest_fore)
     if knuckles:
         ends = {finger: motion.directions[:, bone] for finger, bone in knuckles.items()}
-        along = ends["middle"] if "middle" in ends else quat.normalize(sum(ends.values()))
+        along = ends["middle"] if "middle" in ends else quat.normalize(np.sum(list(ends.values()), axis=0))
         palm = _palm(along, ends[next(iter(ends))], ends[list(ends)[-1]], side)
     else:
         along = fore

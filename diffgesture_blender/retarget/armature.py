@@ -44,22 +44,41 @@ def _rest_rotation(bone: bpy.types.Bone) -> FloatArray:
 
 
 def hierarchy_links(armature_object: bpy.types.Object, bone_map: BoneMap) -> dict[str, ParentLink]:
-    """Parent links of the mapped bones by the hierarchy alone; unmapped bones in between keep their pose."""
+    """Parent links of the mapped bones by the hierarchy alone; unmapped bones in between keep their pose.
+
+    The body is the pelvis as it is posed: gestures turn with a character that has been turned.
+    """
+    bones = armature_object.pose.bones
     mapped = set(bone_map.keyed_bones)
-    return {name: _hierarchy_link(armature_object.pose.bones[name], mapped) for name in bone_map.keyed_bones}
+    pelvis = bone_map.bone("pelvis")
+    body = _posed_turn(bones[pelvis], set())[1] if pelvis is not None else quat.identity()
+    return {name: _hierarchy_link(bones[name], mapped, pelvis, body) for name in bone_map.keyed_bones}
 
 
-def _hierarchy_link(pose_bone: bpy.types.PoseBone, mapped: set[str]) -> ParentLink:
-    offset = quat.identity()
-    child = pose_bone
-    while child.bone.use_inherit_rotation and child.parent is not None:
-        child = child.parent
-        if child.name in mapped:
-            return ParentLink(child.name, offset=offset)
-        axes = _rest_rotation(child.bone)
-        pose = np.array(child.matrix_basis.to_quaternion(), dtype=float)
-        offset = quat.mul(quat.mul(axes, quat.mul(pose, quat.inv(axes))), offset)
-    return ParentLink(None)
+def _hierarchy_link(
+    pose_bone: bpy.types.PoseBone, mapped: set[str], pelvis: str | None, body: FloatArray
+) -> ParentLink:
+    if not pose_bone.bone.use_inherit_rotation or pose_bone.parent is None:
+        return ParentLink(None, offset=quat.inv(body))
+    end, turn = _posed_turn(pose_bone.parent, mapped | {pelvis})
+    if end is None:  # beside the pelvis, or below nothing: held by the armature
+        return ParentLink(None, offset=quat.mul(quat.inv(body), turn) if pelvis is not None else quat.identity())
+    return ParentLink(end if end in mapped else None, offset=turn)
+
+
+def _posed_turn(pose_bone: bpy.types.PoseBone, ends: set[str | None]) -> tuple[str | None, FloatArray]:
+    """Turn (4,) from rest, in armature space, that the pose of a bone and its ancestors below ``ends`` adds up to.
+
+    Also the bone of ``ends`` that was met, or None at the root (or where rotation is not inherited).
+    """
+    turn = quat.identity()
+    bone: bpy.types.PoseBone | None = pose_bone
+    while bone is not None and bone.name not in ends:
+        axes = _rest_rotation(bone.bone)
+        pose = np.array(bone.matrix_basis.to_quaternion(), dtype=float)
+        turn = quat.mul(quat.mul(axes, quat.mul(pose, quat.inv(axes))), turn)
+        bone = bone.parent if bone.bone.use_inherit_rotation else None
+    return (bone.name if bone is not None else None), turn
 
 
 def needs_probing(armature_object: bpy.types.Object, bone_map: BoneMap) -> bool:
@@ -94,10 +113,8 @@ def probe_links(
         angles = generator.uniform(0.4, 1.0, len(bones))
         poses.append(dict(zip(bones, quat.from_axis_angle(axes, angles), strict=True)))
     with _kept_pose(armature_object, bones):
-        observed = [_observe(armature_object, bones, pose, view_layer) for pose in poses]
-    body = quat.inv(observed[0][1][bones[0]])
-    turns = [{name: quat.mul(body, turn) for name, turn in seen[0].items()} for seen in observed]
-    carried = [{name: quat.mul(body, turn) for name, turn in seen[1].items()} for seen in observed]
+        observed = [_observe(armature_object, bone_map, pose, view_layer) for pose in poses]
+    turns, carried = [turned for turned, _ in observed], [carried for _, carried in observed]
     warnings = []
     for name in bones:
         link, error = _best_link(name, links[name], turns, carried)
@@ -112,42 +129,30 @@ def _best_link(
     name: str, guess: ParentLink, turns: list[dict[str, FloatArray]], carried: list[dict[str, FloatArray]]
 ) -> tuple[ParentLink, float]:
     """The parent that explains all probes and its error (radians); the hierarchy's guess is asked first."""
-    base = carried[0][name]
+    seen = np.stack([probe[name] for probe in carried])
     best, least = guess, np.inf
-    candidates = [guess.parent, None, *(other for other in turns[0] if other not in (name, guess.parent))]
-    for candidate in candidates:
-        part = _share(candidate, name, turns, carried)
-        for share in (1.0, part) if 0.01 < part < 0.99 else (1.0,):
-            follow = turns if candidate is not None else [{None: quat.identity()} for _ in turns]
-            at_rest = quat.power(follow[0][candidate], share)
-            link = ParentLink(candidate, share, quat.mul(quat.inv(at_rest), base))
-            errors = [
-                quat.angle(
-                    quat.mul(
-                        quat.inv(quat.mul(quat.power(turn[candidate], share), link.offset)),
-                        seen[name],
-                    )
-                )
-                for turn, seen in zip(follow, carried, strict=True)
-            ]
-            error = float(np.max(errors))
+    for candidate in dict.fromkeys((guess.parent, None, *(other for other in turns[0] if other != name))):
+        if candidate is None:
+            turned = quat.identity(len(turns))
+        else:
+            turned = np.stack([probe[candidate] for probe in turns])
+        share = _share(turned, seen)
+        for weight in (1.0, share) if 0.01 < share < 0.99 else (1.0,):
+            arrived = quat.power(turned, weight)
+            offset = quat.mul(quat.inv(arrived[0]), seen[0])
+            error = float(quat.angle(quat.mul(quat.inv(quat.mul(arrived, offset)), seen)).max())
             if error < least:
-                best, least = link, error
+                best, least = ParentLink(candidate, weight, offset), error
             if least < _EXACT:
                 return best, least
     return best, least
 
 
-def _share(
-    candidate: str | None, name: str, turns: list[dict[str, FloatArray]], carried: list[dict[str, FloatArray]]
-) -> float:
-    """How much of the candidate's turn seems to arrive at the bone, 0 to 1."""
-    if candidate is None:
-        return 1.0
-    base = quat.inv(carried[0][name])
-    arrived = sum(float(quat.angle(quat.mul(seen[name], base))) for seen in carried[1:])
-    whole = sum(float(quat.angle(turn[candidate])) for turn in turns[1:])
-    return float(np.clip(arrived / max(whole, 1e-9), 0.0, 1.0))
+def _share(turned: FloatArray, seen: FloatArray) -> float:
+    """How much of a bone's turns (probes, 4) has arrived, judged by their sizes; the first probe is at rest."""
+    arrived = quat.angle(quat.mul(seen[1:], quat.inv(seen[0]))).sum()
+    whole = quat.angle(quat.mul(turned[1:], quat.inv(turned[0]))).sum()
+    return float(arrived / whole) if whole > 1e-6 else 0.0
 
 
 @contextmanager
@@ -181,25 +186,31 @@ def set_rotation(pose_bone: bpy.types.PoseBone, rotation: FloatArray) -> None:
 
 def _observe(
     armature_object: bpy.types.Object,
-    bones: tuple[str, ...],
+    bone_map: BoneMap,
     pose: dict[str, FloatArray],
     view_layer: bpy.types.ViewLayer,
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-    """Bone -> turn from rest of the bone and of what carries it, evaluated with the given local rotations."""
-    for name in bones:
-        set_rotation(armature_object.pose.bones[name], pose[name])
+    """Bone -> turn from rest of the bone, and of what carries it, evaluated with the given local rotations.
+
+    As seen from the pelvis.
+    """
+    for name, rotation in pose.items():
+        set_rotation(armature_object.pose.bones[name], rotation)
     view_layer.update()
-    evaluated = armature_object.evaluated_get(view_layer.depsgraph)
+    bones = armature_object.evaluated_get(view_layer.depsgraph).pose.bones
+    pelvis = bone_map.bone("pelvis")
+    body = quat.inv(_turn(bones[pelvis] if pelvis is not None else bones[next(iter(pose))].parent))
     turns, carried = {}, {}
-    for name in bones:
-        bone = evaluated.pose.bones[name]
-        turns[name] = _turn(bone)
-        inherits = bone.bone.use_inherit_rotation and bone.parent is not None
-        carried[name] = _turn(bone.parent) if inherits else quat.identity()
+    for name in pose:
+        bone = bones[name]
+        turns[name] = quat.mul(body, _turn(bone))
+        carried[name] = quat.mul(body, _turn(bone.parent if bone.bone.use_inherit_rotation else None))
     return turns, carried
 
 
-def _turn(pose_bone: bpy.types.PoseBone) -> FloatArray:
-    """(4,) rotation of a bone from its rest pose, in armature space."""
+def _turn(pose_bone: bpy.types.PoseBone | None) -> FloatArray:
+    """(4,) rotation of a bone from its rest pose, in armature space; of the armature itself for None."""
+    if pose_bone is None:
+        return quat.identity()
     now = np.array(pose_bone.matrix.to_quaternion(), dtype=float)
     return quat.mul(now, quat.inv(_rest_rotation(pose_bone.bone)))

@@ -49,7 +49,7 @@ def evaluate_directions(
     The object's own transform does not count. A bone whose joints the rig lacks is NaN. The current frame of the
     scene is put back.
     """
-    scene = scene or bpy.context.scene
+    scene = scene or bpy.context.evaluated_depsgraph_get().scene
     bones = joint_bones(armature_object, bone_map)
     heads = {bone.name: np.array(bone.head_local, dtype=float) for bone in armature_object.data.bones}
     to_public = body_frame(heads, bone_map.slots)

@@ -52,16 +52,25 @@ class WindowedData:
         return mean
 
     def _list_windows(self, split: str) -> np.ndarray:
-        """(windows, 2): first frame in the dataset, take."""
-        config, rows = self._config, []
-        for index in self.dataset.indices(split):
-            take = self.dataset.takes[index]
-            firsts = np.arange(0, take.frames - config.window + 1, config.window_stride)
-            rows.append(np.stack([take.frame_offset + firsts, np.full(len(firsts), index)], axis=1))
-        return np.concatenate(rows) if rows else np.zeros((0, 2), dtype=int)
+        """(windows, 3): take, first frame and first audio sample in the take.
+
+        The dataset's own list, where its importer has filtered windows; else every ``window_stride`` frames.
+        """
+        config, dataset, rows = self._config, self.dataset, [np.zeros((0, 3), dtype=int)]
+        picked = dataset.windows
+        for index in dataset.indices(split):
+            frames = dataset.takes[index].frames
+            if picked is not None:
+                mine = np.asarray(picked[picked[:, 0] == index])
+                rows.append(mine[mine[:, 1] + config.window <= frames])
+            else:
+                firsts = np.arange(0, frames - config.window + 1, config.window_stride)
+                samples = np.round(firsts / config.fps * SAMPLE_RATE).astype(int)
+                rows.append(np.stack([np.full(len(firsts), index), firsts, samples], axis=1))
+        return np.concatenate(rows)
 
     def rows(self, split: Split, size: int, step: int) -> np.ndarray:
-        """(size, 2) windows of one step, epoch after epoch without repetition."""
+        """(size, 3) windows of one step, epoch after epoch without repetition."""
         windows = self._windows[split]
         positions = np.arange(step * size, (step + 1) * size)
         epochs = positions // len(windows)
@@ -74,7 +83,8 @@ class WindowedData:
     def poses(self, rows: np.ndarray) -> np.ndarray:
         """(windows, window, D) mean-subtracted directions in the official axes."""
         window = self._config.window
-        directions = np.stack([self.dataset.directions[first : first + window] for first, _ in rows])
+        firsts = [self.dataset.takes[take].frame_offset + first for take, first, _ in rows]
+        directions = np.stack([self.dataset.directions[first : first + window] for first in firsts])
         return (directions * self._signs).reshape(len(rows), window, -1).astype(np.float32) - self.mean
 
 
@@ -93,15 +103,15 @@ class OfficialRecipe:
     def draw(self, rng: np.random.Generator, split: Split, size: int, step: int) -> Batch:
         rows = self._data.rows(split, size, step)
         poses = self._data.poses(rows)
-        audio = np.stack([self._window_audio(int(first), int(take)) for first, take in rows])
+        audio = np.stack([self._window_audio(int(take), int(sample)) for take, _, sample in rows])
         t = rng.integers(1, self._schedule.num_steps + 1, size)
         noise = rng.standard_normal(poses.shape, dtype=np.float32)
         null = rng.random(size) < self._config.null_probability
         return tuple(torch.from_numpy(array) for array in (poses, audio, t, noise, null))
 
-    def _window_audio(self, first: int, take_index: int) -> np.ndarray:
+    def _window_audio(self, take_index: int, first_sample: int) -> np.ndarray:
         take = self._data.dataset.takes[take_index]
-        start = take.sample_offset + round((first - take.frame_offset) / self._config.fps * SAMPLE_RATE)
+        start = take.sample_offset + first_sample
         samples = self._data.dataset.audio[start : min(start + self._samples, take.sample_offset + take.samples)]
         # The official preprocessor mirrors what is missing at the end of a take.
         missing = self._samples - len(samples)
