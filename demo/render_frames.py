@@ -63,6 +63,7 @@ def render_moments(folder: Path, moments: list[tuple[str, float]], threads: int)
     """Render every (name, frame) of the open file into ``folder``."""
     scene = bpy.context.scene
     scene.render.threads_mode, scene.render.threads = "FIXED", threads
+    scene.cycles.debug_bvh_type = "DYNAMIC_BVH"  # refitted to the moving body, not built anew for each picture
     scene.render.image_settings.file_format = "PNG"
     scene.render.image_settings.color_mode = "RGBA"
     backdrop = scene.objects[BACKDROP_OBJECT]
