@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training of the published network as published: noise prediction, 10 % null condition, seeds always given."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ class WindowedData:
     def __init__(self, config: Config, dataset: Dataset):
         self.skeleton, self.dataset = SKELETONS[config.layout], dataset
         self._config = config
-        self._windows = {split: self._list_windows(split) for split in ("train", "val")}
+        self._windows = {split: self._list_windows(split, dataset.windows) for split in ("train", "val")}
+        if not len(self._windows["train"]) and dataset.windows is not None:
+            warnings.warn(f"The filters left no training window of {dataset.folder}: all are used.", stacklevel=2)
+            self._windows = {split: self._list_windows(split, None) for split in ("train", "val")}
         if not len(self._windows["train"]):
             raise DataError(f"No take of {dataset.folder} holds a window of {config.window} frames.")
         if not len(self._windows["val"]):
@@ -51,13 +55,12 @@ class WindowedData:
             raise ConfigError(f"mean_direction needs {self.skeleton.pose_dim} numbers for {config.layout}.")
         return mean
 
-    def _list_windows(self, split: str) -> np.ndarray:
+    def _list_windows(self, split: str, picked: np.ndarray | None) -> np.ndarray:
         """(windows, 3): take, first frame and first audio sample in the take.
 
-        The dataset's own list, where its importer has filtered windows; else every ``window_stride`` frames.
+        ``picked`` is the list that an importer's filters have left; without it, every ``window_stride`` frames.
         """
         config, dataset, rows = self._config, self.dataset, [np.zeros((0, 3), dtype=int)]
-        picked = dataset.windows
         for index in dataset.indices(split):
             frames = dataset.takes[index].frames
             if picked is not None:
