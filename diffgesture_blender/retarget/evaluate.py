@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import bpy
 import numpy as np
@@ -49,15 +50,15 @@ def evaluate_directions(
     The object's own transform does not count. A bone whose joints the rig lacks is NaN. The current frame of the
     scene is put back.
     """
-    scene = scene or bpy.context.evaluated_depsgraph_get().scene
+    shown: Any = scene or bpy.context.scene
     bones = joint_bones(armature_object, bone_map)
     heads = {bone.name: np.array(bone.head_local, dtype=float) for bone in armature_object.data.bones}
     to_public = body_frame(heads, bone_map.slots)
-    now = scene.frame_current + scene.frame_subframe
+    now = shown.frame_current + shown.frame_subframe
     result = []
     try:
         for frame in frames:
-            set_frame(scene, frame)
+            set_frame(shown, frame)
             evaluated = armature_object.evaluated_get(bpy.context.evaluated_depsgraph_get())
             joints = {
                 joint: to_public @ np.array(evaluated.pose.bones[bone].head, dtype=float)
@@ -65,7 +66,7 @@ def evaluate_directions(
             }
             result.append(_directions(joints, motion))
     finally:
-        set_frame(scene, now)
+        set_frame(shown, now)
     return np.array(result).reshape(-1, len(motion.bone_pairs), 3)
 
 
