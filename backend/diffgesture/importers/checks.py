@@ -17,8 +17,8 @@ def check_lengths(place: str, audio_seconds: float, motion_seconds: float, toler
     """Raises DataError when audio and motion differ by more than ``tolerance`` seconds."""
     if abs(audio_seconds - motion_seconds) > tolerance:
         raise DataError(
-            f"{place}: the audio lasts {audio_seconds:.2f} s, but the motion {motion_seconds:.2f} s.",
-            f"They may differ by {tolerance:g} s (--tolerance).",
+            f"{place}: the audio lasts {audio_seconds:.2f} s, but the motion {motion_seconds:.2f} s; "
+            f"they may differ by {tolerance:g} s (--tolerance)."
         )
 
 

@@ -188,7 +188,7 @@ def import_folder(
             directions = directions[: max(1, round(len(audio) / SAMPLE_RATE * fps))]
             check_directions(place, directions, skeleton)
         except GestureError as error:
-            text = str(error)
+            text = f"{error} {error.hint}" if error.hint else str(error)
             on_bad(text if place in text else f"{place}: {text}")
             continue
         picked = None
