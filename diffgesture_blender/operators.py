@@ -98,6 +98,20 @@ class DIFFGESTURE_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class DIFFGESTURE_OT_add_mannequin(bpy.types.Operator):
+    """Add a human figure to gesture with, when no character is at hand; takes a few seconds"""
+
+    bl_idname = "diffgesture.add_mannequin"
+    bl_label = "Add Mannequin"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        from .mannequin import create_mannequin
+
+        context.scene.diffgesture.armature = create_mannequin(context)
+        return {"FINISHED"}
+
+
 class DIFFGESTURE_OT_randomize_seed(bpy.types.Operator):
     """Take another seed: another performance of the same speech"""
 
@@ -249,6 +263,7 @@ class DIFFGESTURE_OT_export_motion(bpy.types.Operator, ExportHelper):
 CLASSES = (
     DIFFGESTURE_OT_generate,
     DIFFGESTURE_OT_cancel,
+    DIFFGESTURE_OT_add_mannequin,
     DIFFGESTURE_OT_randomize_seed,
     DIFFGESTURE_OT_dismiss,
     DIFFGESTURE_OT_show_action,

@@ -97,6 +97,7 @@ def _draw_character(
     column.prop(settings, "armature", text="")
     armature = character.chosen_armature(settings, context)
     if armature is None:
+        column.operator("diffgesture.add_mannequin", icon="OUTLINER_OB_ARMATURE")
         return
     if settings.armature is None:
         column.label(text=f"The active armature is used: {armature.name}")

@@ -66,9 +66,9 @@ def install_command(python: str) -> str:
 def setup_commands(folder: str | None = None) -> list[str]:
     """Shell commands that make an environment for the backend; the first Python 3.10+ of the machine makes it."""
     if os.name == "nt":
-        folder = folder or r"%USERPROFILE%\diffgesture-env"
+        folder = folder or r"%USERPROFILE%\diffgesture"
         return [f'py -3 -m venv "{folder}"', install_command(rf"{folder}\Scripts\python.exe")]
-    folder = folder or "~/diffgesture-env"
+    folder = folder or "~/diffgesture"
     return [f"python3 -m venv {folder}", f"{folder}/bin/python -m pip install {' '.join(REQUIRED_MODULES)}"]
 
 
@@ -84,7 +84,7 @@ def candidates(
             found.append(os.path.join(environment[variable], program))
     home = environment.get("USERPROFILE" if os.name == "nt" else "HOME")
     if home:
-        found.append(os.path.join(home, "diffgesture-env", program))
+        found.append(os.path.join(home, "diffgesture", program))
     found += [which("python3"), which("python")]
     if sys.platform == "darwin":  # started from the Dock, Blender has a bare PATH
         found += ["/opt/homebrew/bin/python3", "/usr/local/bin/python3"]

@@ -20,7 +20,7 @@ from motions import swinging_arms, write_motion
 
 import diffgesture_blender
 from diffgesture_blender import pump, sequencer
-from diffgesture_blender.job import GenerateJob, request_from_scene
+from diffgesture_blender.job import GenerateJob, check_armature, request_from_scene
 from diffgesture_blender.preferences import machine_settings
 from diffgesture_blender.session import new_job_folder, session
 from diffgesture_blender.worker import Backend, interpreter
@@ -187,6 +187,14 @@ def test_choosing_an_armature_notes_its_family(scene: Any) -> None:
     assert "Mixamo" in note.text
     scene.diffgesture.armature = mixamo_character("Worm", arms=False)
     assert not character.note_about(scene.diffgesture.armature).usable
+
+
+def test_the_mannequin_is_added_and_chosen(addon: object) -> None:
+    assert bpy.ops.diffgesture.add_mannequin() == {"FINISHED"}
+    chosen = bpy.context.scene.diffgesture.armature
+    assert chosen.type == "ARMATURE"
+    request_armature = check_armature(chosen, bpy.context.scene)
+    assert request_armature == chosen
 
 
 # -- a job that goes well ----------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -72,6 +73,17 @@ def test_it_holds_what_is_needed_and_nothing_else(extension: Path) -> None:
     assert {name.split("/")[0] for name in names} <= ALLOWED
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
     assert extension.stat().st_size < MAX_BYTES
+
+
+def test_the_install_command_names_what_the_backend_needs() -> None:
+    from diffgesture_blender.worker import interpreter
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    # a dependency with a marker is for old Pythons' training scripts only
+    needed = {re.split(r"[<>=~!]", text)[0] for text in project["dependencies"] if ";" not in text}
+    assert set(interpreter.REQUIRED_MODULES) == needed
+    version = ".".join(map(str, interpreter.MINIMUM_VERSION))
+    assert project["requires-python"] == f">={version}"
 
 
 def test_the_versions_agree() -> None:
