@@ -42,8 +42,8 @@ class AugmentConfig:
 class Config:
     """One training run.
 
-    ``window``, ``overlap``, ``seed_frames`` and ``window_stride`` are in frames; ``overlap`` and ``seed_frames``
-    also go onto the card for synthesis. ``model`` holds the network's constructor arguments. ``ema_decay`` 0
+    ``window``, ``overlap``, ``seed_frames`` and ``window_stride`` are in frames; ``overlap``, ``seed_frames``
+    and ``guidance`` also go onto the card for synthesis. ``model`` holds the network's constructor arguments. ``ema_decay`` 0
     switches averaging off; ``schedule`` is ``cosine`` (with warm-up), ``constant`` or ``step`` (a
     tenth every ``decay_steps``). ``mean_direction`` fixes
     the mean that the official network's data are reduced by; empty means measured.
@@ -55,6 +55,7 @@ class Config:
     window: int = 90
     overlap: int = 18
     seed_frames: int = 4
+    guidance: float = 1.0
     window_stride: int = 10
     name: str = "diffgesture"
     licence: str = ""

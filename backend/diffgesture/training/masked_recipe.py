@@ -76,6 +76,7 @@ class MaskedRecipe:
             "window": config.window,
             "overlap": config.overlap,
             "seed_frames": config.seed_frames,
+            "guidance": config.guidance,
             "network": "masked_pose_transformer",
             "hyperparameters": config.model,
             "normalisation": {"mean": _numbers(norm.pose_mean), "std": _numbers(norm.pose_std)},
