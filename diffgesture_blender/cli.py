@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command line: ``blender -b CHARACTER.blend --command diffgesture generate --audio SPEECH.wav ...``
 
-Exit codes: 0 done; 2 usage or bad input, 1 internal error, each with one line on standard error. Where
+Exit codes: 0 done; 2 usage or bad input, 1 internal error, 130 interrupted, each with one line on stderr. Where
 the extension is not installed, ``blender -b CHARACTER.blend --python diffgesture_blender/__main__.py -- generate``
 does the same from a checkout.
 """
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str]) -> int:
     except UsageError as error:
         exit_code = _fail(report, Problem(str(error), kind="usage"))
     except KeyboardInterrupt:
-        exit_code = _fail(report, Problem("Interrupted.", kind="cancelled", exit_code=1))
+        exit_code = _fail(report, Problem("Interrupted.", kind="cancelled", exit_code=130))
     except Exception as error:
         exit_code = _fail(report, Problem.of(error))
     finally:

@@ -38,7 +38,7 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
         report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
         job = GenerateJob(request)
         if not pump.run(job, _ProgressPrinter()):
-            problem = session.problem or Problem(session.notice or "Cancelled.", kind="cancelled", exit_code=1)
+            problem = session.problem or Problem(session.notice or "Cancelled.", kind="cancelled", exit_code=130)
             raise CommandFailed(problem)
         assert session.result is not None
         _save(session.result, outputs)
@@ -178,4 +178,4 @@ class _ProgressPrinter:
         tenth = int(10 * fraction)
         if self._watched and tenth != self._shown:
             self._shown = tenth
-            print(f"{10 * tenth:3d}% {text}", file=sys.stderr, flush=True)
+            print(text, file=sys.stderr, flush=True)

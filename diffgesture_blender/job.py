@@ -155,7 +155,9 @@ class GenerateJob:
         if self._call.silent_for > SILENCE_SHOWN_AFTER:
             return f"No progress for {self._call.silent_for:.0f} s"
         progress = self._call.progress
-        return progress.message or progress.stage if progress is not None else "Waiting for the backend"
+        if progress is None:
+            return "Waiting for the backend"
+        return f"{progress.message or progress.stage}  {progress.fraction:.0%}"
 
     # -- driving ---------------------------------------------------------------------------------------------
 

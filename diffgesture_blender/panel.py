@@ -138,13 +138,14 @@ def _draw_run(layout: bpy.types.UILayout, context: bpy.types.Context, width: int
 def _draw_result(layout: bpy.types.UILayout, result: JobResult, width: int) -> None:
     box = layout.box()
     setup_ui.draw_text(box, result.action_name, width - 4, icon="ACTION")
-    reply = result.reply
-    setup_ui.draw_text(
-        box,
-        f"{result.armature_name} ({result.family}), frames {result.frame_start} to {result.frame_end}: "
-        f"{reply.get('audio_seconds', 0.0):.1f} s of speech in {result.seconds:.1f} s",
-        width,
-    )
+    column = box.column(align=True)
+    speech = result.reply.get("audio_seconds", 0.0)
+    for line in (
+        f"{result.armature_name} ({result.family})",
+        f"Frames {result.frame_start} to {result.frame_end}",
+        f"{speech:.1f} s of speech in {result.seconds:.1f} s",
+    ):
+        setup_ui.draw_text(column, line, width)
     for warning in result.warnings:
         setup_ui.draw_text(box, warning, width, icon="ERROR")
     row = box.row(align=True)
