@@ -56,13 +56,13 @@ def parse_arguments(arguments: list[str] | None = None) -> Options:
     parser.add_argument("--audio", type=Path, default=SPEECH, help="speech to gesture to (default: the sample)")
     parser.add_argument("--output", type=Path, default=ROOT / "demo" / "out", help="folder for the results")
     parser.add_argument("--seed", type=int, default=7, help="another seed, another performance")
-    parser.add_argument("--size", type=_size, default=None, metavar="WxH", help="of the film (default: 384x432)")
-    parser.add_argument("--samples", type=int, default=None, help="rays per pixel (default: 6)")
+    parser.add_argument("--size", type=_size, default=None, metavar="WxH", help="of the film (default: 360x405)")
+    parser.add_argument("--samples", type=int, default=None, help="rays per pixel (default: 5)")
     parser.add_argument("--fps", type=float, default=None, help="pictures a second (default: 12)")
     parser.add_argument("--quick", action="store_true", help="a small, coarse film: 240x270, 3 samples, 6 fps")
     parser.add_argument("--processes", type=int, default=None, help="render processes (default: by the cores)")
     args = parser.parse_args(arguments)
-    size, samples, fps = ((240, 270), 3, 6.0) if args.quick else ((384, 432), 6, 12.0)
+    size, samples, fps = ((240, 270), 3, 6.0) if args.quick else ((360, 405), 5, 12.0)
     return Options(
         audio=args.audio.resolve(),
         output=args.output.resolve(),
@@ -78,7 +78,7 @@ def _size(text: str) -> tuple[int, int]:
     try:
         width, height = (int(part) for part in text.lower().split("x"))
     except ValueError:
-        raise argparse.ArgumentTypeError("expected WIDTHxHEIGHT, for example 384x432") from None
+        raise argparse.ArgumentTypeError("expected WIDTHxHEIGHT, for example 360x405") from None
     return width, height
 
 
