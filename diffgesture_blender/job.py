@@ -5,6 +5,7 @@ Between request and result the user may undo, rename, delete, or open another fi
 reference into Blender's data; scene and armature are looked up again by their session uid when keys are written.
 """
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -271,7 +272,7 @@ class GenerateJob:
             motion_path=motion_path,
             folder=request.folder,
             frame_start=request.frame_start,
-            frame_end=round(report.frame_end),
+            frame_end=math.ceil(report.frame_end),
             seed=request.seed,
             seconds=time.monotonic() - self._started,
             reply=reply,

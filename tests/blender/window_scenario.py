@@ -51,8 +51,7 @@ def action() -> str | None:
 
 
 def count_strips() -> int:
-    editor = window().scene.sequence_editor
-    return len(editor.strips_all) if editor is not None else 0
+    return len(sys.modules[f"{ADDON}.diffgesture_blender.sequencer"].sound_strips(window().scene))
 
 
 def prepare() -> None:
