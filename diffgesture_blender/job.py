@@ -22,6 +22,7 @@ from .retarget import find_bone_map
 from .retarget.apply import retarget
 from .session import remove_folder, session
 from .worker import BackendError, Call, JobCancelled, Setup
+from .worker.errors import WorkerRefused
 
 IDLE_TIMEOUT: Final = 300.0  # seconds without a sign of progress before the worker counts as hung
 SILENCE_SHOWN_AFTER: Final = 15.0
@@ -221,8 +222,10 @@ class GenerateJob:
         hello = self._connection.hello
         if hello.get("checkpoint") is None:
             problem = hello.get("checkpoint_error") or "The backend has no checkpoint."
-            raise BackendError(
-                str(problem), hint="Choose a checkpoint in the add-on's preferences, or leave that field empty."
+            raise WorkerRefused(
+                str(problem),
+                kind="checkpoint",
+                hint="Choose another checkpoint in the preferences, or none to use the bundled one.",
             )
         assert self._connection.client is not None
         self._call = self._connection.client.call(

@@ -370,6 +370,19 @@ def test_an_internal_error_goes_to_the_log(
     assert "in broken" in log.read_text(encoding="utf-8")
 
 
+def test_an_idle_backend_is_stopped_and_a_busy_one_is_not(scene: Any, worker_mode: Callable[[str], None]) -> None:
+    worker_mode("slow")
+    job = start_job()
+    tick_until(lambda: job.fraction > 0)
+    pump._stop_idle_backend()
+    assert session.backend.running
+    job.cancel()
+    tick_until(lambda: session.job is None)
+    assert session.backend.running
+    pump._stop_idle_backend()
+    assert not session.backend.running
+
+
 # -- between request and result ----------------------------------------------------------------------------------
 
 

@@ -234,6 +234,40 @@ def test_the_check_fails_without_a_backend(tmp_path: Path) -> None:
     assert "not there" in failure(run("", "check", "--python", tmp_path / "none"))
 
 
+@pytest.mark.parametrize("content", [None, b"", b"\x40" + 7 * b"\x00" + b"{"])
+def test_a_checkpoint_that_is_missing_or_damaged(
+    character: Path,
+    backend_python: str,
+    speech: Path,
+    tmp_path: Path,
+    content: bytes | None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checkpoint = tmp_path / "mine.safetensors"
+    if content is not None:
+        checkpoint.write_bytes(content)
+        checkpoint.with_suffix(".json").write_text("{}")
+    message = failure(
+        run_here(
+            capsys,
+            character,
+            "generate",
+            "--audio",
+            speech,
+            "--armature",
+            "Ann",
+            "--python",
+            backend_python,
+            "--checkpoint",
+            checkpoint,
+            "--output",
+            tmp_path / "o.blend",
+        )
+    )
+    assert "checkpoint" in message.lower()
+    assert not (tmp_path / "o.blend").exists()
+
+
 def test_end_to_end_with_the_real_worker(character: Path, backend_python: str, tmp_path: Path) -> None:
     speech = write_wav(tmp_path / "speech.wav", babble(3.0))
     done = run(character, "generate", "--audio", speech, "--armature", "Ann", "--python", backend_python,
