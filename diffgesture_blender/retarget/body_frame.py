@@ -29,13 +29,14 @@ def joint(heads: Mapping[str, FloatArray], slots: Slots, slot: str, index: int =
 def body_frame(heads: Mapping[str, FloatArray], slots: Slots) -> FloatArray:
     """(3, 3) matrix that takes armature space to the public frame (its rows: left, up, facing).
 
-    Needs both upper arms.
+    Up is kept and left made level, so that a character who rests with one shoulder low still points straight up
+    when the motion does. Needs both upper arms.
     """
     left, right = heads[slots["upper_arm.L"][0]], heads[slots["upper_arm.R"][0]]
     shoulder_line = normalize(left - right)
     up = _up(heads, slots, (left + right) / 2, shoulder_line)
-    up = normalize(up - (up @ shoulder_line) * shoulder_line)
-    return np.stack([shoulder_line, up, np.cross(shoulder_line, up)])
+    level = normalize(shoulder_line - (shoulder_line @ up) * up)
+    return np.stack([level, up, np.cross(level, up)])
 
 
 def _up(heads: Mapping[str, FloatArray], slots: Slots, chest: FloatArray, shoulder_line: FloatArray) -> FloatArray:

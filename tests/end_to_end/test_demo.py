@@ -190,3 +190,21 @@ def test_hand_speed_is_metres_a_second():
     speed, fps = hand_speed(fields)
     assert fps == 15.0
     assert np.allclose(speed, 0.3, atol=1e-3)
+
+
+def test_laying_over_the_background_leaves_no_dark_edge(tmp_path):
+    from demo.film import _over
+
+    ground, body = (160, 140, 120), (40, 120, 130)
+    Image.new("RGB", (40, 30), ground).save(tmp_path / "background.png")
+    drawn = np.zeros((30, 40, 4), np.uint8)
+    drawn[:, 20:] = (*body, 255)
+    drawn[:, 19] = (0, 0, 0, 120)  # an edge pixel that the denoiser left too dark
+    Image.fromarray(drawn).save(tmp_path / "picture.png")
+    with Image.open(_over(tmp_path / "background.png", tmp_path / "picture.png")) as image:
+        result = np.asarray(image).astype(int)
+    assert (result[:, :17] == ground).all()
+    assert (result[:, 23:] == body).all()
+    low, high = np.minimum(ground, body), np.maximum(ground, body)
+    assert (result >= low - 1).all()
+    assert (result <= high + 1).all()
