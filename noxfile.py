@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that is run: python -m nox -s demo | tests | lint | format | build."""
+"""Everything that is run: python -m nox -s demo | tests | lint | types | format."""
 
 import shutil
 import subprocess
@@ -53,10 +53,16 @@ def tests_blender_52(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and types."""
+    """Style."""
     session.install("-r", "requirements-lint.lock")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types."""
+    session.install("-r", "requirements-lint.lock")
     session.run("pyright", "--skipunannotated")
 
 

@@ -26,7 +26,9 @@ sys.path.insert(0, str(ROOT / "backend"))
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--audio", type=Path, default=ROOT / "demo" / "speech.flac", help="speech, repeated to length")
+    parser.add_argument(
+        "--audio", type=Path, default=ROOT / "demo" / "speech.flac", help="speech, repeated to length"
+    )
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--repeats", type=int, default=5, help="runs of the default preset; the median counts")
     parser.add_argument("--official-windows", type=int, default=1, help="0 leaves the published network out")
@@ -94,7 +96,8 @@ class Worker:
         self._next = 0
 
     def call(self, method: str, **params: object) -> dict:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._next += 1
         message = {"jsonrpc": "2.0", "id": self._next, "method": method, "params": params}
         self._process.stdin.write(json.dumps(message) + "\n")

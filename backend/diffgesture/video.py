@@ -39,8 +39,10 @@ def save_video(path: str | Path, motions: dict[str, Motion], audio_path: str | P
         axes.axis("off")
         axes.text(0, 0.68, name, ha="center")
         joints = directions_to_joints(motion.directions.astype(np.float64), motion.skeleton)
-        lines = [axes.plot([], [], color=color, lw=width, solid_capstyle="round")[0]
-                 for color, width in map(_style, _bone_children(motion.skeleton))]
+        lines = [
+            axes.plot([], [], color=color, lw=width, solid_capstyle="round")[0]
+            for color, width in map(_style, _bone_children(motion.skeleton))
+        ]
         panels.append((motion.skeleton, _view(joints), lines))
     first = next(iter(motions.values()))
     audio = load_audio(audio_path)

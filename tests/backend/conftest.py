@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
+
+# Time limits say more about the machine than about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 sys.modules["bpy"] = None  # type: ignore[assignment]
 
@@ -25,14 +30,18 @@ def parity_folder() -> Path:
     return folder
 
 
-def babble(seconds: float, seed: int = 0, rate: int = 16_000, pause: tuple[float, float] | None = None) -> np.ndarray:
+def babble(
+    seconds: float, seed: int = 0, rate: int = 16_000, pause: tuple[float, float] | None = None
+) -> np.ndarray:
     """Speech-like sound: a buzzing voice in syllables of 0.2 s, silent during ``pause``."""
     rng = np.random.default_rng(seed)
     times = np.arange(round(seconds * rate)) / rate
     pitch = 120 + 20 * np.sin(2 * np.pi * 0.4 * times)
     phase = 2 * np.pi * np.cumsum(pitch) / rate
     voice = sum(np.sin(k * phase) / k for k in range(1, 20))
-    syllables = np.interp(times, np.arange(0, seconds + 0.2, 0.1), rng.uniform(0, 1, len(np.arange(0, seconds + 0.2, 0.1))))
+    syllables = np.interp(
+        times, np.arange(0, seconds + 0.2, 0.1), rng.uniform(0, 1, len(np.arange(0, seconds + 0.2, 0.1)))
+    )
     sound = 0.1 * voice * syllables**2 + 1e-4 * rng.normal(size=len(times))
     if pause:
         sound[(times >= pause[0]) & (times < pause[1])] = 0

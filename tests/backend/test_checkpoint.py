@@ -42,7 +42,7 @@ def test_missing_file(tmp_path: Path):
 
 def test_missing_card(copied: Path):
     copied.with_suffix(".json").unlink()
-    with pytest.raises(CheckpointError, match="card c.json"):
+    with pytest.raises(CheckpointError, match=r"card c\.json"):
         load_checkpoint(copied)
 
 

@@ -2,6 +2,7 @@
 """Samplers and windows, checked against what mathematics says they must do."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -66,7 +67,9 @@ def test_ddpm_reaches_the_data_distribution():
     assert result.std().item() == pytest.approx(SPREAD, rel=0.1)
 
 
-@pytest.mark.parametrize(("stabilizer", "correlation"), [("none", 0.0), ("smooth", (20 / 25) ** 4), ("threshold", 1.0)])
+@pytest.mark.parametrize(
+    ("stabilizer", "correlation"), [("none", 0.0), ("smooth", (20 / 25) ** 4), ("threshold", 1.0)]
+)
 def test_stabilizer_correlates_frames_and_keeps_the_variance(stabilizer: str, correlation: float):
     source = noise_source(2)
     draws = torch.stack([stabilized_noise(5, (1, 2, 500), source, stabilizer)[0] for _ in range(40)])
@@ -76,7 +79,9 @@ def test_stabilizer_correlates_frames_and_keeps_the_variance(stabilizer: str, co
 
 
 def test_stabilizer_leaves_early_steps_alone_and_the_last_without_noise():
-    assert torch.equal(stabilized_noise(25, (1, 2, 3), noise_source(), "smooth"), noise_source().own(25, (1, 2, 3)))
+    assert torch.equal(
+        stabilized_noise(25, (1, 2, 3), noise_source(), "smooth"), noise_source().own(25, (1, 2, 3))
+    )
     assert not stabilized_noise(1, (1, 2, 3), noise_source(), "smooth").any()
 
 
@@ -99,7 +104,7 @@ def test_windows_cover_every_frame_and_weights_sum_to_one(num_frames: int, windo
     total = max(num_frames, window)
     assert starts[0] == 0
     assert starts[-1] == total - window
-    assert all(0 < b - a <= window - overlap + 1 for a, b in zip(starts, starts[1:], strict=False))
+    assert all(0 < b - a <= window - overlap + 1 for a, b in pairwise(starts))
     weights = blend_weights(total, starts, window)
     assert torch.allclose(overlap_add(weights[..., None], starts, total), torch.ones(total, 1), atol=1e-5)
     assert (weights >= 0).all()
@@ -109,4 +114,6 @@ def test_windows_that_agree_are_put_back_unchanged():
     clip = torch.from_numpy(np.random.default_rng(0).normal(size=(500, 4))).float()
     starts = window_starts(500, 90, 18)
     weights = blend_weights(500, starts, 90)
-    assert torch.allclose(overlap_add(cut_windows(clip, starts, 90) * weights[..., None], starts, 500), clip, atol=1e-5)
+    assert torch.allclose(
+        overlap_add(cut_windows(clip, starts, 90) * weights[..., None], starts, 500), clip, atol=1e-5
+    )

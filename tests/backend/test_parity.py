@@ -66,7 +66,9 @@ def test_parity_of_the_schedule(denoiser):
 @torch.no_grad()
 def test_parity_of_the_networks(denoiser):
     kind, vectors, network, audio, seeds = denoiser
-    assert_close(f"{kind} audio, batch statistics", network.train().audio_encoder(audio), vectors["audio_feat_train_mode"])
+    assert_close(
+        f"{kind} audio, batch statistics", network.train().audio_encoder(audio), vectors["audio_feat_train_mode"]
+    )
     # Running the encoder in training mode has moved its running statistics: put the recorded ones back.
     for name, buffer in network.named_buffers():
         buffer.copy_(torch.from_numpy(vectors[f"state/{name}"]))
@@ -82,7 +84,7 @@ def test_parity_of_the_networks(denoiser):
 
 @torch.no_grad()
 def test_parity_of_the_loss(denoiser):
-    kind, vectors, network, audio, seeds = denoiser
+    _, vectors, network, audio, seeds = denoiser
     schedule, t = linear_schedule(), vectors["t"]
     noise, target = torch.from_numpy(vectors["loss_noise"]), torch.from_numpy(vectors["target"])
     alpha_bar = schedule.alpha_bars[t].view(-1, 1, 1)

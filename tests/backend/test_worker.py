@@ -97,7 +97,10 @@ def test_generate_writes_into_the_folder_and_reports_progress(
         assert np.load(motion["path"])["directions"].shape == (result["frames"], 42, 3)
     fractions = [m["params"]["fraction"] for m in client.notifications if m["method"] == "progress"]
     assert fractions[-1] == 1.0
-    assert {m["params"]["stage"] for m in client.notifications if m["method"] == "progress"} >= {"audio", "writing"}
+    assert {m["params"]["stage"] for m in client.notifications if m["method"] == "progress"} >= {
+        "audio",
+        "writing",
+    }
 
 
 def test_cancel_lands_between_steps_and_the_worker_goes_on(

@@ -43,8 +43,8 @@ class Config:
     """One training run.
 
     ``window``, ``overlap``, ``seed_frames`` and ``window_stride`` are in frames; ``overlap``, ``seed_frames``
-    and ``guidance`` also go onto the card for synthesis. ``model`` holds the network's constructor arguments. ``ema_decay`` 0
-    switches averaging off; ``schedule`` is ``cosine`` (with warm-up), ``constant`` or ``step`` (a
+    and ``guidance`` also go onto the card for synthesis. ``model`` holds the network's constructor arguments.
+    ``ema_decay`` 0 switches averaging off; ``schedule`` is ``cosine`` (with warm-up), ``constant`` or ``step`` (a
     tenth every ``decay_steps``). ``mean_direction`` fixes
     the mean that the official network's data are reduced by; empty means measured.
     """
