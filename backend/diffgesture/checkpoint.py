@@ -23,7 +23,9 @@ from .skeletons import SKELETONS, Skeleton
 
 CARD_FORMAT: Final = "diffgesture-checkpoint"
 CARD_VERSION: Final = 1
-DEFAULT_CHECKPOINT: Final = Path(__file__).resolve().parents[1] / "checkpoints" / "default.safetensors"
+# Beside the library in a checkout and in the extension, inside it when installed by pip.
+_FOLDERS: Final = [Path(__file__).resolve().parents[level] / "checkpoints" for level in (1, 0)]
+DEFAULT_CHECKPOINT: Final = next((f for f in _FOLDERS if f.is_dir()), _FOLDERS[0]) / "default.safetensors"
 NETWORKS: Final[dict[str, type[nn.Module]]] = {
     "masked_pose_transformer": MaskedPoseTransformer,
     "official": OfficialNetwork,
