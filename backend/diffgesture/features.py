@@ -17,6 +17,9 @@ from .audio import SAMPLE_RATE
 NUM_MELS: Final = 20
 SUBFRAMES: Final = 4
 FEATURE_DIM: Final = NUM_MELS + 2 * SUBFRAMES
+# Columns: mel bands, then loudness, then onset strength; the first two are levels.
+LOUDNESS: Final = slice(NUM_MELS, NUM_MELS + SUBFRAMES)
+LEVELS: Final = slice(0, NUM_MELS + SUBFRAMES)
 _HOP: Final = 160
 _FFT: Final = 512
 _FLOOR_DBFS: Final = -58.0

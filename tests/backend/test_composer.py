@@ -16,7 +16,7 @@ from diffgesture.data.dataset import Dataset, DatasetWriter, samples_for, split_
 from diffgesture.data.prosody import analyse, frame_rms, pauses
 from diffgesture.data.recordings import Recording, make_take
 from diffgesture.data.statistics import hellinger, take_curves
-from diffgesture.skeletons import TED_EXPRESSIVE
+from diffgesture.skeletons import TED_EXPRESSIVE, neutral_directions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +70,7 @@ def speech() -> np.ndarray:
 
 def test_neutral_pose_is_a_symmetric_t_pose_looking_ahead() -> None:
     directions = canonical.neutral_directions()
+    assert directions == pytest.approx(neutral_directions(TED_EXPRESSIVE), abs=2e-3)
     bone = TED_EXPRESSIVE.bone
     assert np.linalg.norm(directions, axis=-1) == pytest.approx(1.0)
     assert directions[bone("left_shoulder", "left_elbow")] == pytest.approx([1, 0, 0], abs=1e-9)

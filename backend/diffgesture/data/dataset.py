@@ -17,13 +17,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..audio import SAMPLE_RATE
 from ..errors import DataError, OutputError
 from ..skeletons import SKELETONS, Skeleton
 
 FloatArray = np.ndarray
 
 FORMAT: Final = "diffgesture-dataset-1"
-SAMPLE_RATE: Final = 16000
 _HEADER_BYTES: Final = 192
 _RESERVE_BYTES: Final = 1 << 16
 

@@ -13,9 +13,10 @@ import numpy as np
 from scipy.ndimage import binary_closing, binary_opening, gaussian_filter1d, median_filter
 from scipy.signal import butter, find_peaks, peak_widths, sosfiltfilt
 
+from ..audio import SAMPLE_RATE
+
 FloatArray = np.ndarray
 
-SAMPLE_RATE: Final = 16000
 RATE: Final = 100.0  # prosody frames per second
 _HOP: Final = 160
 

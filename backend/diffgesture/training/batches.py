@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..features import audio_features
+from ..features import LEVELS, audio_features
 from ..skeletons import Skeleton
 from .config import AugmentConfig
 
@@ -106,9 +106,8 @@ class BatchMaker:
         floor = np.where(
             rng.random((size, 1, 1)) < self.augment.noise_floor, rng.uniform(-3.0, -1.5, (size, 1, 1)), -3.0
         )
-        levels = features.shape[2] - 4
         features = features.copy()
-        features[..., :levels] = np.maximum(features[..., :levels], floor)
+        features[..., LEVELS] = np.maximum(features[..., LEVELS], floor)
         return features + rng.normal(0, self.augment.feature_noise, features.shape)
 
     def _draw_masks(self, rng: np.random.Generator, size: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..checkpoint import save_checkpoint
 from ..diffusion import cosine_log_snr
 from ..errors import DataError
+from ..features import LOUDNESS
 from ..networks.masked import MaskedPoseTransformer
 from ..skeletons import SKELETONS, Skeleton, normalize
 from .batches import BatchMaker, Normalisation, Takes, bone_groups, collect_takes
@@ -102,7 +103,7 @@ def bone_weights(skeleton: Skeleton, config: LossConfig) -> Tensor:
 
 def rest_pose(takes: Takes) -> np.ndarray:
     """(B, 3) mean unit directions of the frames whose surroundings are quietest (lowest 10 % of loudness)."""
-    loudness = takes.features[:, 20:24].mean(axis=1)
+    loudness = takes.features[:, LOUDNESS].mean(axis=1)
     around = np.convolve(loudness, np.ones(15) / 15, mode="same")
     quiet = around <= np.percentile(around, 10)
     return normalize(takes.poses[quiet].reshape(int(quiet.sum()), -1, 3).mean(axis=0).astype(np.float64))
