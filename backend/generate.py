@@ -6,8 +6,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffgesture.command_line import run_command
+
+if TYPE_CHECKING:
+    from diffgesture.amplitude import Amounts
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -25,6 +29,27 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--intensity", type=float, default=1.0, metavar="X", help="size of the gestures (default: 1)"
     )
     parser.add_argument("--smoothing", type=float, default=0.0, metavar="X", help="0 none, 1 strong (default: 0)")
+    parser.add_argument(
+        "--amount",
+        action="append",
+        default=[],
+        metavar="PART=X",
+        help="how much a part moves, 0 to 2: left_arm, right_arm, head, torso, fingers; may be repeated",
+    )
+    parser.add_argument("--rest-in", type=float, default=0.0, metavar="S", help="start from rest within S seconds")
+    parser.add_argument("--rest-out", type=float, default=0.0, metavar="S", help="end at rest within S seconds")
+    parser.add_argument(
+        "--keep", type=Path, metavar="MOTION.npz", help="a motion for this speech, kept outside of --regenerate"
+    )
+    parser.add_argument(
+        "--regenerate",
+        action="append",
+        default=[],
+        nargs=2,
+        type=float,
+        metavar=("START", "END"),
+        help="seconds of --keep to generate anew; may be repeated",
+    )
     parser.add_argument("--variations", type=int, default=1, metavar="K", help="K motions, seeds N … N+K-1")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
@@ -33,9 +58,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     from diffgesture.bvh import save_bvh
+    from diffgesture.constraints import keep_motion
+    from diffgesture.errors import ConfigError
     from diffgesture.requests import Engine, Request, write_motions
     from diffgesture.synthesis import Settings
 
+    if (arguments.keep is None) != (not arguments.regenerate):
+        raise ConfigError("--keep MOTION.npz and --regenerate START END belong together; give both or neither.")
     settings = Settings(
         preset=arguments.preset,
         seed=arguments.seed,
@@ -43,6 +72,10 @@ def main(arguments: argparse.Namespace) -> None:
         guidance=arguments.guidance,
         intensity=arguments.intensity,
         smoothing=arguments.smoothing,
+        amounts=_amounts(arguments.amount),
+        rest_in=arguments.rest_in,
+        rest_out=arguments.rest_out,
+        constraints=None if arguments.keep is None else keep_motion(arguments.keep, arguments.regenerate),
     )
     request = Request(
         audio=arguments.audio,
@@ -90,6 +123,21 @@ def main(arguments: argparse.Namespace) -> None:
             **extra,
         }
         print(json.dumps(summary))
+
+
+def _amounts(texts: list[str]) -> "Amounts":
+    """``part=number`` texts as amounts; ConfigError where one is not."""
+    from diffgesture.amplitude import Amounts
+    from diffgesture.errors import ConfigError
+
+    values = {}
+    for text in texts:
+        part, _, number = text.partition("=")
+        try:
+            values[part] = float(number)
+        except ValueError:
+            raise ConfigError(f"--amount wants PART=NUMBER, for instance left_arm=0.5, not {text}.") from None
+    return Amounts.of(values)
 
 
 def _numbered(path: Path, count: int) -> list[Path]:

@@ -1,37 +1,118 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an animator may change about a finished motion without generating it again."""
+"""What an animator may change about a finished motion without generating it again.
+
+Directions that were given (``Constraints``) are never changed; next to them every change fades out, so that the
+motion stays smooth where it meets them.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import distance_transform_edt, gaussian_filter1d
 
-from .skeletons import normalize
+from .amplitude import Amounts, part_bones, scale_amplitude
+from .constraints import Constraints
+from .skeletons import Skeleton, normalize
 
-_MAX_ANGLE = np.radians(150.0)
-SMOOTHING_SECONDS = 0.25
+FloatArray = np.ndarray
+
+SMOOTHING_SECONDS: Final = 0.25
+# How far from a given direction a change is in full effect.
+FADE_SECONDS: Final = 0.6
 
 
-def scale_intensity(directions: np.ndarray, rest: np.ndarray, intensity: float) -> np.ndarray:
-    """Scale how far each direction (T, B, 3) swings from its rest direction (B, 3), along the same arc.
+@dataclass(frozen=True)
+class Shaping:
+    """The animator's wishes.
 
-    0 gives the rest pose, 1 the motion as it is. Beyond 1 the angle grows but saturates towards 150 degrees, so
-    that no bone is turned over.
+    ``intensity`` scales all swings about the rest pose, ``amounts`` those of parts; ``smoothing`` 1 is strong;
+    ``rest_in`` and ``rest_out`` are the seconds over which the motion leaves the rest pose at its start and
+    returns to it at its end.
     """
-    if intensity == 1.0:
-        return directions
-    cosine = np.clip((directions * rest).sum(-1, keepdims=True), -1, 1)
-    angle = np.arccos(cosine)
-    target = angle * intensity
-    if intensity > 1:
-        room = np.maximum(_MAX_ANGLE - angle, 1e-6)
-        extra = target - angle
-        target = angle + room * np.tanh(extra / room) * (angle < _MAX_ANGLE)
-    across = normalize(directions - cosine * rest)
-    return normalize(np.cos(target) * rest + np.sin(target) * across).astype(directions.dtype)
+
+    intensity: float = 1.0
+    smoothing: float = 0.0
+    amounts: Amounts = field(default_factory=Amounts)
+    rest_in: float = 0.0
+    rest_out: float = 0.0
 
 
-def smooth(directions: np.ndarray, fps: float, smoothing: float) -> np.ndarray:
+def shape_motion(
+    directions: FloatArray,
+    rest: FloatArray,
+    skeleton: Skeleton,
+    fps: float,
+    shaping: Shaping,
+    constraints: Constraints | None = None,
+) -> FloatArray:
+    """Directions (T, B, 3) as the animator wants them; swings are scaled about the pose ``rest`` (B, 3)."""
+    known = np.zeros(directions.shape[:2], dtype=bool) if constraints is None else constraints.mask
+    if shaping.smoothing > 0:
+        freedom = _freedom(known, fps)[..., None]
+        calm = smooth(directions, fps, shaping.smoothing)
+        directions = normalize(freedom * calm + (1 - freedom) * directions)
+    factors = part_factors(len(directions), skeleton, fps, shaping, known)
+    if any(np.any(factor != 1) for factor in factors.values()):
+        directions = scale_amplitude(directions, rest, skeleton, factors)
+    if constraints is not None:
+        directions = np.where(known[..., None], constraints.directions, directions)
+    return directions
+
+
+def part_factors(
+    num_frames: int, skeleton: Skeleton, fps: float, shaping: Shaping, known: FloatArray
+) -> dict[str, FloatArray]:
+    """(T,) factor of each part's swing: the amounts and the rest envelope, 1 where ``known`` (T, B) has a say.
+
+    The torso carries everything and an arm its fingers, so what is known of those counts for them, too.
+    """
+    envelope = rest_envelope(num_frames, fps, shaping.rest_in, shaping.rest_out)
+    bones = part_bones(skeleton)
+    factors = {}
+    for part, own in bones.items():
+        side = part.partition("_")[0]
+        amount = shaping.amounts.fingers if part.endswith("fingers") else getattr(shaping.amounts, part)
+        carried = own if part != "torso" else [bone for others in bones.values() for bone in others]
+        if part.endswith("_arm"):
+            carried = own + bones[f"{side}_fingers"]
+        wanted = shaping.intensity * amount * envelope
+        freedom = _freedom(known[:, carried].any(axis=1)[:, None], fps)[:, 0] if carried else np.ones(num_frames)
+        factors[part] = 1 + freedom * (wanted - 1)
+    return factors
+
+
+def rest_envelope(num_frames: int, fps: float, rest_in: float, rest_out: float) -> FloatArray:
+    """(T,) from 0 at the first frame to 1 after ``rest_in`` seconds, and back to 0 at the last frame.
+
+    Speed and acceleration are zero where it starts and ends.
+    """
+    seconds = np.arange(num_frames) / fps
+    envelope = np.ones(num_frames)
+    for length, passed in ((rest_in, seconds), (rest_out, seconds[-1:] - seconds)):
+        if length > 0:
+            envelope = envelope * _ease(passed / length)
+    return envelope
+
+
+def smooth(directions: FloatArray, fps: float, smoothing: float) -> FloatArray:
     """Gaussian smoothing in time, (T, B, 3); ``smoothing`` 1 is a standard deviation of 0.25 s."""
     if smoothing <= 0 or len(directions) < 2:
         return directions
     sigma = smoothing * SMOOTHING_SECONDS * fps
     return normalize(gaussian_filter1d(directions, sigma, axis=0, mode="nearest"))
+
+
+def _freedom(known: FloatArray, fps: float) -> FloatArray:
+    """(T, K): 0 where known (T, K) is true, rising to 1 within ``FADE_SECONDS`` of it."""
+    result = np.ones(known.shape)
+    for column in np.flatnonzero(known.any(axis=0)):
+        frames_away = distance_transform_edt(~known[:, column])
+        result[:, column] = _ease(frames_away / (FADE_SECONDS * fps))
+    return result
+
+
+def _ease(x: FloatArray) -> FloatArray:
+    """Quintic step from 0 to 1 on 0..1 with vanishing first and second derivatives at both ends."""
+    x = np.clip(x, 0.0, 1.0)
+    return x**3 * (10 - 15 * x + 6 * x**2)

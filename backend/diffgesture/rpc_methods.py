@@ -14,6 +14,7 @@ import torch
 from . import __version__
 from .audio import SAMPLE_RATE
 from .checkpoint import DEFAULT_CHECKPOINT
+from .constraints import load_constraints
 from .devices import available_devices
 from .errors import DeviceError, GestureError, OutputError
 from .features import audio_features
@@ -62,16 +63,20 @@ def make_methods(server: "Server") -> dict[str, Method]:
         audio = path_or_none(params.pop("audio", None), "audio")
         folder = path_or_none(params.pop("output_dir", None), "output_dir")
         checkpoint = path_or_none(params.pop("checkpoint", None), "checkpoint")
+        constraints = path_or_none(params.pop("constraints", None), "constraints")
         if audio is None or folder is None:
             raise RpcError(INVALID_PARAMS, "audio and output_dir are needed.")
         if not folder.is_dir():
             raise OutputError(f"The folder {folder} does not exist.")
         request_fields = {f.name for f in dataclasses.fields(Request)} - {"settings"}
-        settings_fields = {f.name for f in dataclasses.fields(Settings)}
+        settings_fields = {f.name for f in dataclasses.fields(Settings)} - {"constraints"}
         if unknown := set(params) - request_fields - settings_fields:
             raise RpcError(INVALID_PARAMS, f"unknown parameters: {', '.join(sorted(unknown))}")
         try:
-            settings = Settings(**{k: v for k, v in params.items() if k in settings_fields})
+            settings = Settings(
+                **{k: v for k, v in params.items() if k in settings_fields},
+                constraints=None if constraints is None else load_constraints(constraints),
+            )
             rest = {k: v for k, v in params.items() if k in request_fields}
             request = Request(audio=audio, checkpoint=checkpoint, settings=settings, **rest)
         except TypeError as error:

@@ -6,17 +6,20 @@ after another, cross-fade. ``default`` denoises all windows at once in a few DPM
 with both networks; only with an official network and preset ``reference`` is the whole chain the published one.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .amplitude import Amounts
 from .audio import SAMPLE_RATE, is_silent
 from .checkpoint import Checkpoint
+from .constraints import Constraints
 from .diffusion import (
     GaussianNoise,
     Stabilizer,
@@ -25,17 +28,10 @@ from .diffusion import (
     sample_dpm_solver_pp_2m,
 )
 from .errors import ConfigError
-from .longform import (
-    blend_weights,
-    count_sequential_windows,
-    cut_windows,
-    overlap_add,
-    sequential_windows,
-    window_starts,
-)
+from .longform import count_sequential_windows, sequential_windows
 from .motion import Motion, num_motion_frames
-from .postprocess import scale_intensity, smooth
-from .predictors import Predictor, make_predictor
+from .postprocess import Shaping, shape_motion
+from .predictors import Guidance, KnownPoses, Predictor, make_predictor
 from .skeletons import neutral_directions, normalize
 
 Preset = Literal["default", "reference"]
@@ -44,13 +40,22 @@ MAX_STEPS: Final = 1000
 DEFAULT_STEPS: Final = 10
 REFERENCE_STEPS: Final = 500
 REFERENCE_GUIDANCE: Final = 1.15
+_RANGES: Final = (
+    ("guidance", 0.0, 10.0),
+    ("intensity", 0.0, 3.0),
+    ("smoothing", 0.0, 4.0),
+    ("rest_in", 0.0, 60.0),
+    ("rest_out", 0.0, 60.0),
+)
 
 
 @dataclass(frozen=True)
 class Settings:
     """How to generate. ``None`` takes the preset's (or the checkpoint's) own value.
 
-    guidance 1 trusts the speech-conditioned estimate alone; above 1 exaggerates what speech adds.
+    guidance 1 trusts the speech-conditioned estimate alone; above 1 exaggerates what speech adds. ``amounts``
+    may be given as a mapping. ``constraints`` are directions that stay as they are while the rest is generated to
+    fit. The other controls are those of ``Shaping``.
     """
 
     preset: Preset = "default"
@@ -60,16 +65,32 @@ class Settings:
     stabilizer: Stabilizer = "smooth"
     intensity: float = 1.0
     smoothing: float = 0.0
+    amounts: Amounts = field(default_factory=Amounts)
+    rest_in: float = 0.0
+    rest_out: float = 0.0
+    constraints: Constraints | None = None
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise ConfigError(f"There is no preset '{self.preset}'; choose {' or '.join(PRESETS)}.")
         if self.steps is not None and not 1 <= self.steps <= MAX_STEPS:
             raise ConfigError(f"steps must lie between 1 and {MAX_STEPS}, not {self.steps}.")
-        for name, low, high in (("guidance", 0.0, 10.0), ("intensity", 0.0, 3.0), ("smoothing", 0.0, 4.0)):
+        for name, low, high in _RANGES:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise ConfigError(f"{name} must lie between {low:g} and {high:g}, not {value}.")
+        given: Any = self.amounts
+        object.__setattr__(self, "amounts", Amounts.of(given))
+        if self.constraints is not None and self.preset == "reference":
+            raise ConfigError(
+                "The preset 'reference' is the published algorithm, which cannot keep a part of a motion; choose "
+                "the preset 'default'."
+            )
+
+    @property
+    def shaping(self) -> Shaping:
+        """What is done to the finished motion."""
+        return Shaping(self.intensity, self.smoothing, self.amounts, self.rest_in, self.rest_out)
 
 
 @dataclass
@@ -99,6 +120,8 @@ def generate(
     seconds = len(audio) / SAMPLE_RATE
     num_frames = num_motion_frames(seconds, card["fps"])
     warnings = []
+    if settings.constraints is not None:
+        settings.constraints.check_fits(skeleton, card["fps"], num_frames)
     if is_silent(audio):
         warnings.append("The audio is silent, so the character rests.")
     progress("audio", 0.0, "Listening")
@@ -114,8 +137,7 @@ def generate(
     if card["frame"] == "native":
         directions = skeleton.to_public(directions)
     rest = np.asarray(card.get("rest_directions", neutral_directions(skeleton)), dtype=np.float64)
-    directions = scale_intensity(directions, rest, settings.intensity)
-    directions = smooth(directions, card["fps"], settings.smoothing)
+    directions = shape_motion(directions, rest, skeleton, card["fps"], settings.shaping, settings.constraints)
     ended = time.perf_counter()
     motion = Motion(
         directions=directions.astype(np.float32),
@@ -141,24 +163,36 @@ def _sample_jointly(
 ) -> Tensor:
     """Preset ``default``: (T, D) by DPM-Solver++(2M) on one trajectory for the whole clip."""
     card, device = checkpoint.card, checkpoint.device
-    window = card["window"]
-    total = max(num_frames, window)
-    starts = window_starts(total, window, card["overlap"])
-    weights = blend_weights(total, starts, window).to(device).unsqueeze(-1)
-    guidance = card.get("guidance", 1.0) if settings.guidance is None else settings.guidance
-    predict_windows = predictor.windows(starts, guidance)
+    scale = card.get("guidance", 1.0) if settings.guidance is None else settings.guidance
+    lowest, highest = card.get("guidance_log_snr", (-math.inf, math.inf))
     mean, std = (torch.from_numpy(values).to(device) for values in (checkpoint.mean, checkpoint.std))
+    known = _known_poses(settings.constraints, checkpoint, predictor.num_frames)
+    predict_clip = predictor.clip(Guidance(scale, lowest, highest), known)
 
     def predict_x0(x: Tensor, log_snr: float) -> Tensor:
-        windows = predict_windows(cut_windows(x, starts, window), log_snr)
-        return _project_to_unit(overlap_add(windows * weights, starts, total), mean, std)
+        clean = _project_to_unit(predict_clip(x, log_snr), mean, std)
+        return clean if known is None else torch.where(known.mask > 0, known.poses, clean)
 
     noise = GaussianNoise(torch.Generator().manual_seed(settings.seed), device)
-    x_T = noise.own(0, (total, len(checkpoint.mean)))
+    x_T = noise.own(0, (predictor.num_frames, len(checkpoint.mean)))
     clip = sample_dpm_solver_pp_2m(
         predict_x0, x_T, predictor.log_snrs(steps), on_step=_on_step(progress, "Denoising")
     )
     return clip[:num_frames]
+
+
+def _known_poses(constraints: Constraints | None, checkpoint: Checkpoint, num_frames: int) -> KnownPoses | None:
+    """Constraints as the network's standardised poses, continued to ``num_frames``."""
+    if constraints is None or not constraints.mask.any():
+        return None
+    directions, skeleton = constraints.directions.astype(np.float64), checkpoint.skeleton
+    if checkpoint.card["frame"] == "native":
+        directions = skeleton.to_native(directions)
+    mask = np.repeat(constraints.mask, 3, axis=1)
+    poses = np.where(mask, (directions.reshape(len(mask), -1) - checkpoint.mean) / checkpoint.std, 0.0)
+    behind = ((0, num_frames - len(mask)), (0, 0))
+    tensors = (torch.from_numpy(np.pad(x, behind).astype(np.float32)) for x in (poses, mask))
+    return KnownPoses(*(tensor.to(checkpoint.device) for tensor in tensors))
 
 
 def _project_to_unit(poses: Tensor, mean: Tensor, std: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from diffgesture.bvh import bvh_text
 from diffgesture.checkpoint import load_checkpoint, save_checkpoint
 from diffgesture.errors import ConfigError
 from diffgesture.networks.official import OfficialNetwork
-from diffgesture.postprocess import scale_intensity
 from diffgesture.skeletons import TED, TED_EXPRESSIVE, directions_to_joints, neutral_directions
 from diffgesture.synthesis import Settings, generate
 
@@ -95,22 +94,6 @@ def test_official_network_runs_in_both_presets_and_comes_out_upright(tmp_path: P
         motion = generate(babble(5.0), official, Settings(preset=preset, steps=3)).motion
         assert motion.directions.shape == (75, 9, 3)
         assert motion.directions[:, TED.bone("spine", "neck"), 1].mean() > 0.7
-
-
-def test_intensity_scales_the_swing_about_the_rest_pose():
-    rest = neutral_directions(TED_EXPRESSIVE)
-    rng = np.random.default_rng(0)
-    moved = rest + 0.3 * rng.normal(size=(20, 42, 3))
-    moved /= np.linalg.norm(moved, axis=-1, keepdims=True)
-
-    def swing(directions):
-        return np.degrees(np.arccos(np.clip((directions * rest).sum(-1), -1, 1)))
-
-    assert np.allclose(scale_intensity(moved, rest, 0.0), np.broadcast_to(rest, moved.shape), atol=1e-5)
-    assert np.allclose(swing(scale_intensity(moved, rest, 0.5)), swing(moved) / 2, atol=0.1)
-    bigger = swing(scale_intensity(moved, rest, 1.5))
-    assert (bigger >= swing(moved) - 0.1).all()
-    assert bigger.max() <= 150.1
 
 
 def read_bvh(text: str):
