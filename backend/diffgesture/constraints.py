@@ -7,7 +7,7 @@ motion file (docs/MOTION.md) that also says which bones of which frames are know
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,25 +24,35 @@ class Constraints:
     """Known bones of known frames.
 
     ``directions`` (T, B, 3) float32 unit vectors in the public frame where ``mask`` (T, B) is true, zeros
-    elsewhere, at ``fps`` frames a second of the layout ``layout``.
+    elsewhere, at ``fps`` frames a second of the layout ``layout``. ``whole``: they must be exactly as long as the
+    speech, being a motion made for it.
     """
 
     directions: np.ndarray
     mask: np.ndarray
     fps: float
     layout: str
+    whole: bool = False
 
-    def check_fits(self, skeleton: Skeleton, fps: float, num_frames: int) -> None:
-        """ConfigError if these constraints belong to another model or to speech of another length."""
+    def fitted(self, skeleton: Skeleton, fps: float, num_frames: int) -> "Constraints":
+        """The same for ``num_frames`` frames: what lies beyond is dropped, what is lacking is free.
+
+        ConfigError if they belong to another model, or are ``whole`` and of another length.
+        """
         if self.layout != skeleton.name:
             raise ConfigError(f"The constraints are of the layout {self.layout}, the model of {skeleton.name}.")
         if abs(self.fps - fps) > 1e-3:
             raise ConfigError(f"The constraints have {self.fps:g} frames a second, the model has {fps:g}.")
-        if len(self.mask) != num_frames:
+        if self.whole and len(self.mask) != num_frames:
             raise ConfigError(
-                f"The constraints have {len(self.mask)} frames, but {num_frames} belong to this speech; take "
-                "those of a motion for the same recording."
+                f"The motion to keep has {len(self.mask)} frames, but {num_frames} belong to this speech; "
+                "take one that was made for the same recording."
             )
+        length = min(num_frames, len(self.mask))
+        directions = np.zeros((num_frames, *self.directions.shape[1:]), dtype=np.float32)
+        mask = np.zeros((num_frames, self.mask.shape[1]), dtype=bool)
+        directions[:length], mask[:length] = self.directions[:length], self.mask[:length]
+        return replace(self, directions=directions, mask=mask)
 
 
 def load_constraints(path: str | Path) -> Constraints:
@@ -61,6 +71,7 @@ def keep_motion(path: str | Path, regenerate: Sequence[tuple[float, float]]) -> 
     if directions.ndim != 3:
         raise ConfigError(f"{Path(path).name} is no motion: its directions have the shape {directions.shape}.")
     constraints = _constraints(Path(path), fields, np.ones(directions.shape[:2], dtype=bool))
+    constraints = replace(constraints, whole=True)
     seconds = np.arange(len(directions)) / constraints.fps
     for start, end in regenerate:
         chosen = (seconds >= start - 1e-6) & (seconds <= end + 1e-6)

@@ -13,12 +13,13 @@ import torch
 
 from . import __version__
 from .audio import SAMPLE_RATE
-from .checkpoint import DEFAULT_CHECKPOINT
+from .checkpoint import DEFAULT_CHECKPOINT, Checkpoint
 from .constraints import load_constraints
 from .devices import available_devices
 from .errors import DeviceError, GestureError, OutputError
 from .features import audio_features
 from .requests import Engine, Request, write_motions
+from .skeletons import neutral_directions
 from .synthesis import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def make_methods(server: "Server") -> dict[str, Method]:
         path = path_or_none(params.get("checkpoint"), "checkpoint") or DEFAULT_CHECKPOINT
         card, problem = None, None
         try:
-            card = engine.checkpoint(path, "cpu").card
+            checkpoint = engine.checkpoint(path, "cpu")
+            card = _public_card(path, checkpoint)
         except GestureError as error:
             problem = str(error)
         return {
@@ -54,7 +56,7 @@ def make_methods(server: "Server") -> dict[str, Method]:
             "librosa": librosa.__version__,
             "devices": available_devices(),
             "threads": torch.get_num_threads(),
-            "checkpoint": None if card is None else _public_card(path, card),
+            "checkpoint": card,
             "checkpoint_error": problem,
         }
 
@@ -109,7 +111,19 @@ def make_methods(server: "Server") -> dict[str, Method]:
     return {"hello": hello, "generate": generate}
 
 
-def _public_card(path: Path, card: dict[str, Any]) -> dict[str, Any]:
+def _public_card(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
+    """The card without its bulk, and the skeleton that the motion will have."""
+    card, skeleton = checkpoint.card, checkpoint.skeleton
     small = {name: value for name, value in card.items() if name not in _BULKY_CARD_FIELDS}
-    small["parameters"] = card.get("training", {}).get("parameters")
-    return {**small, "path": str(path)}
+    neutral = neutral_directions(skeleton)
+    return {
+        **small,
+        "parameters": card.get("training", {}).get("parameters"),
+        "path": str(path),
+        "skeleton": {
+            "joint_names": skeleton.joint_names,
+            "bone_pairs": skeleton.bone_pairs,
+            "neutral_directions": neutral.round(6).tolist(),
+            "rest_directions": np.round(card.get("rest_directions", neutral), 6).tolist(),
+        },
+    }

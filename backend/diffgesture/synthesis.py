@@ -9,7 +9,7 @@ with both networks; only with an official network and preset ``reference`` is th
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -121,7 +121,8 @@ def generate(
     num_frames = num_motion_frames(seconds, card["fps"])
     warnings = []
     if settings.constraints is not None:
-        settings.constraints.check_fits(skeleton, card["fps"], num_frames)
+        fitted = settings.constraints.fitted(skeleton, card["fps"], num_frames)
+        settings = replace(settings, constraints=fitted)
     if is_silent(audio):
         warnings.append("The audio is silent, so the character rests.")
     progress("audio", 0.0, "Listening")

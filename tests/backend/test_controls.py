@@ -186,10 +186,14 @@ def test_a_constraints_file_is_read_back(tmp_path: Path):
     assert read.mask.sum() == 420
     assert np.abs(read.directions[read.mask] - gesturing(30)[read.mask]).max() < 1e-6
     assert (read.directions[~read.mask] == 0).all()
-    read.check_fits(TED_EXPRESSIVE, 15.0, 30)
-    for wrong in ((TED, 15.0, 30), (TED_EXPRESSIVE, 30.0, 30), (TED_EXPRESSIVE, 15.0, 31)):
+    for frames in (5, 30, 40):
+        fitted = read.fitted(TED_EXPRESSIVE, 15.0, frames)
+        assert fitted.mask.shape == (frames, 42)
+        assert list(np.flatnonzero(fitted.mask.all(axis=1))) == list(range(min(frames, 10)))
+        assert np.array_equal(fitted.directions[: min(frames, 30)], read.directions[: min(frames, 30)])
+    for wrong in ((TED, 15.0, 30), (TED_EXPRESSIVE, 30.0, 30)):
         with pytest.raises(ConfigError):
-            read.check_fits(*wrong)
+            read.fitted(*wrong)
 
 
 @pytest.mark.parametrize(
