@@ -1,42 +1,65 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which bone of an armature is the left forearm: families of names, checked against hierarchy and geometry."""
+"""Which bone of an armature is the left forearm: the bone map, how to get it, change it and keep it.
+
+For panels, operators and scripts::
+
+    bone_map = find_bone_map(rig)               # DiffGestureError, in words, if there are no arms to be found
+    bone_map.family                             # "Mixamo"; CUSTOM for a changed map; SHAPE_ONLY without names
+    bone_map.source                             # "names", "vrm", "shape" or "custom"
+    bone_map.slots["forearm.L"]                 # ("lForearmBend", "lForearmTwist"), from root to tip
+    bone_map.missing                            # slots of SLOTS that the rig does not fill
+    bone_map.score                              # share of SLOTS that is filled, 0 to 1
+    bone_map.problems                           # sentences: what is doubtful or wrong; () for a sound map
+    bone_map.notes                              # sentences: what was done that is worth knowing
+
+    changed = change_bone_map(bone_map, rig, {"hand.L": "wrist_l", "neck": ()})   # DiffGestureError if impossible
+    store_bone_map(rig, changed)                # kept with the object; find_bone_map returns it from now on
+    forget_bone_map(rig)                        # back to what is found
+
+    save_bone_map(path, changed, "Studio rig")  # a file like those in rigs/
+    load_bone_map(path, rig)                    # such a file's map of this armature; DiffGestureError if unfit
+    family_names()                              # every known family
+    bone_map_of_family(rig, "Mixamo")           # the map that one family gives; DiffGestureError if it gives none
+
+Slots are SLOTS (keyed, in the order for a list), SPARE_SLOTS (twist bones beside the arm) and the reference slots
+``pelvis``, ``thigh.L``, ``foot.L``, ``toe.L``, ``thumb_tip.L`` ... that only tell where the body is. ``.L`` is the
+character's own left. ``retarget(rig, motion, bone_map)`` takes a map; without one it calls find_bone_map.
+"""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
-
-import numpy as np
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import DiffGestureError
-from .body_frame import facing_evidence
-from .families import KEYED_SLOTS, SIDES, DeformRule, RigFamily, Switch, load_families
+from .families import (
+    KEYED_SLOTS,
+    SIDES,
+    SPARE_SLOTS,
+    DeformRule,
+    RigFamily,
+    Switch,
+    family_from_data,
+    load_families,
+    read_family,
+)
 
 if TYPE_CHECKING:
     import bpy
 
-# Without these no gesture can be shown.
-_ESSENTIAL: Final = tuple(f"{slot}.{side}" for side in SIDES for slot in ("upper_arm", "forearm"))
-# Slot -> the slot that must be among its ancestors.
-_BELOW: Final = {
-    **{f"forearm.{side}": f"upper_arm.{side}" for side in SIDES},
-    **{f"hand.{side}": f"forearm.{side}" for side in SIDES},
-}
-_SWAPPED_EVIDENCE: Final = -0.5
+SLOTS: Final = KEYED_SLOTS
+CUSTOM: Final = "Custom"
+SHAPE_ONLY: Final = "Unknown names, told by shape"
+# Custom property of the armature object that keeps a changed map.
+STORED_MAP: Final = "diffgesture_bone_map"
 
 
 @dataclass(frozen=True)
 class BoneMap:
-    """Slots of the body and the bones of one armature that fill them.
-
-    ``slots``: ``spine``, ``neck``, ``head``, ``clavicle.L``, ``upper_arm.L``, ``forearm.L``, ``hand.L``,
-    ``thumb.L`` ... ``pinky.L`` and the same with ``.R``, each with its bones from root to tip; ``.L`` is the
-    character's own left. Slots of ``pelvis``, ``thigh``, ``foot``, ``toe`` and finger tips only say where the
-    body is. ``missing``: slots the rig does not fill. ``score``: share of the slots filled, 0 to 1.
-    """
+    """Slots of the body and the bones of one armature that fill them; see the module's text."""
 
     family: str
     slots: Mapping[str, tuple[str, ...]]
@@ -45,6 +68,9 @@ class BoneMap:
     missing: tuple[str, ...] = ()
     score: float = 0.0
     notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    source: str = "names"
+    weights: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def bone(self, slot: str, index: int = 0) -> str | None:
         """Name of a slot's bone, or None."""
@@ -53,107 +79,125 @@ class BoneMap:
 
     @property
     def keyed_bones(self) -> tuple[str, ...]:
-        """The bones that gestures may turn, from the trunk to the finger tips."""
-        return tuple(name for slot in KEYED_SLOTS for name in self.slots.get(slot, ()))
-
-
-@dataclass(frozen=True)
-class _Bones:
-    """What the search needs to know of an armature; ``heads`` (3,) in armature space."""
-
-    parents: dict[str, str | None]
-    heads: dict[str, np.ndarray]
-
-    def is_below(self, name: str, ancestor: str) -> bool:
-        """Whether ``ancestor`` is an ancestor of ``name``."""
-        parent = self.parents[name]
-        while parent is not None and parent != ancestor:
-            parent = self.parents[parent]
-        return parent is not None
-
-
-def canonical_name(name: str) -> str:
-    """Letters and digits only, lower case; zeros that pad a number after a separator go (``_01`` -> ``1``)."""
-    text = unicodedata.normalize("NFKC", name).lower()
-    text = re.sub(r"[^a-z0-9]+0+(?=[0-9])", " ", text)
-    return re.sub(r"[^a-z0-9]+", "", text)
+        """The bones that gestures may turn, from the trunk to the finger tips, then spare twist bones."""
+        return tuple(name for slot in (*KEYED_SLOTS, *SPARE_SLOTS) for name in self.slots.get(slot, ()))
 
 
 def find_bone_map(armature_object: bpy.types.Object) -> BoneMap:
-    """The map of the family that fits best. DiffGestureError if the armature has no arms that can be told."""
-    if armature_object is None or armature_object.type != "ARMATURE":
-        raise DiffGestureError("Choose an armature: gestures can only be put on the bones of an armature.")
-    bones = _Bones(
-        parents={b.name: b.parent.name if b.parent else None for b in armature_object.data.bones},
-        heads={b.name: np.array(b.head_local, dtype=float) for b in armature_object.data.bones},
-    )
-    candidates = [
-        candidate
-        for family in load_families()
-        for prefix in _prefixes(family, bones.parents)
-        if (candidate := _match(family, prefix, bones)) is not None
-    ]
-    if not candidates:
+    """The stored map of an armature, else the best one found. DiffGestureError if no arms can be told."""
+    stored = _stored_data(armature_object)
+    if stored is not None:
+        return _from_data(stored, armature_object, f"the map stored with {armature_object.name}")
+    from .search import search_bone_map
+
+    return search_bone_map(_armature(armature_object))
+
+
+def bone_map_of_family(armature_object: bpy.types.Object, family: str) -> BoneMap:
+    """The map that one known family gives. DiffGestureError if the armature has not the names of its arms."""
+    chosen = [each for each in load_families() if each.name == family]
+    if not chosen:
+        raise DiffGestureError(f"There is no rig family {family}; choose one of {', '.join(family_names())}.")
+    return _match(chosen, armature_object, family)
+
+
+def family_names() -> tuple[str, ...]:
+    """Names of all known families, sorted."""
+    return tuple(sorted({family.name for family in load_families()}))
+
+
+def change_bone_map(
+    bone_map: BoneMap, armature_object: bpy.types.Object, changes: Mapping[str, str | tuple[str, ...]]
+) -> BoneMap:
+    """The map with other bones in some slots (an empty value empties a slot), checked anew.
+
+    DiffGestureError for an unknown slot or bone, a bone used twice, or arms that are no longer whole.
+    """
+    from .search import checked_map
+
+    names = {slot: (value,) if isinstance(value, str) else tuple(value) for slot, value in changes.items()}
+    slots = {**bone_map.slots, **{slot: tuple(filter(None, value)) for slot, value in names.items()}}
+    return checked_map(replace(bone_map, family=CUSTOM, source="custom", slots=slots), _armature(armature_object))
+
+
+def store_bone_map(armature_object: bpy.types.Object, bone_map: BoneMap) -> None:
+    """Keep the map with the armature object: ``find_bone_map`` returns it until it is forgotten."""
+    armature_object[STORED_MAP] = json.dumps(map_to_data(bone_map), ensure_ascii=False)
+
+
+def forget_bone_map(armature_object: bpy.types.Object) -> None:
+    """Throw a stored map away."""
+    if STORED_MAP in armature_object:
+        del armature_object[STORED_MAP]
+
+
+def has_stored_map(armature_object: bpy.types.Object) -> bool:
+    """Whether ``find_bone_map`` will return a stored map."""
+    return STORED_MAP in armature_object
+
+
+def save_bone_map(path: str | Path, bone_map: BoneMap, name: str | None = None) -> None:
+    """Write the map as a file of the form of rigs/*.json. DiffGestureError if the file cannot be written."""
+    data = map_to_data(bone_map)
+    data["family"] = name or bone_map.family
+    try:
+        Path(path).write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DiffGestureError(f"The bone map could not be written to {path}: {error.strerror}.") from error
+
+
+def load_bone_map(path: str | Path, armature_object: bpy.types.Object) -> BoneMap:
+    """The map that a file (a preset or one of rigs/*.json) gives for this armature. DiffGestureError if unfit."""
+    family = read_family(Path(path))
+    return _match([family], armature_object, f"the file {Path(path).name}")
+
+
+def map_to_data(bone_map: BoneMap) -> dict[str, Any]:
+    """The map in the form of rigs/*.json, with the armature's own names."""
+    deform = bone_map.deform
+    return {
+        "family": bone_map.family,
+        "sides": list(SIDES),
+        "bones": {slot: list(names) for slot, names in bone_map.slots.items() if names},
+        "switches": [vars(switch) for switch in bone_map.switches],
+        "deform": {"prefix": deform.prefix, "remove": deform.remove, "names": dict(deform.names)},
+        "weights": {slot: list(weights) for slot, weights in bone_map.weights.items()},
+    }
+
+
+def _stored_data(armature_object: bpy.types.Object | None) -> dict[str, Any] | None:
+    text = None if armature_object is None else armature_object.get(STORED_MAP)
+    if not isinstance(text, str):
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
         raise DiffGestureError(
-            f"No upper arms and forearms were found in the armature {armature_object.name}: its bone names "
-            "follow none of the known rig families, or it has no arms. Choose another armature or rename the "
-            "arm bones, for instance upper_arm.L, forearm.L, hand.L and the same with .R."
+            f"The bone map stored with {armature_object.name} is damaged; forget it and let it be found anew."
+        ) from error
+
+
+def _from_data(data: Mapping[str, Any], armature_object: bpy.types.Object, origin: str) -> BoneMap:
+    try:
+        family = family_from_data(data)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise DiffGestureError(f"For {origin}: {error}; forget it and let it be found anew.") from error
+    return replace(_match([family], armature_object, origin), source="custom")
+
+
+def _match(families: list[RigFamily], armature_object: bpy.types.Object, origin: str) -> BoneMap:
+    from .search import match_families
+
+    found = match_families(_armature(armature_object), families)
+    if found is None:
+        raise DiffGestureError(
+            f"The bones that {origin} names for the arms are not in the armature {armature_object.name}; "
+            "choose another map or let it be found."
         )
-    priority, best = max(candidates, key=lambda item: (item[0], item[1].score))
-    del priority
-    return best
-
-
-def _prefixes(family: RigFamily, names: Iterable[str]) -> set[str]:
-    """What may stand before every name of the family in this armature (``mixamorig``, ``bip01``, nothing)."""
-    endings = {canonical_name(family.slots[slot][0]) for slot in ("upper_arm.L", "upper_arm.R")}
-    found = set()
-    for name in names:
-        canonical = canonical_name(name)
-        found |= {canonical.removesuffix(ending) for ending in endings if canonical.endswith(ending)}
     return found
 
 
-def _match(family: RigFamily, prefix: str, bones: _Bones) -> tuple[int, BoneMap] | None:
-    """The family's map with that prefix and the family's priority; None if an arm is missing."""
-    by_canonical: dict[str, str] = {}
-    for name in bones.parents:
-        by_canonical.setdefault(canonical_name(name), name)
-    slots: dict[str, tuple[str, ...]] = {}
-    for slot, names in family.slots.items():
-        present = [by_canonical.get(prefix + canonical_name(name)) for name in names]
-        chain = _in_parent_order([name for name in present if name is not None], bones)
-        if chain:
-            slots[slot] = chain
-    for slot, ancestor in _BELOW.items():
-        if slot in slots and ancestor in slots and not bones.is_below(slots[slot][0], slots[ancestor][0]):
-            del slots[slot]
-    if any(slot not in slots for slot in _ESSENTIAL):
-        return None
-    notes: tuple[str, ...] = ()
-    if facing_evidence(bones.heads, slots) < _SWAPPED_EVIDENCE:
-        slots = {_other_side(slot): names for slot, names in slots.items()}
-        notes = ("The bones named left lie on the character's right; they are used by where they lie.",)
-    missing = tuple(slot for slot in KEYED_SLOTS if slot not in slots)
-    return family.priority, BoneMap(
-        family=family.name,
-        slots=slots,
-        switches=tuple(switch for switch in family.switches if switch.bone in bones.parents),
-        deform=family.deform,
-        missing=missing,
-        score=1.0 - len(missing) / len(KEYED_SLOTS),
-        notes=notes,
-    )
-
-
-def _in_parent_order(names: list[str], bones: _Bones) -> tuple[str, ...]:
-    """The bones of a chain that really lie below each other."""
-    chain: list[str] = []
-    for name in names:
-        if not chain or bones.is_below(name, chain[-1]):
-            chain.append(name)
-    return tuple(chain)
-
-
-def _other_side(slot: str) -> str:
-    return {"L": f"{slot[:-1]}R", "R": f"{slot[:-1]}L"}[slot[-1]] if slot[-2:] in (".L", ".R") else slot
+def _armature(armature_object: bpy.types.Object | None) -> bpy.types.Object:
+    if armature_object is None or armature_object.type != "ARMATURE":
+        raise DiffGestureError("Choose an armature: gestures can only be put on the bones of an armature.")
+    return armature_object

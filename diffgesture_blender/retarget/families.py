@@ -1,28 +1,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bone maps as data: one JSON file for each rig family in the folder ``rigs``.
+"""Bone maps as data: one JSON file for each rig family in the folder ``rigs``; docs/RIGS.md explains every field.
 
-Fields of a file: ``family`` (name for the user); ``bones``: slot -> bone names from root to tip, of which a rig
-may lack some; ``sides``: what ``{side}`` stands for, left and right; ``switches``: custom properties that turn
-IK limbs to FK; ``deform``: how a control's name becomes that of the bone that follows it; ``priority``: control
-rigs go before the deform bones they contain.
+``family``: name for the user. ``bones``: slot -> bone names from root to tip, of which a rig may lack some; in a
+name, ``{side}`` stands for the words of ``sides`` (left, right) and ``|`` separates spellings of the same bone. A
+slot may also be given for one side (``hand.L``). ``marks``: names that tell this family from one with the same arm
+names. ``switches``: custom properties that turn IK limbs to FK. ``deform``: how a control's name becomes that of
+the bone that follows it. ``weights``: how spine and neck share a turn. ``priority``: control rigs go before the
+deform bones that they contain.
 """
 
+from __future__ import annotations
+
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from ..errors import DiffGestureError
 
 RIGS_FOLDER: Final = Path(__file__).resolve().parents[2] / "rigs"
 
 FINGERS: Final = ("thumb", "index", "middle", "ring", "pinky")
 CENTRE_SLOTS: Final = ("spine", "neck", "head")
 ARM_SLOTS: Final = ("clavicle", "upper_arm", "forearm", "hand", *FINGERS)
+# Spare bones beside the arm's chain that spread its twist over the skin; keyed, but nobody misses them.
+TWIST_SLOTS: Final = ("upper_arm_twist", "forearm_twist")
 # Slots that only tell where the body is; they are never keyed.
 REFERENCE_CENTRE_SLOTS: Final = ("pelvis",)
 REFERENCE_SIDE_SLOTS: Final = ("thigh", "foot", "toe", *(f"{finger}_tip" for finger in FINGERS))
 SIDES: Final = ("L", "R")
 KEYED_SLOTS: Final = (*CENTRE_SLOTS, *(f"{slot}.{side}" for side in SIDES for slot in ARM_SLOTS))
+SPARE_SLOTS: Final = tuple(f"{slot}.{side}" for side in SIDES for slot in TWIST_SLOTS)
+_CENTRE: Final = (*REFERENCE_CENTRE_SLOTS, *CENTRE_SLOTS)
+_SIDED: Final = (*ARM_SLOTS, *TWIST_SLOTS, *REFERENCE_SIDE_SLOTS)
 
 
 @dataclass(frozen=True)
@@ -36,55 +48,87 @@ class Switch:
 
 @dataclass(frozen=True)
 class DeformRule:
-    """The bone that follows a control: ``prefix`` + the control's name without ``remove``."""
+    """The bone that follows a control: by ``names``, else ``prefix`` + the control's name without ``remove``."""
 
     prefix: str = ""
     remove: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def bone_for(self, control: str) -> str:
         """Name of the bone that follows ``control``."""
+        if control in self.names:
+            return self.names[control]
         return self.prefix + (control.replace(self.remove, "") if self.remove else control)
 
 
 @dataclass(frozen=True)
 class RigFamily:
-    """Bone names of a kind of rig: ``slots`` such as ``spine`` or ``hand.L`` -> names from root to tip."""
+    """Bone names of a kind of rig: ``slots`` such as ``spine`` or ``hand.L`` -> spellings from root to tip.
+
+    Every name is a tuple of spellings, each without its side: the side is the slot's.
+    """
 
     name: str
-    slots: dict[str, tuple[str, ...]]
+    slots: dict[str, tuple[tuple[str, ...], ...]]
+    marks: tuple[str, ...] = ()
     switches: tuple[Switch, ...] = ()
     deform: DeformRule = field(default_factory=DeformRule)
+    weights: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     priority: int = 0
 
 
-def read_family(path: Path) -> RigFamily:
-    """The family that a file describes (KeyError or ValueError when it does not)."""
-    data = json.loads(path.read_text(encoding="utf-8"))
-    side_names = dict(zip(SIDES, data["sides"], strict=True))
-    slots: dict[str, tuple[str, ...]] = {}
+def family_from_data(data: Mapping[str, Any]) -> RigFamily:
+    """The family that the contents of a file describe (KeyError, TypeError or ValueError when they do not)."""
+    sides = data.get("sides", SIDES)
+    # A family may have several words for its sides; the search for names knows them all.
+    pairs = [tuple(sides)] if isinstance(sides[0], str) else [tuple(pair) for pair in sides]
+    slots: dict[str, tuple[tuple[str, ...], ...]] = {}
     for slot, names in data["bones"].items():
-        if slot in CENTRE_SLOTS or slot in REFERENCE_CENTRE_SLOTS:
-            slots[slot] = tuple(names)
-        elif slot in ARM_SLOTS or slot in REFERENCE_SIDE_SLOTS:
-            for side, text in side_names.items():
-                slots[f"{slot}.{side}"] = tuple(name.replace("{side}", text) for name in names)
+        part, _, side = slot.partition(".")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"the slot {slot} needs a list of bone names")
+        spellings = tuple(tuple(name.split("|")) for name in names)
+        if (part in _CENTRE and not side) or (part in _SIDED and side in SIDES):
+            slots[slot] = spellings
+        elif part in _SIDED and not side:
+            slots.update({f"{part}.{each}": spellings for each in SIDES})
         else:
-            raise ValueError(f"{path.name}: unknown slot {slot}")
+            raise ValueError(f"unknown slot {slot}")
     switches = tuple(
-        Switch(item["bone"].replace("{side}", text), item["property"], float(item["value"]))
+        Switch(item["bone"].replace("{side}", word), item["property"], float(item["value"]))
         for item in data.get("switches", ())
-        for text in side_names.values()
+        for pair in pairs
+        for word in pair
     )
+    deform = dict(data.get("deform", {}))
+    deform["names"] = {
+        control.replace("{side}", word): bone.replace("{side}", word)
+        for control, bone in deform.get("names", {}).items()
+        for pair in pairs
+        for word in pair
+    }
     return RigFamily(
-        name=data["family"],
+        name=str(data["family"]),
         slots=slots,
+        marks=tuple(data.get("marks", ())),
         switches=switches,
-        deform=DeformRule(**data.get("deform", {})),
+        deform=DeformRule(**deform),
+        weights={slot: tuple(float(w) for w in weights) for slot, weights in data.get("weights", {}).items()},
         priority=int(data.get("priority", 0)),
     )
 
 
+def read_family(path: Path) -> RigFamily:
+    """The family of a file. DiffGestureError, with what is wrong, if it is no bone map."""
+    try:
+        return family_from_data(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise DiffGestureError(
+            f"The bone map {path.name} cannot be used: {error}. See docs/RIGS.md for its form."
+        ) from error
+
+
 @cache
-def load_families() -> tuple[RigFamily, ...]:
-    """Every family of the folder ``rigs``, in the order of the file names."""
-    return tuple(read_family(path) for path in sorted(RIGS_FOLDER.glob("*.json")))
+def load_families(folder: Path = RIGS_FOLDER) -> tuple[RigFamily, ...]:
+    """Every family of a folder, in the order of the file names."""
+    return tuple(read_family(path) for path in sorted(folder.glob("*.json")))

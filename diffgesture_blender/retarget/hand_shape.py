@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a branch has its hand, and which of the hand's branches is which finger, by shape alone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from .quaternion import normalize
+from .skeleton import Skeleton
+
+FloatArray = np.ndarray
+
+# A branch at a hand is a finger if it is this long against the longest one there.
+_SHORTEST_FINGER: Final = 0.35
+# A finger's joint this near to the wrist, against its last joint, is the root of a metacarpal.
+_METACARPAL: Final = 0.4
+# Fingers of a hand that has fewer, thumb apart.
+_FEWER: Final = {
+    1: ("middle",),
+    2: ("index", "ring"),
+    3: ("index", "middle", "pinky"),
+    4: ("index", "middle", "ring", "pinky"),
+}
+
+
+def hand_of(root: str, skeleton: Skeleton) -> str:
+    """The bone of a branch at which fingers part; without fingers the last bone."""
+    name = root
+    while True:
+        fingers = _finger_roots(name, skeleton)
+        if len(fingers) >= 2 or not skeleton.children[name]:
+            return name
+        name = _along(name, skeleton)
+
+
+def _along(name: str, skeleton: Skeleton) -> str:
+    return max(skeleton.children[name], key=lambda c: (skeleton.distance(name, c) + skeleton.reach[c], -ord(c[0])))
+
+
+def _finger_roots(name: str, skeleton: Skeleton) -> list[str]:
+    """Children that go on about equally far and have joints of their own."""
+    reach = {child: skeleton.distance(name, child) + skeleton.reach[child] for child in skeleton.children[name]}
+    longest = max(reach.values(), default=0.0)
+    return [
+        child
+        for child, length in reach.items()
+        if length >= _SHORTEST_FINGER * longest
+        and skeleton.height[child] >= 1
+        and skeleton.reach[child] > 0.1 * longest
+    ]
+
+
+def finger_slots(hand: str, side: str, skeleton: Skeleton) -> dict[str, tuple[str, ...]]:
+    """Slots of the fingers (and their tips) at a hand; empty if it has fewer than two."""
+    chains = [_chain(root, skeleton) for root in _finger_roots(hand, skeleton)]
+    if len(chains) < 2:
+        return {}
+    wrist = skeleton.heads[hand]
+    thumb = _thumb(chains, wrist, skeleton) if len(chains) > 1 else 0
+    others = [chain for index, chain in enumerate(chains) if index != thumb]
+    if len(others) > 4:
+        others = sorted(others, key=lambda chain: -skeleton.reach[chain[0]])[:4]
+    knuckled = [_from_knuckle(chain, wrist, skeleton) for chain in others]
+    order = _from_thumb(knuckled, chains[thumb], skeleton)
+    slots = _finger("thumb", chains[thumb], side)
+    for name, index in zip(_FEWER[len(order)], order, strict=True):
+        slots.update(_finger(name, knuckled[index], side))
+    return slots
+
+
+def _chain(root: str, skeleton: Skeleton) -> list[str]:
+    chain = [root]
+    while skeleton.children[chain[-1]]:
+        chain.append(_along(chain[-1], skeleton))
+    return chain
+
+
+def _from_knuckle(chain: list[str], wrist: FloatArray, skeleton: Skeleton) -> list[str]:
+    """The chain without the metacarpal, whose root lies in the palm."""
+    if len(chain) < 4:
+        return chain
+    far = float(np.linalg.norm(skeleton.heads[chain[-1]] - wrist))
+    near = float(np.linalg.norm(skeleton.heads[chain[0]] - wrist))
+    return chain[1:] if near < _METACARPAL * far else chain
+
+
+def _direction(chain: list[str], skeleton: Skeleton) -> FloatArray:
+    return normalize(skeleton.heads[chain[-1]] - skeleton.heads[chain[0]])
+
+
+def _thumb(chains: list[list[str]], wrist: FloatArray, skeleton: Skeleton) -> int:
+    """Index of the thumb: it points away from the others, and its end is nearest to the wrist."""
+    directions = [_direction(chain, skeleton) for chain in chains]
+    ends = [float(np.linalg.norm(skeleton.heads[chain[-1]] - wrist)) for chain in chains]
+    scores = []
+    for index, direction in enumerate(directions):
+        rest = normalize(np.sum([d for i, d in enumerate(directions) if i != index], axis=0))
+        apart = float(np.arccos(np.clip(direction @ rest, -1.0, 1.0)))
+        scores.append(apart - 0.8 * ends[index] / max(ends))
+    return int(np.argmax(scores))
+
+
+def _from_thumb(chains: list[list[str]], thumb: list[str], skeleton: Skeleton) -> list[int]:
+    """Indices of the fingers in the order of their knuckles, the one next to the thumb first."""
+    knuckles = np.array([skeleton.heads[chain[0]] for chain in chains])
+    if len(chains) == 1:
+        return [0]
+    spread = knuckles - knuckles.mean(axis=0)
+    along = normalize(np.sum([_direction(chain, skeleton) for chain in chains], axis=0))
+    spread = spread - (spread @ along)[:, None] * along
+    axis = np.linalg.svd(spread)[2][0]
+    thumb_joints = np.mean([skeleton.heads[name] for name in thumb], axis=0)
+    if (thumb_joints - knuckles.mean(axis=0)) @ axis > 0:
+        axis = -axis
+    return [int(index) for index in np.argsort(spread @ axis)]
+
+
+def _finger(name: str, chain: list[str], side: str) -> dict[str, tuple[str, ...]]:
+    slots = {f"{name}.{side}": tuple(chain[:3])}
+    if len(chain) > 3:
+        slots[f"{name}_tip.{side}"] = (chain[3],)
+    return slots

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The search for a bone map: every family of names is tried, then the shape alone; geometry has the last word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from ..errors import DiffGestureError
+from .bone_map import SHAPE_ONLY, BoneMap
+from .checks import doubts, swap_sides, wrong_sides
+from .families import KEYED_SLOTS, SIDES, SPARE_SLOTS, RigFamily, load_families
+from .names import NameIndex, canonical_name, index_names
+from .shape import map_by_shape
+from .skeleton import Skeleton, read_skeleton
+from .twist import with_twist_bones
+from .vrm import humanoid_slots
+
+if TYPE_CHECKING:
+    import bpy
+
+# Without these no gesture can be shown.
+ESSENTIAL: Final = tuple(f"{slot}.{side}" for side in SIDES for slot in ("upper_arm", "forearm"))
+# A slot and the slots of which the nearest filled one must be among its ancestors.
+_BELOW: Final = {
+    "neck": ("spine",),
+    "head": ("neck", "spine"),
+    **{f"upper_arm.{side}": (f"clavicle.{side}", "spine") for side in SIDES},
+    **{f"forearm.{side}": (f"upper_arm.{side}",) for side in SIDES},
+    **{f"hand.{side}": (f"forearm.{side}",) for side in SIDES},
+    **{f"{f}.{side}": (f"hand.{side}",) for side in SIDES for f in ("thumb", "index", "middle", "ring", "pinky")},
+}
+# Slots of which a control rig often holds the bone by constraints instead of parents.
+_LOOSE: Final = ("neck", "head", *(f"upper_arm.{side}" for side in SIDES))
+
+
+def search_bone_map(armature_object: bpy.types.Object) -> BoneMap:
+    """The best map of the armature. DiffGestureError if it has no arms that can be told."""
+    skeleton = read_skeleton(armature_object)
+    humanoid = humanoid_slots(armature_object)
+    if humanoid is not None:
+        stated = _from_slots("VRM humanoid", humanoid, skeleton, source="vrm")
+        if stated is not None:
+            return stated
+    named = _best_of_families(skeleton, load_families())
+    if named is not None and named.score > 0.85:
+        return named
+    shape = map_by_shape(skeleton)
+    if shape is None and named is None:
+        raise DiffGestureError(
+            f"No upper arms and forearms were found in the armature {armature_object.name}: its bone names "
+            "follow none of the known rig families, and its shape shows no pair of arms. Choose another armature, "
+            "or set its bones by hand in the bone map, or rename them, for instance upper_arm.L, forearm.L, "
+            "hand.L and the same with .R."
+        )
+    if named is None:
+        found = _from_slots(SHAPE_ONLY, shape.slots, skeleton, source="shape", problems=shape.problems)
+        if found is not None:
+            return found
+        raise DiffGestureError(f"The bones of {armature_object.name} form no pair of arms that could be told.")
+    return named if shape is None else _filled_by_shape(named, shape.slots, skeleton)
+
+
+def match_families(armature_object: bpy.types.Object, families: Iterable[RigFamily]) -> BoneMap | None:
+    """The best map that these families give, or None if none names both arms."""
+    return _best_of_families(read_skeleton(armature_object), families)
+
+
+def checked_map(bone_map: BoneMap, armature_object: bpy.types.Object) -> BoneMap:
+    """A map whose slots were set by hand, with score, problems and missing slots of its own. DiffGestureError."""
+    skeleton = read_skeleton(armature_object)
+    known = {*KEYED_SLOTS, *SPARE_SLOTS, *bone_map.slots}
+    used: dict[str, str] = {}
+    for slot, names in bone_map.slots.items():
+        if slot not in known:
+            raise DiffGestureError(f"There is no slot {slot} in a bone map.")
+        for name in names:
+            if name not in skeleton.parents:
+                raise DiffGestureError(f"{armature_object.name} has no bone {name}; choose another for {slot}.")
+            if slot in KEYED_SLOTS and used.setdefault(name, slot) != slot:
+                raise DiffGestureError(
+                    f"The bone {name} is set for {used[name]} and for {slot}; clear one of them."
+                )
+    for slot in ESSENTIAL:
+        if not bone_map.slots.get(slot):
+            raise DiffGestureError(f"Both arms need their bones: choose one for {slot}.")
+    for slot, names in bone_map.slots.items():
+        if len(_in_parent_order(names, skeleton)) != len(names):
+            raise DiffGestureError(f"The bones of {slot} must lie below each other, from root to tip.")
+    slots = {slot: names for slot, names in bone_map.slots.items() if names}
+    return _finished(replace(bone_map, slots=slots, problems=(), notes=()), skeleton)
+
+
+def _best_of_families(skeleton: Skeleton, families: Iterable[RigFamily]) -> BoneMap | None:
+    index = index_names(skeleton.parents)
+    best: tuple[tuple[float, ...], BoneMap] | None = None
+    for family in families:
+        for affix in _affixes(family, index):
+            found = _match(family, affix, index, skeleton)
+            if found is not None and (best is None or found[0] > best[0]):
+                best = found
+    return best[1] if best is not None else None
+
+
+def _cores(spellings: Iterable[str]) -> list[str]:
+    return [canonical_name(spelling.replace("{side}", " ")) for spelling in spellings]
+
+
+def _affixes(family: RigFamily, index: NameIndex) -> list[tuple[str, str]]:
+    """What may stand before and after every name of the family in this armature (``mixamorig``, ``bip01``)."""
+    both: list[set[tuple[str, str]]] = []
+    for slot in ESSENTIAL:
+        cores = index.cores(slot[-1])
+        found = {("", "")}
+        for end in _cores(family.slots.get(slot, [()])[0]):
+            for core in cores:
+                before, middle, after = core.rpartition(end)
+                if middle:
+                    found.add((before, after))
+        both.append(found)
+    return sorted(set.intersection(*both))
+
+
+def _match(
+    family: RigFamily, affix: tuple[str, str], index: NameIndex, skeleton: Skeleton
+) -> tuple[tuple[float, ...], BoneMap] | None:
+    """The family's map with these affixes and how good it is; None if an arm is missing."""
+
+    def find(spellings: Sequence[str], side: str) -> str | None:
+        exact = next((spelling for spelling in spellings if spelling in skeleton.parents), None)
+        if exact is not None:
+            return exact
+        cores = (affix[0] + core + affix[1] for core in _cores(spellings))
+        return next((name for core in cores if (name := index.find(core, side)) is not None), None)
+
+    slots: dict[str, tuple[str, ...]] = {}
+    named = hits = 0
+    for slot, names in family.slots.items():
+        side = slot[-1] if slot[-2:] in (".L", ".R") else ""
+        present = [name for spellings in names if (name := find(spellings, side)) is not None]
+        named, hits = named + len(names), hits + len(present)
+        chain = present if slot in SPARE_SLOTS else _in_parent_order(present, skeleton)
+        if chain:
+            slots[slot] = tuple(chain)
+    marks = sum(find((mark,), "") is not None or find((mark,), "L") is not None for mark in family.marks)
+    bone_map = _from_slots(family.name, slots, skeleton, family=family)
+    if bone_map is None:
+        return None
+    filled = sum(slot in bone_map.slots for slot in KEYED_SLOTS)
+    bare = -len(affix[0] + affix[1]) * 1e-3
+    return (family.priority, filled - len(bone_map.problems), marks, hits / max(named, 1), bare), bone_map
+
+
+def _from_slots(
+    name: str,
+    slots: dict[str, tuple[str, ...]],
+    skeleton: Skeleton,
+    *,
+    family: RigFamily | None = None,
+    source: str = "names",
+    problems: tuple[str, ...] = (),
+) -> BoneMap | None:
+    """A map from slots as they were found; those that contradict the hierarchy are left out and named."""
+    slots = {slot: names for slot, names in slots.items() if names}
+    problems = (*problems, *_drop_misplaced(slots, skeleton))
+    if any(slot not in slots for slot in ESSENTIAL):
+        return None
+    notes: tuple[str, ...] = ()
+    if source != "shape" and wrong_sides(skeleton, slots):
+        slots = swap_sides(slots)
+        notes = ("The bones named left lie on the character's right; they are used by where they lie.",)
+    bone_map = BoneMap(family=name, slots=slots, source=source, problems=problems, notes=notes)
+    if family is not None:
+        bone_map = replace(
+            bone_map,
+            switches=tuple(switch for switch in family.switches if switch.bone in skeleton.parents),
+            deform=family.deform,
+            weights=family.weights,
+        )
+    return _finished(bone_map, skeleton)
+
+
+def _finished(bone_map: BoneMap, skeleton: Skeleton) -> BoneMap:
+    """Split and spare twist bones found, doubts named, missing slots counted."""
+    slots = with_twist_bones(dict(bone_map.slots), skeleton)
+    missing = tuple(slot for slot in KEYED_SLOTS if slot not in slots)
+    return replace(
+        bone_map,
+        slots=slots,
+        missing=missing,
+        score=1.0 - len(missing) / len(KEYED_SLOTS),
+        problems=(*bone_map.problems, *doubts(skeleton, slots)),
+    )
+
+
+def _drop_misplaced(slots: dict[str, tuple[str, ...]], skeleton: Skeleton) -> list[str]:
+    """Take slots out whose bone is not below the bone it must be below; sentences about them."""
+    problems = []
+    for slot, above in _BELOW.items():
+        upper = next((each for each in above if each in slots), None)
+        if slot not in slots or upper is None or skeleton.is_below(slots[slot][0], slots[upper][-1]):
+            continue
+        if slot in _LOOSE:
+            continue
+        problems.append(f"{slots[slot][0]} ({slot}) is not below {slots[upper][-1]} ({upper}); it was left out.")
+        del slots[slot]
+    return problems
+
+
+def _in_parent_order(names: Iterable[str], skeleton: Skeleton) -> tuple[str, ...]:
+    """The bones of a chain that really lie below each other."""
+    chain: list[str] = []
+    for name in names:
+        if name not in chain and (not chain or skeleton.is_below(name, chain[-1])):
+            chain.append(name)
+    return tuple(chain)
+
+
+def _filled_by_shape(named: BoneMap, shape: dict[str, tuple[str, ...]], skeleton: Skeleton) -> BoneMap:
+    """A partial map of names with what the shape adds, where both agree about the arms; a note says so."""
+    if any(named.slots[slot][0] != shape.get(slot, ("",))[0] for slot in ESSENTIAL):
+        return named
+    used = set(named.keyed_bones)
+    added = {
+        slot: names
+        for slot, names in shape.items()
+        if slot in named.missing and not used & set(names) and not (slot == "neck" and "head" in named.slots)
+    }
+    if not added:
+        return named
+    note = f"Found by shape, not by name; check them: {', '.join(sorted(added))}."
+    slots = {**named.slots, **added}
+    return _finished(replace(named, slots=slots, problems=(), notes=(*named.notes, note)), skeleton)

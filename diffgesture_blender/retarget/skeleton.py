@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bones of an armature at rest, as plain data: what the search for a bone map needs, without Blender."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import bpy
+
+FloatArray = np.ndarray
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Parents and rest joints. ``heads``, ``tails`` (3,) in armature space; ``to_world`` (3, 3) of the object.
+
+    ``constrained``: bones that a constraint or a driver moves; they are never taken for spare twist bones.
+    """
+
+    parents: dict[str, str | None]
+    heads: dict[str, FloatArray]
+    tails: dict[str, FloatArray]
+    to_world: FloatArray = field(default_factory=lambda: np.eye(3))
+    constrained: frozenset[str] = frozenset()
+
+    @cached_property
+    def children(self) -> dict[str, tuple[str, ...]]:
+        """Children of every bone, in the armature's order."""
+        found: dict[str, list[str]] = {name: [] for name in self.parents}
+        for name, parent in self.parents.items():
+            if parent is not None:
+                found[parent].append(name)
+        return {name: tuple(children) for name, children in found.items()}
+
+    @cached_property
+    def reach(self) -> dict[str, float]:
+        """Longest way down from every bone's head along its descendants' heads."""
+        found: dict[str, float] = {}
+        for name in self.bottom_up:
+            steps = (self.distance(name, child) + found[child] for child in self.children[name])
+            found[name] = max(steps, default=0.0)
+        return found
+
+    @cached_property
+    def height(self) -> dict[str, int]:
+        """Number of generations below every bone."""
+        found: dict[str, int] = {}
+        for name in self.bottom_up:
+            found[name] = 1 + max((found[child] for child in self.children[name]), default=-1)
+        return found
+
+    @cached_property
+    def bottom_up(self) -> tuple[str, ...]:
+        """Every bone after all of its children."""
+        order: list[str] = []
+        waiting = [name for name, parent in self.parents.items() if parent is None]
+        while waiting:
+            name = waiting.pop()
+            order.append(name)
+            waiting.extend(self.children[name])
+        return tuple(reversed(order))
+
+    @cached_property
+    def size(self) -> float:
+        """Diagonal of the box around all heads; 1 for a skeleton in one point."""
+        points = np.array(list(self.heads.values()))
+        return float(np.linalg.norm(points.max(axis=0) - points.min(axis=0))) or 1.0
+
+    def distance(self, a: str, b: str) -> float:
+        """Between two heads."""
+        return float(np.linalg.norm(self.heads[a] - self.heads[b]))
+
+    def ancestors(self, name: str) -> list[str]:
+        """From the parent to the root."""
+        found = []
+        parent = self.parents[name]
+        while parent is not None:
+            found.append(parent)
+            parent = self.parents[parent]
+        return found
+
+    def is_below(self, name: str, ancestor: str) -> bool:
+        """Whether ``ancestor`` is an ancestor of ``name``."""
+        return ancestor in self.ancestors(name)
+
+    def path(self, top: str, bottom: str) -> list[str]:
+        """From ``top`` down to ``bottom``, both included; empty if one is not below the other."""
+        way = [bottom, *self.ancestors(bottom)]
+        return list(reversed(way[: way.index(top) + 1])) if top in way else []
+
+
+def read_skeleton(armature_object: bpy.types.Object) -> Skeleton:
+    """The rest pose of an armature object."""
+    bones = armature_object.data.bones
+    animation = armature_object.animation_data
+    driven = [driver.data_path for driver in animation.drivers] if animation is not None else []
+    return Skeleton(
+        parents={bone.name: bone.parent.name if bone.parent else None for bone in bones},
+        heads={bone.name: np.array(bone.head_local, dtype=float) for bone in bones},
+        tails={bone.name: np.array(bone.tail_local, dtype=float) for bone in bones},
+        to_world=np.array(armature_object.matrix_world.to_3x3(), dtype=float),
+        constrained=frozenset(
+            bone.name
+            for bone in armature_object.pose.bones
+            if len(bone.constraints) or any(f'"{bone.name}"' in path for path in driven)
+        ),
+    )
