@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How each network is asked: by all windows at once (clean poses) or by one seeded window (noise).
+"""How each network is asked: for the whole clip at once (clean poses) or for one seeded window (noise).
 
-Both classes offer the same two methods, so that either preset runs with either network.
+Both classes offer the same methods, so that either preset runs with either network.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,26 +17,53 @@ from .audio import SAMPLE_RATE
 from .checkpoint import Checkpoint
 from .diffusion import Schedule, cosine_log_snr, few_step_times, linear_schedule
 from .features import audio_features
-from .longform import cut_windows, official_audio_window
+from .longform import blend_weights, cut_windows, official_audio_window, overlap_add, window_starts
 from .networks.official import SAMPLES_PER_WINDOW
 
 _WINDOWS_PER_BATCH = 64
 
-PredictWindows = Callable[[Tensor, float], Tensor]
-"""(W, N, D) noisy windows at a log-SNR to (W, N, D) clean ones."""
+PredictClip = Callable[[Tensor, float], Tensor]
+"""(T, D) noisy clip at a log-SNR to the clean one."""
 PredictNoise = Callable[[Tensor, int], Tensor]
 """(1, N, D) noisy window at step t to its (guided) noise."""
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Classifier-free guidance towards speech, by ``scale`` between two log-SNRs and not at all outside.
+
+    At the noisiest steps guidance only costs variety, and at the last ones it changes nothing that is seen
+    (Kynkäänniemi et al. 2024); each of those steps then costs half.
+    """
+
+    scale: float
+    lowest: float = -math.inf
+    highest: float = math.inf
+
+    def at(self, log_snr: float) -> float:
+        return self.scale if self.lowest <= log_snr <= self.highest else 1.0
+
+
+@dataclass(frozen=True)
+class KnownPoses:
+    """Standardised poses (T, D) that are given where ``mask`` (T, D) is 1."""
+
+    poses: Tensor
+    mask: Tensor
 
 
 class Predictor(Protocol):
     """One clip's conditioning for one network."""
 
+    num_frames: int
+    """Frames to denoise: the clip's, and at least a window's."""
+
     def log_snrs(self, num_steps: int) -> Tensor:
         """(num_steps,) rising noise levels that suit the network."""
         ...
 
-    def windows(self, starts: list[int], guidance: float) -> PredictWindows:
-        """For windows at the frames ``starts``, without seeds."""
+    def clip(self, guidance: Guidance, known: KnownPoses | None) -> PredictClip:
+        """For all ``num_frames`` at once."""
         ...
 
     def sequential(self, index: int, seed: Tensor | None, schedule: Schedule, guidance: float) -> PredictNoise:
@@ -45,7 +74,7 @@ class Predictor(Protocol):
 def make_predictor(audio: np.ndarray, num_frames: int, checkpoint: Checkpoint) -> Predictor:
     """The predictor of the checkpoint's network for one clip of 16 kHz speech."""
     if checkpoint.is_official:
-        return OfficialPredictor(audio, checkpoint)
+        return OfficialPredictor(audio, num_frames, checkpoint)
     return MaskedPredictor(audio, num_frames, checkpoint)
 
 
@@ -54,8 +83,9 @@ class MaskedPredictor:
 
     def __init__(self, audio: np.ndarray, num_frames: int, checkpoint: Checkpoint):
         self._network, card = checkpoint.network, checkpoint.card
-        self._window, self._seed_frames = card["window"], card["seed_frames"]
+        self._window, self._seed_frames, self._overlap = card["window"], card["seed_frames"], card["overlap"]
         self._pose_dim = len(checkpoint.mean)
+        self.num_frames = max(num_frames, self._window)
         mean, std, silence = (np.asarray(card["features"][name]) for name in ("mean", "std", "silence"))
         features = audio_features(audio, num_frames, card["fps"])
         # A clip shorter than a window is followed by silence, the floor of every feature.
@@ -68,12 +98,22 @@ class MaskedPredictor:
     def log_snrs(self, num_steps: int) -> Tensor:
         return cosine_log_snr(few_step_times(num_steps))
 
-    def windows(self, starts: list[int], guidance: float) -> PredictWindows:
-        speech = cut_windows(self._speech, starts, self._window)
+    def clip(self, guidance: Guidance, known: KnownPoses | None) -> PredictClip:
+        """One sequence when the network's attention is banded, else windows that are blended in every step."""
+        whole = self._network.reach > 0
+        window = self.num_frames if whole else self._window
+        windows = Windows(self.num_frames, window, self._overlap)
+        speech = windows.cut(self._speech)
+        poses, mask = _nothing_known(speech.new_zeros(*speech.shape[:2], self._pose_dim))
+        if known is not None:
+            poses, mask = windows.cut(known.poses), windows.cut(known.mask[:, ::3])
 
         def predict(noisy: Tensor, log_snr: float) -> Tensor:
-            batches = zip(noisy.split(_WINDOWS_PER_BATCH), speech.split(_WINDOWS_PER_BATCH), strict=True)
-            return torch.cat([self._clean(x, *_nothing_known(x), s, log_snr, guidance) for x, s in batches])
+            scale = guidance.at(log_snr)
+            batches = zip(
+                *(x.split(_WINDOWS_PER_BATCH) for x in (windows.cut(noisy), poses, mask, speech)), strict=True
+            )
+            return windows.blend(torch.cat([self._clean(*batch, log_snr, scale) for batch in batches]))
 
         return predict
 
@@ -96,13 +136,12 @@ class MaskedPredictor:
     def _clean(
         self, noisy: Tensor, known: Tensor, mask: Tensor, speech: Tensor, log_snr: float, guidance: float
     ) -> Tensor:
-        """Clean poses; with guidance, away from what the network says knowing nothing."""
+        """Clean poses; with guidance, away from what the network says without speech."""
         level = torch.full((len(noisy),), log_snr, device=noisy.device)
         conditional = self._network(noisy, level, known, mask, speech)
         if guidance == 1.0:
             return conditional
-        nothing = torch.zeros_like
-        unconditional = self._network(noisy, level, nothing(known), nothing(mask), nothing(speech))
+        unconditional = self._network(noisy, level, known, mask, torch.zeros_like(speech))
         return unconditional + guidance * (conditional - unconditional)
 
 
@@ -111,13 +150,30 @@ def _nothing_known(windows: Tensor) -> tuple[Tensor, Tensor]:
     return torch.zeros_like(windows), windows.new_zeros(*windows.shape[:2], windows.shape[2] // 3)
 
 
+class Windows:
+    """A clip (T, D) as windows (W, N, D) that are cut out of it and blended back (``longform``)."""
+
+    def __init__(self, num_frames: int, window: int, overlap: int):
+        self.num_frames, self.window = num_frames, window
+        self.starts = window_starts(num_frames, window, min(overlap, window - 1))
+        self._weights = blend_weights(num_frames, self.starts, window).unsqueeze(-1)
+
+    def cut(self, clip: Tensor) -> Tensor:
+        return cut_windows(clip, self.starts, self.window)
+
+    def blend(self, windows: Tensor) -> Tensor:
+        return overlap_add(windows * self._weights.to(windows.device), self.starts, self.num_frames)
+
+
 class OfficialPredictor:
     """The published network: raw samples of one window, seed poses with their bit."""
 
-    def __init__(self, audio: np.ndarray, checkpoint: Checkpoint):
+    def __init__(self, audio: np.ndarray, num_frames: int, checkpoint: Checkpoint):
         self._audio, self._network, self._device = audio, checkpoint.network, checkpoint.device
         card = checkpoint.card
         self._fps, self._window, self._seed_frames = card["fps"], card["window"], card["seed_frames"]
+        self._overlap = card["overlap"]
+        self.num_frames = max(num_frames, self._window)
         self._pose_dim = len(checkpoint.mean)
         self._schedule = linear_schedule().to(checkpoint.device)
 
@@ -126,23 +182,27 @@ class OfficialPredictor:
         alpha_bar = self._schedule.alpha_bars.cpu()[steps].double()
         return torch.log(alpha_bar / (1 - alpha_bar))
 
-    def windows(self, starts: list[int], guidance: float) -> PredictWindows:
-        """Speech only; the seed bit says that no seed is given (never so in official training)."""
+    def clip(self, guidance: Guidance, known: KnownPoses | None) -> PredictClip:
+        """Speech only; the seed bit says that no seed is given (never so in official training).
+
+        The published network cannot be told ``known`` poses; the sampler puts them into its estimates.
+        """
+        windows = Windows(self.num_frames, self._window, self._overlap)
         table = torch.log(self._schedule.alpha_bars[1:] / (1 - self._schedule.alpha_bars[1:]))
-        context = torch.cat([self._context(None, self._samples_from(start)) for start in starts])
+        context = torch.cat([self._context(None, self._samples_from(start)) for start in windows.starts])
 
         def predict(noisy: Tensor, log_snr: float) -> Tensor:
             t = int((table - log_snr).abs().argmin()) + 1
-            alpha_bar = self._schedule.alpha_bars[t]
+            alpha_bar, scale = self._schedule.alpha_bars[t], guidance.at(log_snr)
+            cut = windows.cut(noisy)
+            batches = zip(cut.split(_WINDOWS_PER_BATCH), context.split(_WINDOWS_PER_BATCH), strict=True)
             noise = torch.cat(
                 [
-                    self._network.guided_noise(x, self._schedule.betas[t].expand(len(x)), c, guidance)
-                    for x, c in zip(
-                        noisy.split(_WINDOWS_PER_BATCH), context.split(_WINDOWS_PER_BATCH), strict=True
-                    )
+                    self._network.guided_noise(x, self._schedule.betas[t].expand(len(x)), c, scale)
+                    for x, c in batches
                 ]
             )
-            return (noisy - (1 - alpha_bar).sqrt() * noise) / alpha_bar.sqrt()
+            return windows.blend((cut - (1 - alpha_bar).sqrt() * noise) / alpha_bar.sqrt())
 
         return predict
 
