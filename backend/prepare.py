@@ -9,6 +9,7 @@ from pathlib import Path
 from diffgesture.data import canonical
 from diffgesture.data.compose import compose_dataset
 from diffgesture.data.dataset import Dataset
+from diffgesture.data.held_out import write_held_out_speech
 from diffgesture.data.statistics import load_real_take, report, take_curves
 from diffgesture.errors import DataError, GestureError
 from diffgesture.importers.commands import add_importers
@@ -41,6 +42,14 @@ def _compose(arguments: argparse.Namespace) -> dict[str, object]:
     return {"dataset": str(arguments.output), "statistics": statistics}
 
 
+def _add_held_out(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("held-out", help="speech of the speakers that composed data sets do not train on")
+    parser.add_argument("source", type=Path, help="folder with speech/")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for tune/*.wav and report/*.wav")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.set_defaults(run=lambda arguments: {"files": write_held_out_speech(arguments.source, arguments.output)})
+
+
 def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("report", help="statistics of a data set, beside real takes if given")
     parser.add_argument("source", type=Path, help="data set folder")
@@ -68,6 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="prepare.py", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_compose(commands)
+    _add_held_out(commands)
     _add_report(commands)
     add_importers(commands, _say)
     parsed = parser.parse_args(arguments)

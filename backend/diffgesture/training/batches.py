@@ -111,27 +111,33 @@ class BatchMaker:
         return features + rng.normal(0, self.augment.feature_noise, features.shape)
 
     def _draw_masks(self, rng: np.random.Generator, size: int) -> np.ndarray:
-        """Which bones are known in which frames: nothing, a beginning, both ends, a span, or some bones."""
+        """Which bones are known in which frames: mostly nothing, else what an animator may want to keep.
+
+        A beginning (as in windows one after another), both ends, all but a span, single frames, or some parts of
+        the body (throughout or in single frames).
+        """
         mask = np.zeros((size, self.window, self._num_bones), dtype=np.float32)
         for item in mask:
-            kind = rng.random()
-            if kind < self.augment.unknown:
+            if rng.random() < self.augment.unknown:
                 continue
             kind = rng.random()
-            if kind < 0.5:
+            if kind < 0.2:
                 item[: rng.integers(1, 17)] = 1
-            elif kind < 0.65:
+            elif kind < 0.3:
                 item[: rng.integers(1, 17)] = 1
                 item[self.window - rng.integers(1, 17) :] = 1
-            elif kind < 0.8:
+            elif kind < 0.65:
                 first, last = np.sort(rng.integers(0, self.window + 1, 2))
                 item[:first] = 1
                 item[last:] = 1
+            elif kind < 0.8:
+                item[rng.integers(0, self.window, rng.integers(1, 5))] = 1
             else:
                 for group in self._groups.values():
                     if rng.random() < 0.4:
                         item[:, group] = 1
-                item[rng.random(self.window) >= rng.choice([1.0, 0.1])] = 0
+                if rng.random() < 0.5:
+                    item[rng.random(self.window) >= 0.1] = 0
         return mask
 
 
