@@ -27,6 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
     from diffgesture.training.config import load_config
     from diffgesture.training.distributed import join_group
     from diffgesture.training.loop import train
+    from diffgesture.training.panel import make_panel
     from diffgesture.training.recipes import make_recipe
 
     config = load_config(arguments.config)
@@ -45,6 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
             arguments.output,
             group,
             provenance={"dataset": dataset.card.get("provenance", {})},
+            panel=make_panel(config, dataset) if group.is_main else None,
             resume=arguments.resume,
             report=lambda line: print(line, file=sys.stderr, flush=True),
         )

@@ -65,8 +65,10 @@ def speech_of_folder(folder: Path, limit: int | None = None) -> list[Speech]:
 
 
 def takes_of_dataset(dataset: Dataset, split: str = "val", limit: int | None = None) -> list[Take]:
-    """Takes of a split, ``limit`` of them at most; DataError when there are none."""
-    indices = dataset.indices(split)[:limit]
+    """Takes of a split, ``limit`` of them at most, evenly spread; DataError when there are none."""
+    indices = dataset.indices(split)
+    if limit is not None and limit < len(indices):
+        indices = [indices[k] for k in np.linspace(0, len(indices) - 1, limit).round().astype(int)]
     if not indices:
         raise DataError(
             f"{dataset.folder}: no take is in the split '{split}', so there is nothing to evaluate on."

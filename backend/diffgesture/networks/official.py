@@ -16,16 +16,26 @@ SAMPLES_PER_WINDOW: Final = 36_266
 """int(34 / 15 s * 16 kHz): what the official long-form code feeds one window."""
 
 
+class _FirstConv(nn.Conv1d):
+    """A convolution of one channel as a product with its windows: a third of the time on a CPU."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        padding, stride = int(self.padding[0]), self.stride[0]
+        windows = F.pad(input[:, 0], (padding, padding)).unfold(1, self.kernel_size[0], stride).contiguous()
+        kernels = self.weight[:, 0].expand(len(input), -1, -1)
+        assert self.bias is not None
+        return torch.baddbmm(self.bias[:, None], kernels, windows.transpose(1, 2))
+
+
 class WavEncoder(nn.Module):
     """(B, samples) raw 16 kHz speech to (B, 34, 32) for 36,266 samples."""
 
     def __init__(self) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for index, (inputs, outputs, stride) in enumerate(((1, 16, 5), (16, 32, 6), (32, 64, 6), (64, 32, 6))):
-            layers.append(nn.Conv1d(inputs, outputs, 15, stride=stride, padding=1600 if index == 0 else 0))
-            if index < 3:
-                layers += [nn.BatchNorm1d(outputs), nn.LeakyReLU(0.3)]
+        layers: list[nn.Module] = [_FirstConv(1, 16, 15, stride=5, padding=1600)]
+        for inputs, outputs in ((16, 32), (32, 64), (64, 32)):
+            layers += [nn.BatchNorm1d(inputs), nn.LeakyReLU(0.3, inplace=True)]
+            layers.append(nn.Conv1d(inputs, outputs, 15, stride=6))
         self.feat_extractor = nn.Sequential(*layers)
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -42,7 +52,11 @@ class _Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         batch, frames, dim = x.shape
         q, k, v = self.qkv(x).view(batch, frames, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        if q.requires_grad and q.device.type == "cpu":
+            # The fused kernel's gradient is slow for windows as short as these.
+            mixed = (q @ k.transpose(2, 3)).mul_(q.shape[-1] ** -0.5).softmax(dim=-1) @ v
+        else:
+            mixed = F.scaled_dot_product_attention(q, k, v)
         return self.proj(mixed.transpose(1, 2).reshape(batch, frames, dim))
 
 

@@ -29,12 +29,12 @@ class AutoencoderRecipe:
     def draw(self, rng: np.random.Generator, split: Split, size: int, step: int) -> Batch:
         return (torch.from_numpy(self._data.poses(self._data.rows(split, size, step))),)
 
-    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         (poses,) = batch
         reconstruction, _ = network(poses)
         mean = autoencoder_loss(reconstruction, poses, cosine_weight=self._config.cosine_weight) / len(poses)
         # The published loss is the sum over the (global) batch.
-        return mean * self._config.batch_size, {"reconstruction": mean.item()}
+        return mean * self._config.batch_size, {"reconstruction": mean.detach()}
 
     def save(self, path: Path, state: dict[str, Tensor], training: dict[str, Any]) -> None:
         config = self._config

@@ -33,7 +33,7 @@ class AugmentConfig:
 
     mirror: float = 0.5
     drop_speech: float = 0.1
-    unknown: float = 0.4
+    unknown: float = 0.7
     noise_floor: float = 0.5
     feature_noise: float = 0.05
 
@@ -46,7 +46,9 @@ class Config:
     and ``guidance`` also go onto the card for synthesis. ``model`` holds the network's constructor arguments.
     ``ema_decay`` 0 switches averaging off; ``schedule`` is ``cosine`` (with warm-up), ``constant`` or ``step`` (a
     tenth every ``decay_steps``). ``mean_direction`` fixes
-    the mean that the official network's data are reduced by; empty means measured.
+    the mean that the official network's data are reduced by; empty means measured. The loss curve gets a point
+    every ``log_steps``. Every ``panel_steps`` (0: never) ``panel_clips`` held-out clips are generated and
+    measured.
     """
 
     layout: str
@@ -76,6 +78,9 @@ class Config:
     amp: bool = False
     seed: int = 0
     save_minutes: float = 5.0
+    log_steps: int = 20
+    panel_steps: int = 0
+    panel_clips: int = 4
     model: dict = field(default_factory=dict)
     loss: LossConfig = field(default_factory=LossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -89,6 +94,13 @@ class Config:
         for name in ("fps", "window", "window_stride", "steps", "batch_size", "learning_rate", "save_minutes"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"'{name}' must be positive, not {getattr(self, name)}.")
+        for name in ("log_steps", "panel_clips"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"'{name}' must be at least 1, not {getattr(self, name)}.")
+        if self.panel_steps < 0:
+            raise ConfigError(f"'panel_steps' must be 0 (no panel) or more, not {self.panel_steps}.")
+        if len(self.betas) != 2 or not all(isinstance(beta, float) and 0 <= beta < 1 for beta in self.betas):
+            raise ConfigError(f"'betas' must be two numbers from 0 to below 1, not {self.betas}.")
         if not 0 <= self.overlap < self.window or not 0 < self.seed_frames < self.window:
             raise ConfigError("'overlap' and 'seed_frames' must be shorter than 'window'.")
 

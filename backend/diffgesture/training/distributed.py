@@ -32,7 +32,7 @@ class Group:
         if rows % self.size:
             raise ConfigError(f"batch_size {rows} cannot be divided among {self.size} processes.")
         part = slice(self.rank * rows // self.size, (self.rank + 1) * rows // self.size)
-        return tuple(tensor[part].to(self.device) for tensor in batch)
+        return tuple(tensor[part].to(self.device, non_blocking=True) for tensor in batch)
 
     def wrap(self, network: nn.Module) -> nn.Module:
         """The network with gradients (and batch statistics) averaged over all processes."""

@@ -10,21 +10,24 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from ..errors import ConfigError
+from ..errors import ConfigError, OutputError
 from .config import Config
 from .distributed import Group
-from .recipe import Recipe
+from .panel import ValidationPanel, panel_line
+from .progress import MetricsLog, Progress
+from .recipe import Batch, Recipe
 from .state import ExponentialMovingAverage, load_state, save_state
 
 _VALIDATION_BATCHES = 4
-_REPORT_SECONDS = 20.0
 
 
 @dataclass
@@ -40,34 +43,37 @@ class Trainer:
     """Network, optimiser and average of one run, and its folder."""
 
     def __init__(self, config: Config, recipe: Recipe, folder: Path, group: Group, report: Callable[[str], None]):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
         self.config, self.recipe, self.folder, self.group, self.report = config, recipe, folder, group, report
         torch.manual_seed(config.seed)
         try:
             self.network = recipe.make_network().to(group.device)
         except TypeError as error:
             raise ConfigError(f"[model] does not describe the network: {error}.") from error
-        optimizer = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-        decay = {} if config.optimizer == "adam" else {"weight_decay": config.weight_decay}
-        beta1, beta2 = config.betas
-        self.optimizer = optimizer(self.network.parameters(), config.learning_rate, betas=(beta1, beta2), **decay)
+        self.optimizer = make_optimizer(config, self.network)
         self.ema = ExponentialMovingAverage(self.network, config.ema_decay)
         self.wrapped = group.wrap(self.network)
         self.step = 0
         self.parameters = sum(value.numel() for value in self.network.parameters())
+        self._batches = _BatchesAhead(config, recipe, group)
 
     def resume(self) -> None:
         """Take up the saved state."""
         self.step = load_state(self.folder, self.network, self.ema, self.optimizer)["step"]
 
-    def train_step(self) -> dict[str, float]:
-        """One optimiser step on the global batch of this step; the parts of the loss."""
+    def train_step(self) -> dict[str, Tensor]:
+        """One optimiser step on the global batch of this step; the parts of the loss.
+
+        They are left on their device: to look at a number is to wait for it.
+        """
         config = self.config
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(config, self.step)
-        rng = np.random.default_rng((config.seed, 0, self.step))
-        batch = self.recipe.draw(rng, "train", config.batch_size, self.step)
-        torch.manual_seed(int(rng.integers(2**31)))  # dropout
+        batch, seed = self._batches.get(self.step)
+        torch.manual_seed(seed)  # dropout
         self.optimizer.zero_grad(set_to_none=True)
         with self._precision():
             loss, parts = self.recipe.loss(self.wrapped, self.group.share(batch))
@@ -75,8 +81,8 @@ class Trainer:
         gradient = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
         self.optimizer.step()
         self.step += 1
-        self.ema.update(self.network, self.step)
-        return {**parts, "gradient": float(gradient)}
+        self.ema.update(self.step)
+        return {**parts, "gradient": gradient}
 
     def validate(self) -> float:
         """Mean loss of the averaged weights on the same held-out batches every time."""
@@ -113,6 +119,11 @@ class Trainer:
 
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:
+        if not self.ema.decay:
+            self.network.eval()
+            yield
+            self.network.train()
+            return
         kept = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.network.load_state_dict(self.ema.shadow)
         self.network.eval()
@@ -130,10 +141,15 @@ def train(
     group: Group,
     *,
     provenance: dict[str, Any] | None = None,
+    panel: ValidationPanel | None = None,
     resume: bool = False,
     report: Callable[[str], None] = print,
 ) -> Run:
-    """Train to ``config.steps``; Ctrl-C (or a polite kill) stops after the current step and saves."""
+    """Train to ``config.steps``; Ctrl-C (or a polite kill) stops after the current step and saves.
+
+    Whenever the step is a multiple of ``config.panel_steps``, and at the end, the checkpoint is saved and
+    ``panel`` measured. That draws no number that training would have drawn.
+    """
     trainer = Trainer(config, recipe, folder, group, report if group.is_main else lambda line: None)
     if resume:
         trainer.resume()
@@ -141,23 +157,56 @@ def train(
         f"{recipe.hours:.2f} h of data, {trainer.parameters / 1e6:.2f} M parameters,"
         f" {group.size} x {group.device.type}, from step {trainer.step} to {config.steps}"
     )
+    log = MetricsLog(folder, trainer.step) if group.is_main else None
+    progress = Progress(
+        group, log, trainer.report, steps=config.steps, step=trainer.step, log_steps=config.log_steps
+    )
+
+    def save() -> Run:
+        run = trainer.save(provenance or {})
+        if log:
+            log.add(run.step, validation_loss=run.validation_loss)
+        return run
+
+    def measure(run: Run) -> None:
+        if panel and log:
+            measured = panel.measure(run.checkpoint, group.device)
+            log.add(run.step, panel=measured)
+            trainer.report(f"step {run.step}: {panel_line(measured)}")
+
     stopping = _StopOnSignal()
     trainer.network.train()
-    progress = _Progress(config.steps, trainer.step, folder if group.is_main else None)
     started = saved = time.monotonic()
     while trainer.step < config.steps:
-        if line := progress.note(trainer.step + 1, trainer.train_step()):
-            trainer.report(line)
+        parts = trainer.train_step()
+        progress.note(trainer.step, parts, learning_rate(config, trainer.step - 1))
         # All processes must agree, or one would wait for the others for ever.
         if group.any(stopping.requested):
             break
-        if group.any(time.monotonic() - saved > config.save_minutes * 60):
-            trainer.save(provenance or {})
+        measuring = config.panel_steps and trainer.step % config.panel_steps == 0 and trainer.step < config.steps
+        if measuring or group.any(time.monotonic() - saved > config.save_minutes * 60):
+            run = save()
+            if measuring:
+                measure(run)
             saved = time.monotonic()
-    result = trainer.save(provenance or {})
+    result = save()
+    if not stopping.requested:
+        measure(result)
     minutes = (time.monotonic() - started) / 60
     trainer.report(f"{'stopped' if stopping.requested else 'done'} after {minutes:.1f} min: {result.checkpoint}")
     return result
+
+
+def make_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser that ``config.optimizer`` names; where the device allows, one fused pass over the weights."""
+    weights = list(network.parameters())
+    betas = (config.betas[0], config.betas[1])
+    fused = weights[0].device.type in ("cpu", "cuda")
+    if config.optimizer == "adam":
+        return torch.optim.Adam(weights, config.learning_rate, betas=betas, fused=fused)
+    return torch.optim.AdamW(
+        weights, config.learning_rate, betas=betas, weight_decay=config.weight_decay, fused=fused
+    )
 
 
 def learning_rate(config: Config, step: int) -> float:
@@ -172,36 +221,31 @@ def learning_rate(config: Config, step: int) -> float:
     return config.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1))))
 
 
-class _Progress:
-    """Running averages for the progress line and, when TensorBoard is installed, its curves."""
+class _BatchesAhead:
+    """The next step's batch, drawn on a thread while this step is computed.
 
-    def __init__(self, steps: int, step: int, folder: Path | None):
-        self._steps, self._since, self._at = steps, step, time.monotonic()
-        self._averages: dict[str, float] = {}
-        self._writer = _tensorboard(folder) if folder else None
+    A batch is a function of (seed, step), so it does not matter when it is drawn.
+    """
 
-    def note(self, step: int, parts: dict[str, float]) -> str | None:
-        for name, value in parts.items():
-            self._averages[name] = 0.98 * self._averages.get(name, value) + 0.02 * value
-        now = time.monotonic()
-        if now - self._at < _REPORT_SECONDS and step < self._steps:
-            return None
-        rate = (step - self._since) / max(now - self._at, 1e-9)
-        self._since, self._at = step, now
-        if self._writer:
-            for name, value in self._averages.items():
-                self._writer.add_scalar(f"train/{name}", value, step)
-        shown = "  ".join(f"{name} {value:.4f}" for name, value in self._averages.items())
-        left = (self._steps - step) / max(rate, 1e-9) / 60
-        return f"step {step}/{self._steps}  {shown}  {rate:.2f} steps/s  {left:.0f} min left"
+    def __init__(self, config: Config, recipe: Recipe, group: Group):
+        self._config, self._recipe = config, recipe
+        self._pinned = group.device.type == "cuda"
+        self._thread = ThreadPoolExecutor(1, "batches")
+        self._ready: dict[int, Future[tuple[Batch, int]]] = {}
 
+    def get(self, step: int) -> tuple[Batch, int]:
+        """The batch of ``step``, and a seed for what is drawn in the network."""
+        batch = self._ready.get(step) or self._thread.submit(self._draw, step)
+        ahead = range(step + 1, min(step + 2, self._config.steps))
+        self._ready = {after: self._thread.submit(self._draw, after) for after in ahead}
+        return batch.result()
 
-def _tensorboard(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder / "tensorboard"))
+    def _draw(self, step: int) -> tuple[Batch, int]:
+        rng = np.random.default_rng((self._config.seed, 0, step))
+        batch = self._recipe.draw(rng, "train", self._config.batch_size, step)
+        if self._pinned:
+            batch = tuple(tensor.pin_memory() for tensor in batch)
+        return batch, int(rng.integers(2**31))
 
 
 class _StopOnSignal:

@@ -50,7 +50,7 @@ class MaskedRecipe:
         noise = torch.from_numpy(rng.standard_normal(batch[0].shape, dtype=np.float32))
         return (*batch, times, noise)
 
-    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted squared error of the clean-pose estimate and of its frame differences.
 
         Cosine variance-preserving process: ``x_t = cos(pi t / 2) x_0 + sin(pi t / 2) noise``.
@@ -63,7 +63,7 @@ class MaskedRecipe:
         pose_loss = (error.square() * weights).mean()
         velocity_loss = (error.diff(dim=1).square() * weights).mean()
         loss = pose_loss + self._config.loss.velocity * velocity_loss
-        return loss, {"pose": pose_loss.item(), "velocity": velocity_loss.item()}
+        return loss, {"pose": pose_loss.detach(), "velocity": velocity_loss.detach()}
 
     def save(self, path: Path, state: dict[str, Tensor], training: dict[str, Any]) -> None:
         config, norm = self._config, self._norm

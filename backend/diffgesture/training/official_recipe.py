@@ -29,6 +29,7 @@ class WindowedData:
     def __init__(self, config: Config, dataset: Dataset):
         self.skeleton, self.dataset = SKELETONS[config.layout], dataset
         self._config = config
+        self._orders: dict[tuple[int, int], np.ndarray] = {}
         self._windows = {split: self._list_windows(split, dataset.windows) for split in ("train", "val")}
         if not len(self._windows["train"]) and dataset.windows is not None:
             warnings.warn(f"The filters left no training window of {dataset.folder}: all are used.", stacklevel=2)
@@ -37,7 +38,8 @@ class WindowedData:
             raise DataError(f"No take of {dataset.folder} holds a window of {config.window} frames.")
         if not len(self._windows["val"]):
             self._windows["val"] = self._windows["train"]
-        self.hours = len(dataset.directions) / config.fps / 3600
+        frames = sum(dataset.takes[index].frames for index in dataset.indices("train"))
+        self.hours = frames / config.fps / 3600
         # A dataset in the public frame is turned back: official networks live in the official axes.
         public = dataset.card["frame"] == "public"
         self._signs = np.asarray(self.skeleton.native_to_public if public else (1, 1, 1), dtype=np.float32)
@@ -60,16 +62,16 @@ class WindowedData:
 
         ``picked`` is the list that an importer's filters have left; without it, every ``window_stride`` frames.
         """
-        config, dataset, rows = self._config, self.dataset, [np.zeros((0, 3), dtype=int)]
-        for index in dataset.indices(split):
-            frames = dataset.takes[index].frames
-            if picked is not None:
-                mine = np.asarray(picked[picked[:, 0] == index])
-                rows.append(mine[mine[:, 1] + config.window <= frames])
-            else:
-                firsts = np.arange(0, frames - config.window + 1, config.window_stride)
-                samples = np.round(firsts / config.fps * SAMPLE_RATE).astype(int)
-                rows.append(np.stack([np.full(len(firsts), index), firsts, samples], axis=1))
+        config, takes, rows = self._config, self.dataset.takes, [np.zeros((0, 3), dtype=int)]
+        if picked is not None:
+            inside = np.array([take.split == split for take in takes])
+            frames = np.array([take.frames for take in takes])
+            index, firsts = picked[:, 0], picked[:, 1]
+            return np.asarray(picked[inside[index] & (firsts + config.window <= frames[index])])
+        for index in self.dataset.indices(split):
+            firsts = np.arange(0, takes[index].frames - config.window + 1, config.window_stride)
+            samples = np.round(firsts / config.fps * SAMPLE_RATE).astype(int)
+            rows.append(np.stack([np.full(len(firsts), index), firsts, samples], axis=1))
         return np.concatenate(rows)
 
     def rows(self, split: Split, size: int, step: int) -> np.ndarray:
@@ -77,11 +79,16 @@ class WindowedData:
         windows = self._windows[split]
         positions = np.arange(step * size, (step + 1) * size)
         epochs = positions // len(windows)
-        order = {
-            epoch: np.random.default_rng((self._config.seed, 2, int(epoch))).permutation(len(windows))
-            for epoch in np.unique(epochs)
-        }
+        order = {epoch: self._order(int(epoch), len(windows)) for epoch in np.unique(epochs)}
         return windows[[order[e][position % len(windows)] for e, position in zip(epochs, positions, strict=True)]]
+
+    def _order(self, epoch: int, count: int) -> np.ndarray:
+        """The random order of an epoch; the last ones asked for are kept."""
+        key = (epoch, count)
+        if key not in self._orders:
+            order = np.random.default_rng((self._config.seed, 2, epoch)).permutation(count)
+            self._orders = {**dict(list(self._orders.items())[-3:]), key: order}
+        return self._orders[key]
 
     def poses(self, rows: np.ndarray) -> np.ndarray:
         """(windows, window, D) mean-subtracted directions in the official axes."""
@@ -98,7 +105,8 @@ class OfficialRecipe:
         self._config, self._data = config, WindowedData(config, dataset)
         self._schedule = linear_schedule()
         self.hours = self._data.hours
-        self._samples = int(config.window / config.fps * SAMPLE_RATE)
+        # Rounded, unlike in long synthesis: as the official loader does.
+        self._samples = round(config.window / config.fps * SAMPLE_RATE)
 
     def make_network(self) -> nn.Module:
         return OfficialNetwork(pose_dim=self._data.skeleton.pose_dim, **self._config.model)
@@ -120,15 +128,15 @@ class OfficialRecipe:
         missing = self._samples - len(samples)
         return np.pad(samples.astype(np.float32) / 32768, (0, missing), mode="symmetric")
 
-    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean squared error of the noise estimate over all frames (official ``get_loss``)."""
         poses, audio, t, noise, null = batch
-        schedule = self._schedule.to(poses.device)
+        self._schedule = schedule = self._schedule.to(poses.device)
         alpha_bar = schedule.alpha_bars[t].view(-1, 1, 1)
         noisy = alpha_bar.sqrt() * poses + (1 - alpha_bar).sqrt() * noise
         estimate = network(noisy, schedule.betas[t], seeds=self._seeds(poses), audio=audio, null=null)
         loss = (estimate - noise).square().mean()
-        return loss, {"noise": loss.item()}
+        return loss, {"noise": loss.detach()}
 
     def _seeds(self, poses: Tensor) -> Tensor:
         """(B, N, D + 1): the first frames with their bit, zeros after."""

@@ -29,8 +29,8 @@ class Recipe(Protocol):
         """Tensors on the CPU, each with ``size`` rows."""
         ...
 
-    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """The mean loss of the batch's rows and its parts for the progress line."""
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The mean loss of the batch's rows and its parts, detached, for the progress line."""
         ...
 
     def save(self, path: Path, state: dict[str, Tensor], training: dict[str, Any]) -> None:

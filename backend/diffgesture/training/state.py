@@ -15,20 +15,27 @@ from ..errors import CheckpointError, OutputError
 
 
 class ExponentialMovingAverage:
-    """A slow copy of a network's state; the decay warms up as ``(1 + n) / (10 + n)``; 0 is a plain copy."""
+    """A slow copy of a network's state; the decay warms up as ``(1 + n) / (10 + n)``.
+
+    With a decay of 0 there is nothing to average: ``shadow`` is the network's state itself.
+    """
 
     def __init__(self, network: nn.Module, decay: float):
         self.decay = decay
-        self.shadow = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        state = network.state_dict()
+        self.shadow = {name: value.clone() for name, value in state.items()} if decay else state
+        floating = [name for name, value in state.items() if value.is_floating_point()]
+        self._slow, self._fast = ([group[name] for name in floating] for group in (self.shadow, state))
+        self._counts = [(self.shadow[name], state[name]) for name in state if name not in floating]
 
     @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in network.state_dict().items():
-            if value.is_floating_point():
-                self.shadow[name].lerp_(value, 1 - decay)
-            else:
-                self.shadow[name].copy_(value)
+    def update(self, step: int) -> None:
+        """Moves the average towards the network's present state."""
+        if not self.decay:
+            return
+        torch._foreach_lerp_(self._slow, self._fast, 1 - min(self.decay, (1 + step) / (10 + step)))
+        for slow, fast in self._counts:
+            slow.copy_(fast)
 
 
 def save_state(
@@ -41,7 +48,8 @@ def save_state(
     """Write ``state.safetensors`` with its progress inside; a crash while writing leaves the old one whole."""
     tensors: dict[str, Tensor] = {}
     tensors.update({f"network/{name}": value for name, value in network.state_dict().items()})
-    tensors.update({f"ema/{name}": value for name, value in ema.shadow.items()})
+    if ema.decay:
+        tensors.update({f"ema/{name}": value for name, value in ema.shadow.items()})
     for index, values in optimizer.state_dict()["state"].items():
         tensors.update({f"optimizer/{index}/{name}": value for name, value in values.items()})
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}

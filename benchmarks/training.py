@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training speed of train.py beside the published training loop: same network, batch, data and machine, one run.
+
+    python benchmarks/training.py --layout ted|ted_expressive [--batch 128] [--steps 3] [--blocks 5]
+
+Blocks of steps of either loop alternate, so that a change in the machine's load meets both; the ratio is the
+median over pairs of blocks. What the published loop is, benchmarks/README.md says.
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "backend"))
+
+from diffgesture.data.dataset import Dataset, DatasetWriter  # noqa: E402
+from diffgesture.devices import pick_device  # noqa: E402
+from diffgesture.skeletons import SKELETONS  # noqa: E402
+from diffgesture.training.config import Config, load_config  # noqa: E402
+from diffgesture.training.distributed import Group  # noqa: E402
+from diffgesture.training.loop import Trainer  # noqa: E402
+from diffgesture.training.recipes import make_recipe  # noqa: E402
+from published_loop import PublishedLoop, write_samples  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layout", choices=("ted", "ted_expressive"), default="ted")
+    parser.add_argument("--batch", type=int, help="windows a step (default: as published, 128)")
+    parser.add_argument("--steps", type=int, default=3, help="timed steps in a block (default: 3)")
+    parser.add_argument("--blocks", type=int, default=5, help="blocks of each loop (default: 5)")
+    parser.add_argument(
+        "--workers", type=int, default=4, help="loader processes of the published loop (default: 4)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    arguments = parser.parse_args()
+    config = load_config(ROOT / "backend" / "configs" / f"{arguments.layout}.toml")
+    config = dataclasses.replace(config, batch_size=arguments.batch or config.batch_size, seed=1)
+    device = pick_device(arguments.device)
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(config, Path(folder), arguments, device)
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    print(
+        f"{arguments.layout}, batch {config.batch_size}, {device.type}, {torch.get_num_threads()} threads,"
+        f" {arguments.blocks} blocks of {arguments.steps} steps:\n"
+        f"  published loop {result['published']:8.3f} s a step\n"
+        f"  train.py       {result['ours']:8.3f} s a step\n"
+        f"  {result['ratio']:.2f} times as fast ({result['lowest']:.2f} to {result['highest']:.2f})"
+    )
+
+
+def measure(config: Config, folder: Path, arguments: argparse.Namespace, device: torch.device) -> dict[str, float]:
+    """Median seconds a step of both loops and the median ratio over pairs of blocks."""
+    dataset = make_dataset(config, folder / "data")
+    mean = np.asarray(config.mean_direction)
+    write_samples(dataset, config.window_stride, mean, folder / "samples.bin")
+    trainer = Trainer(config, make_recipe(config, dataset), folder / "run", Group(0, 1, device), lambda line: None)
+    trainer.network.train()
+    published = PublishedLoop(config, dataset.skeleton.pose_dim, folder / "samples.bin", arguments.workers, device)
+    blocks: dict[str, list[float]] = {"published": [], "ours": []}
+    for number in range(arguments.blocks):
+        batches = published.batches()
+        blocks["published"].append(time_steps(lambda b=batches: published.step(next(b)), arguments.steps, device))
+        # Ends the loader's processes.
+        batches.close()
+        blocks["ours"].append(time_steps(trainer.train_step, arguments.steps, device))
+        print(f"block {number + 1}: {blocks['published'][-1]:.3f} {blocks['ours'][-1]:.3f} s", file=sys.stderr)
+    ratios = [theirs / ours for theirs, ours in zip(blocks["published"], blocks["ours"], strict=True)]
+    return {
+        **{name: statistics.median(values) for name, values in blocks.items()},
+        "ratio": statistics.median(ratios),
+        "lowest": min(ratios),
+        "highest": max(ratios),
+    }
+
+
+def time_steps(step: Callable[[], object], count: int, device: torch.device) -> float:
+    """Mean seconds of ``count`` steps after one that does not count, in which loaders start."""
+
+    def wait() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    step()
+    started = wait()
+    for _ in range(count):
+        step()
+    return (wait() - started) / count
+
+
+def make_dataset(config: Config, folder: Path, minutes: float = 10.0) -> Dataset:
+    """Noise for speech and motion: speed does not depend on what they say."""
+    rng = np.random.default_rng(0)
+    skeleton, seconds = SKELETONS[config.layout], 10
+    writer = DatasetWriter(folder, config.layout, config.fps)
+    for number in range(round(minutes * 60 / seconds)):
+        motion = rng.normal(size=(round(seconds * config.fps), skeleton.num_bones, 3))
+        motion /= np.linalg.norm(motion, axis=-1, keepdims=True)
+        speech = rng.normal(size=seconds * 16_000) * 0.1
+        writer.add(f"take{number}", "noise", "train", speech, motion.astype(np.float32), "CC0", "benchmark")
+    writer.close({}, {})
+    return Dataset(folder)
+
+
+if __name__ == "__main__":
+    main()
