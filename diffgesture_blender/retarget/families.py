@@ -5,8 +5,8 @@
 name, ``{side}`` stands for the words of ``sides`` (left, right) and ``|`` separates spellings of the same bone. A
 slot may also be given for one side (``hand.L``). ``marks``: names that tell this family from one with the same arm
 names. ``switches``: custom properties that turn IK limbs to FK. ``deform``: how a control's name becomes that of
-the bone that follows it. ``weights``: how spine and neck share a turn. ``priority``: control rigs go before the
-deform bones that they contain.
+the bone that follows it. ``weights``: how spine and neck share a turn. ``priority``: 1 for control rigs, which go
+before the deform bones that they contain; -1 for words so common that any other family goes before.
 """
 
 from __future__ import annotations

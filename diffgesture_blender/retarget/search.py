@@ -143,13 +143,14 @@ def _match(
         chain = present if slot in SPARE_SLOTS else _in_parent_order(present, skeleton)
         if chain:
             slots[slot] = tuple(chain)
-    marks = sum(find((mark,), "") is not None or find((mark,), "L") is not None for mark in family.marks)
+    marks = sum(find((mark,), "L" if "{side}" in mark else "") is not None for mark in family.marks)
     bone_map = _from_slots(family.name, slots, skeleton, family=family)
     if bone_map is None:
         return None
     filled = sum(slot in bone_map.slots for slot in KEYED_SLOTS)
     bare = -len(affix[0] + affix[1]) * 1e-3
-    return (family.priority, filled - len(bone_map.problems), marks, hits / max(named, 1), bare), bone_map
+    worth = filled - len(bone_map.problems) + min(family.priority, 0)
+    return (max(family.priority, 0), worth, marks, hits / max(named, 1), bare), bone_map
 
 
 def _from_slots(
@@ -199,11 +200,11 @@ def _drop_misplaced(slots: dict[str, tuple[str, ...]], skeleton: Skeleton) -> li
     problems = []
     for slot, above in _BELOW.items():
         upper = next((each for each in above if each in slots), None)
-        if slot not in slots or upper is None or skeleton.is_below(slots[slot][0], slots[upper][-1]):
+        if slot not in slots or upper is None or skeleton.is_below(slots[slot][0], slots[upper][0]):
             continue
         if slot in _LOOSE:
             continue
-        problems.append(f"{slots[slot][0]} ({slot}) is not below {slots[upper][-1]} ({upper}); it was left out.")
+        problems.append(f"{slots[slot][0]} ({slot}) is not below {slots[upper][0]} ({upper}); it was left out.")
         del slots[slot]
     return problems
 
@@ -211,7 +212,7 @@ def _drop_misplaced(slots: dict[str, tuple[str, ...]], skeleton: Skeleton) -> li
 def _in_parent_order(names: Iterable[str], skeleton: Skeleton) -> tuple[str, ...]:
     """The bones of a chain that really lie below each other."""
     chain: list[str] = []
-    for name in names:
+    for name in sorted(names, key=lambda each: len(skeleton.ancestors(each))):
         if name not in chain and (not chain or skeleton.is_below(name, chain[-1])):
             chain.append(name)
     return tuple(chain)

@@ -194,7 +194,7 @@ def _likeness(arms: _Pair, legs: _Pair | None, across: FloatArray, skeleton: Ske
 
 
 def _has_trunk(arms: _Pair, skeleton: Skeleton) -> bool:
-    """Whether something as long as half an upper arm leads to the bone that the arms leave: legs leave the first."""
+    """Whether bones of some length lead to the one that the arms leave: legs leave the first."""
     if arms.parent is None:
         return False
     way = [arms.parent, *skeleton.ancestors(arms.parent)]

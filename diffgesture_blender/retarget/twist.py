@@ -34,17 +34,18 @@ def with_twist_bones(slots: dict[str, tuple[str, ...]], skeleton: Skeleton) -> d
                 continue
             first, end = slots[slot][0], slots[next_slot][0]
             path = skeleton.path(first, end)[:-1]
-            listed = {*slots[slot], *given}
+            listed = [*slots[slot], *given]
             slots[slot] = tuple(
                 name
                 for name in path
                 if name in listed or (name not in taken and _is_split(name, first, end, skeleton))
             )
-            beside = [name for name in given if name not in path and name in skeleton.parents]
+            beside = [name for name in listed if name not in path]
             beside += [name for name in _spare(path, skeleton, taken) if name not in beside]
             beside = [n for n in beside if n not in skeleton.constrained and _along(n, first, end, skeleton)]
             if beside:
-                slots[spare_slot] = tuple(beside)
+                place = {n: place_along(*(skeleton.heads[each] for each in (n, first, end)))[0] for n in beside}
+                slots[spare_slot] = tuple(sorted(beside, key=lambda n: round(place[n], 3)))
     return slots
 
 

@@ -192,11 +192,10 @@ def _match(family: dict[str, Any], sides: tuple[str, str], spelling: dict[str, i
     parts: dict[str, int] = {}
 
     def take(part: str, names: Sequence[str], side: str = "") -> list[int]:
-        found = [
-            spelling[_plain(n.replace("{side}", side))]
-            for n in names
-            if _plain(n.replace("{side}", side)) in spelling
-        ]
+        found = []
+        for name in names:  # "|" separates spellings of one joint
+            plain = (_plain(each.replace("{side}", side)) for each in name.split("|"))
+            found += [spelling[each] for each in plain if each in spelling][:1]
         if found:
             parts[part] = found[0]
         return found
