@@ -57,6 +57,26 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument("--guidance", type=float, metavar="W", help="guidance scale (default: the model's)")
     how.add_argument("--intensity", type=float, default=1.0, metavar="X", help="size of the gestures (default: 1)")
     how.add_argument("--smoothing", type=float, default=0.0, metavar="X", help="0 none, 1 strong (default: 0)")
+    how.add_argument(
+        "--amount",
+        action="append",
+        default=[],
+        metavar="PART=X",
+        help="how much a part moves, 0 to 2: left_arm, right_arm, head, torso, fingers; may be repeated",
+    )
+    how.add_argument("--rest-in", type=float, default=0.0, metavar="S", help="start from rest within S seconds")
+    how.add_argument("--rest-out", type=float, default=0.0, metavar="S", help="end at rest within S seconds")
+    part = generate.add_argument_group("a part of the character's present animation")
+    part.add_argument(
+        "--regenerate", type=float, nargs=2, metavar=("START", "END"), help="only these frames, keeping the rest"
+    )
+    part.add_argument(
+        "--keep-poses",
+        type=float,
+        nargs="+",
+        metavar="FRAME",
+        help="keep the poses at these frames, all else is new",
+    )
     where = generate.add_argument_group("results")
     where.add_argument("--output", metavar="OUT.blend", help="save the .blend with the keys here")
     where.add_argument("--motion-output", metavar="M.npz", help="bone directions (default: beside OUT.blend)")

@@ -15,6 +15,7 @@ from .cli import machine_of
 from .errors import DiffGestureError
 from .job import GenerateJob, JobRequest, JobResult, check_armature
 from .motion import load_motion
+from .regenerate import Plan, check_action
 from .session import Problem, new_job_folder, remove_folder, session
 
 
@@ -104,6 +105,7 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
             raise DiffGestureError(f"The file has no scene {options.scene}; it has: {_names(bpy.data.scenes)}.")
     armature = _find_armature(options.armature, scene)
     check_armature(armature, scene)
+    plan = _plan(options, armature)
     clip = audio_source.decoded(audio_source.clip_from_path(os.path.abspath(options.audio)), folder)
     return JobRequest(
         scene_uid=scene.session_uid,
@@ -118,8 +120,40 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
         intensity=options.intensity,
         smoothing=options.smoothing,
         sampling={"preset": options.preset, "steps": options.steps, "guidance": options.guidance},
-        add_sound=not options.no_sound,
+        amounts=_amounts(options.amount),
+        rest_in=options.rest_in,
+        rest_out=options.rest_out,
+        plan=plan,
+        add_sound=not options.no_sound and plan is None,
     )
+
+
+def _amounts(texts: list[str]) -> dict[str, float]:
+    """``part=number`` texts; DiffGestureError where one is not. The backend knows the parts and their limits."""
+    amounts = {}
+    for text in texts:
+        part, _, number = text.partition("=")
+        try:
+            amounts[part] = float(number)
+        except ValueError:
+            raise DiffGestureError(f"--amount wants PART=NUMBER, for instance left_arm=0.5, not {text}.") from None
+    return amounts
+
+
+def _plan(options: argparse.Namespace, armature: bpy.types.Object) -> Plan | None:
+    """The part to generate anew, if only a part is wanted."""
+    if options.regenerate and options.keep_poses:
+        raise DiffGestureError("Give --regenerate or --keep-poses, not both.")
+    if options.regenerate:
+        plan = Plan(*options.regenerate)
+    elif options.keep_poses:
+        plan = Plan(keep=tuple(options.keep_poses))
+    else:
+        return None
+    if options.preset == "reference":
+        raise DiffGestureError("The preset reference cannot keep a part of a motion; use the preset default.")
+    check_action(armature)
+    return plan
 
 
 def _find_armature(name: str | None, scene: bpy.types.Scene) -> bpy.types.Object:

@@ -75,6 +75,30 @@ def _channelbag(choice: ActionChoice) -> Any:
     return bag
 
 
+def copy_action(choice: ActionChoice, name: str) -> ActionChoice:
+    """A copy of the action under another name, with the slot that stands for the same data-block."""
+    action = action_of(choice).copy()
+    action.name = name
+    if not has_slots() or choice.slot is None:
+        return ActionChoice(action)
+    slot = next(item for item in action.slots if item.handle == choice.slot.handle)
+    if anim_utils.action_get_channelbag_for_slot(action, slot) is None:
+        layer = action.layers[0] if action.layers else action.layers.new("Layer")
+        strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
+        strip.channelbag(slot, ensure=True)
+    return ActionChoice(action, slot)
+
+
+def find_curve(choice: ActionChoice, data_path: str, index: int) -> bpy.types.FCurve | None:
+    """The F-curve of a property, or None; also None where the slot has no curves at all."""
+    if choice.action is None or (has_slots() and choice.slot is None):
+        return None
+    try:
+        return curves_of(choice).find(data_path, index=index)
+    except LookupError:
+        return None
+
+
 def new_curve(choice: ActionChoice, data_path: str, index: int, group: str) -> bpy.types.FCurve:
     """A new F-curve in a group of that name."""
     if not has_slots():

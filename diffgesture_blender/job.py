@@ -18,6 +18,7 @@ from .audio_source import AudioClip
 from .errors import DiffGestureError
 from .motion import load_motion
 from .preferences import Machine
+from .regenerate import Plan, apply_plan, write_constraints
 from .retarget import find_bone_map
 from .retarget.apply import retarget
 from .session import remove_folder, session
@@ -30,7 +31,7 @@ SILENCE_SHOWN_AFTER: Final = 15.0
 
 @dataclass(frozen=True)
 class JobRequest:
-    """Everything a job needs, as plain values. ``folder`` receives its files."""
+    """Everything a job needs, as plain values. ``folder`` receives its files; ``plan``: only a part is wanted."""
 
     scene_uid: int
     scene_name: str
@@ -44,7 +45,17 @@ class JobRequest:
     intensity: float = 1.0
     smoothing: float = 0.0
     sampling: dict[str, object] = field(default_factory=lambda: {"preset": "default"})
+    amounts: dict[str, float] = field(default_factory=dict)
+    rest_in: float = 0.0
+    rest_out: float = 0.0
+    plan: Plan | None = None
     add_sound: bool = True
+
+    @property
+    def action_name(self) -> str:
+        """Of the action to be written."""
+        name = f"{self.audio.name} seed {self.seed}"
+        return name if self.plan is None else f"{name} {self.plan.label}"
 
     def worker_params(self) -> dict[str, Any]:
         """The parameters of the worker's ``generate``."""
@@ -58,6 +69,9 @@ class JobRequest:
             "seed": self.seed,
             "intensity": self.intensity,
             "smoothing": self.smoothing,
+            "amounts": self.amounts,
+            "rest_in": self.rest_in,
+            "rest_out": self.rest_out,
             **self.sampling,
         }
 
@@ -81,7 +95,9 @@ class JobResult:
     warnings: tuple[str, ...]
 
 
-def request_from_scene(context: bpy.types.Context, machine: Machine, folder: Path) -> JobRequest:
+def request_from_scene(
+    context: bpy.types.Context, machine: Machine, folder: Path, plan: Plan | None = None
+) -> JobRequest:
     """The job that the scene's settings describe; raises DiffGestureError before anything is started."""
     scene = context.scene
     settings = scene.diffgesture
@@ -104,7 +120,12 @@ def request_from_scene(context: bpy.types.Context, machine: Machine, folder: Pat
         intensity=settings.intensity,
         smoothing=settings.smoothing,
         sampling=settings.sampling(),
-        add_sound=settings.add_sound and settings.audio_source != "STRIP",  # a strip is heard already
+        amounts=settings.amounts(),
+        rest_in=settings.rest_in,
+        rest_out=settings.rest_out,
+        plan=plan,
+        # A strip is heard already, and so is the speech of a motion of which a part is replaced.
+        add_sound=settings.add_sound and settings.audio_source != "STRIP" and plan is None,
     )
 
 
@@ -177,7 +198,7 @@ class GenerateJob:
             else:
                 assert self._connection.client is not None
                 self._connection.client.poll(wait)
-        except BackendError as error:
+        except DiffGestureError as error:
             self._error = error
 
     def cancel(self) -> None:
@@ -228,9 +249,12 @@ class GenerateJob:
                 hint="Choose another checkpoint in the preferences, or none to use the bundled one.",
             )
         assert self._connection.client is not None
+        params = self.request.worker_params()
+        if self.request.plan is not None:
+            params["constraints"] = str(self._write_constraints(self._connection.hello["checkpoint"]))
         self._call = self._connection.client.call(
             "generate",
-            self.request.worker_params(),
+            params,
             doing="generating gestures",
             idle_timeout=IDLE_TIMEOUT,
         )
@@ -244,25 +268,18 @@ class GenerateJob:
             raise BackendError(
                 "The backend's answer names no motion.", hint="Reinstall the add-on.", details=repr(reply)
             ) from error
-        scene = character.find_scene(request.scene_uid)
-        if scene is None:
-            raise DiffGestureError(
-                f"The scene {request.scene_name} is gone; nothing was changed. Generate again in another scene."
-            )
-        armature = character.find_armature(request.armature_uid, scene)
-        if armature is None:
-            raise DiffGestureError(
-                f"The armature {request.armature_name} is gone from the scene {scene.name} (deleted or undone); "
-                "nothing was changed. Choose an armature and generate again."
-            )
+        scene, armature = self._scene_and_armature()
         motion = load_motion(motion_path)
-        report = retarget(
-            armature,
-            motion,
-            frame_start=request.frame_start,
-            action_name=f"{request.audio.name} seed {request.seed}",
-            scene=scene,
-        )
+        if request.plan is not None:
+            report = apply_plan(request.plan, armature, motion, scene, request.frame_start, request.action_name)
+        else:
+            report = retarget(
+                armature,
+                motion,
+                frame_start=request.frame_start,
+                action_name=request.action_name,
+                scene=scene,
+            )
         warnings += report.warnings
         if request.add_sound:
             warnings += self._add_sound(scene)
@@ -274,13 +291,35 @@ class GenerateJob:
             family=report.family,
             motion_path=motion_path,
             folder=request.folder,
-            frame_start=request.frame_start,
+            frame_start=math.floor(report.frame_start),
             frame_end=math.ceil(report.frame_end),
             seed=request.seed,
             seconds=time.monotonic() - self._started,
             reply=reply,
             warnings=tuple(dict.fromkeys(warnings)),
         )
+
+    def _scene_and_armature(self) -> tuple[bpy.types.Scene, bpy.types.Object]:
+        """Both looked up again; DiffGestureError if one is gone."""
+        request = self.request
+        scene = character.find_scene(request.scene_uid)
+        if scene is None:
+            raise DiffGestureError(
+                f"The scene {request.scene_name} is gone; nothing was changed. Generate again in another scene."
+            )
+        armature = character.find_armature(request.armature_uid, scene)
+        if armature is None:
+            raise DiffGestureError(
+                f"The armature {request.armature_name} is gone from the scene {scene.name} (deleted or undone); "
+                "nothing was changed. Choose an armature and generate again."
+            )
+        return scene, armature
+
+    def _write_constraints(self, card: dict[str, Any]) -> Path:
+        request = self.request
+        assert request.plan is not None
+        scene, armature = self._scene_and_armature()
+        return write_constraints(request.plan, armature, scene, request.frame_start, card, request.folder)
 
     def _add_sound(self, scene: bpy.types.Scene) -> list[str]:
         clip = self.request.audio

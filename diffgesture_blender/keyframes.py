@@ -96,6 +96,42 @@ def _nearest(one: FloatArray, other: FloatArray) -> FloatArray:
     return np.unwrap(angles, axis=0) - start
 
 
+def same_rotations(channels: FloatArray, rotation_mode: str) -> list[FloatArray]:
+    """The ways (T, C) to write the same rotations, apart from full turns: the given one and its twin."""
+    if rotation_mode in ("QUATERNION", "AXIS_ANGLE"):
+        return [channels, -channels]
+    i, j, k = ("XYZ".index(letter) for letter in rotation_mode)
+    twin = channels.copy()
+    twin[:, i], twin[:, j], twin[:, k] = channels[:, i] + np.pi, np.pi - channels[:, j], channels[:, k] + np.pi
+    return [channels, twin]
+
+
+def aligned(channels: FloatArray, reference: FloatArray, rotation_mode: str) -> FloatArray:
+    """The same rotations (T, C), still continuous, written so that the first is nearest to ``reference`` (C,)."""
+    turning = {"QUATERNION": slice(0, 0), "AXIS_ANGLE": slice(0, 1)}.get(rotation_mode, slice(None))
+    candidates = []
+    for written in same_rotations(channels, rotation_mode):
+        candidate = written.copy()
+        candidate[:, turning] += _TAU * np.round((reference[turning] - written[0, turning]) / _TAU)
+        candidates.append(candidate)
+    return min(candidates, key=lambda item: float(np.abs(item[0] - reference).sum()))
+
+
+def to_quaternions(channels: FloatArray, rotation_mode: str) -> FloatArray:
+    """Channels (T, 4) or (T, 3) of a rotation mode to rotations (T, 4)."""
+    if rotation_mode == "QUATERNION":
+        return quat.normalize(channels)
+    if rotation_mode == "AXIS_ANGLE":
+        return quat.from_axis_angle(quat.normalize(channels[:, 1:]), channels[:, 0])
+    result = np.broadcast_to(quat.identity(), (len(channels), 4))
+    for letter in rotation_mode:  # XYZ: first about x, so later turns come from the left
+        axis = "XYZ".index(letter)
+        result = quat.mul(
+            quat.from_axis_angle(np.eye(3)[[axis]].repeat(len(channels), 0), channels[:, axis]), result
+        )
+    return result
+
+
 def _wrapped(angles: FloatArray) -> FloatArray:
     """Distance from zero when full turns do not count."""
     return np.abs(angles - _TAU * np.round(angles / _TAU))

@@ -10,12 +10,13 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
-from . import audio_source, character, export_bvh, pump, sequencer
+from . import audio_source, character, compat, export_bvh, pump, sequencer
 from .errors import DiffGestureError
 from .job import GenerateJob, request_from_scene
 from .motion import load_motion
 from .preferences import machine_settings
 from .properties import MAX_SEED
+from .regenerate import Plan, selected_key_frames
 from .session import Problem, new_job_folder, redraw, remove_folder, session
 
 
@@ -41,11 +42,42 @@ def _poll(cls: type[bpy.types.Operator], reason: str | None) -> bool:
     return reason is None
 
 
-class DIFFGESTURE_OT_generate(bpy.types.Operator):
-    """Turn the speech into gesture keyframes, in a new action of the character"""
+def regenerate_disabled_reason(context: bpy.types.Context) -> str | None:
+    """Why a part cannot be generated anew now; None if it can."""
+    reason = generate_disabled_reason(context)
+    if reason is not None:
+        return reason
+    scene, settings = context.scene, context.scene.diffgesture
+    armature = character.chosen_armature(settings, context)
+    if armature is None or compat.current_action(armature).action is None:
+        return "The character has no action yet; generate gestures first"
+    if settings.use_reference:
+        return "The reference algorithm cannot keep a part of a motion"
+    if settings.regenerate == "PREVIEW" and not scene.use_preview_range:
+        return "The timeline shows no preview range"
+    if settings.regenerate == "FRAMES" and settings.regenerate_end <= settings.regenerate_start:
+        return "The range ends before it starts"
+    return None
 
-    bl_idname = "diffgesture.generate"
-    bl_label = "Generate Gestures"
+
+def plan_from_scene(context: bpy.types.Context) -> Plan:
+    """What the scene's settings want to be generated anew; DiffGestureError if that is nothing."""
+    scene, settings = context.scene, context.scene.diffgesture
+    if settings.regenerate == "FRAMES":
+        return Plan(settings.regenerate_start, settings.regenerate_end)
+    if settings.regenerate == "PREVIEW":
+        return Plan(scene.frame_preview_start, scene.frame_preview_end)
+    if settings.regenerate == "SCENE":
+        return Plan(scene.frame_start, scene.frame_end)
+    armature = character.chosen_armature(settings, context)
+    keep = selected_key_frames(armature) if armature is not None else ()
+    if not keep:
+        raise DiffGestureError("Select the keyframes to keep first, in the dope sheet or the timeline.")
+    return Plan(keep=keep)
+
+
+class _StartsJob:
+    """Starts a job; waits for it in the background or when told to."""
 
     wait: BoolProperty(
         name="Wait",
@@ -54,14 +86,12 @@ class DIFFGESTURE_OT_generate(bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return _poll(cls, generate_disabled_reason(context))
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def start(self, context: bpy.types.Context, part: bool) -> set[str]:
+        """``part``: generate what the settings name as the part to regenerate."""
         folder = new_job_folder()
         try:
-            job = GenerateJob(request_from_scene(context, machine_settings(context), folder))
+            plan = plan_from_scene(context) if part else None
+            job = GenerateJob(request_from_scene(context, machine_settings(context), folder, plan))
         except Exception as error:
             remove_folder(folder)
             session.clear_messages()
@@ -78,6 +108,44 @@ class DIFFGESTURE_OT_generate(bpy.types.Operator):
         if session.problem is not None:
             self.report({"ERROR"}, session.problem.message)
         return {"CANCELLED"}
+
+
+class DIFFGESTURE_OT_generate(_StartsJob, bpy.types.Operator):
+    """Turn the speech into gesture keyframes, in a new action of the character"""
+
+    bl_idname = "diffgesture.generate"
+    bl_label = "Generate Gestures"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _poll(cls, generate_disabled_reason(context))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return self.start(context, part=False)
+
+
+class DIFFGESTURE_OT_regenerate(_StartsJob, bpy.types.Operator):
+    """Generate a part of the character's animation anew and keep the rest with your edits, in a new action"""
+
+    bl_idname = "diffgesture.regenerate"
+    bl_label = "Regenerate"
+
+    next_seed: BoolProperty(
+        name="Next Seed",
+        description="Count the seed up first, so that pressing the button again gives something new",
+        default=True,
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _poll(cls, regenerate_disabled_reason(context))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.diffgesture
+        if self.next_seed:
+            settings.seed = settings.seed + 1 if settings.seed < MAX_SEED else 0
+        return self.start(context, part=True)
 
 
 class DIFFGESTURE_OT_cancel(bpy.types.Operator):
@@ -262,6 +330,7 @@ class DIFFGESTURE_OT_export_motion(bpy.types.Operator, ExportHelper):
 
 CLASSES = (
     DIFFGESTURE_OT_generate,
+    DIFFGESTURE_OT_regenerate,
     DIFFGESTURE_OT_cancel,
     DIFFGESTURE_OT_add_mannequin,
     DIFFGESTURE_OT_randomize_seed,

@@ -5,7 +5,8 @@ import bpy
 
 from . import character, setup_ui
 from .job import JobResult
-from .operators import generate_disabled_reason
+from .operators import generate_disabled_reason, regenerate_disabled_reason
+from .properties import PARTS
 from .session import session
 
 
@@ -40,6 +41,55 @@ class DIFFGESTURE_PT_main(_SidebarPanel, bpy.types.Panel):
             row.operator("diffgesture.dismiss", text="", icon="X", emboss=False)
         if session.result is not None:
             _draw_result(layout, session.result, width)
+
+
+class DIFFGESTURE_PT_amounts(_SidebarPanel, bpy.types.Panel):
+    """How much each part of the body moves, and rest at both ends."""
+
+    bl_idname = "DIFFGESTURE_PT_amounts"
+    bl_label = "Body"
+    bl_parent_id = "DIFFGESTURE_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.diffgesture
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.enabled = session.job is None
+        column = layout.column(align=True)
+        for part in PARTS:
+            column.prop(settings, f"amount_{part}")
+        column = layout.column(align=True)
+        column.prop(settings, "rest_in")
+        column.prop(settings, "rest_out")
+
+
+class DIFFGESTURE_PT_regenerate(_SidebarPanel, bpy.types.Panel):
+    """Generate a part anew and keep the rest."""
+
+    bl_idname = "DIFFGESTURE_PT_regenerate"
+    bl_label = "Regenerate a Part"
+    bl_parent_id = "DIFFGESTURE_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings, scene = self.layout, context.scene.diffgesture, context.scene
+        layout.use_property_decorate = False
+        layout.enabled = session.job is None
+        column = layout.column()
+        column.prop(settings, "regenerate", text="")
+        row = column.row(align=True)
+        if settings.regenerate == "FRAMES":
+            row.prop(settings, "regenerate_start")
+            row.prop(settings, "regenerate_end")
+        elif settings.regenerate == "PREVIEW" and scene.use_preview_range:
+            row.label(text=f"Frames {scene.frame_preview_start} to {scene.frame_preview_end}")
+        elif settings.regenerate == "SCENE":
+            row.label(text=f"Frames {scene.frame_start} to {scene.frame_end}")
+        layout.operator("diffgesture.regenerate", icon="FILE_REFRESH")
+        reason = regenerate_disabled_reason(context)
+        if reason is not None and session.job is None:
+            setup_ui.draw_text(layout, f"{reason}.", setup_ui.columns(context), icon="INFO")
 
 
 class DIFFGESTURE_PT_advanced(_SidebarPanel, bpy.types.Panel):
@@ -153,4 +203,9 @@ def _draw_result(layout: bpy.types.UILayout, result: JobResult, width: int) -> N
     row.operator("diffgesture.export_motion", text="Export", icon="EXPORT")
 
 
-CLASSES = (DIFFGESTURE_PT_main, DIFFGESTURE_PT_advanced)
+CLASSES = (
+    DIFFGESTURE_PT_main,
+    DIFFGESTURE_PT_amounts,
+    DIFFGESTURE_PT_regenerate,
+    DIFFGESTURE_PT_advanced,
+)

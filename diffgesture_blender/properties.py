@@ -22,6 +22,40 @@ QUALITIES: Final = (
 QUALITY_STEPS: Final[dict[str, int | None]] = {"DRAFT": 5, "NORMAL": None, "HIGH": 25}
 
 
+PARTS: Final = ("left_arm", "right_arm", "head", "torso", "fingers")
+
+REGENERATE: Final = (
+    ("FRAMES", "Frames", "From one frame to another"),
+    ("PREVIEW", "Preview Range", "The preview range of the timeline"),
+    ("SCENE", "Scene Range", "The frame range of the scene"),
+    ("KEYS", "Between Selected Keys", "Everything but the poses at the selected keyframes of the character"),
+)
+
+
+def _amount(name: str, what: str) -> FloatProperty:
+    return FloatProperty(
+        name=name,
+        description=f"How much {what} about the rest pose: 0 not at all, 1 as the model made it",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+        subtype="FACTOR",
+    )
+
+
+def _rest(name: str, what: str) -> FloatProperty:
+    return FloatProperty(
+        name=name,
+        description=f"Seconds over which the motion {what}; 0 for none",
+        default=0.0,
+        min=0.0,
+        soft_max=3.0,
+        max=60.0,
+        step=10,
+        subtype="TIME_ABSOLUTE",
+    )
+
+
 def _search_strips(_self: "DiffGestureSettings", context: bpy.types.Context, edit_text: str) -> list[str]:
     wanted = edit_text.lower()
     strips = sequencer.sound_strips(sequencer.sequencer_scene(context))
@@ -89,6 +123,18 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
     smoothing: FloatProperty(
         name="Smoothing", description="Calms quick motion", default=0.0, min=0.0, max=1.0, subtype="FACTOR"
     )
+    amount_left_arm: _amount("Left Arm", "the left shoulder, arm and hand move")
+    amount_right_arm: _amount("Right Arm", "the right shoulder, arm and hand move")
+    amount_head: _amount("Head", "the head moves")
+    amount_torso: _amount("Torso", "the torso moves, and with it head and arms")
+    amount_fingers: _amount("Fingers", "the fingers of both hands move")
+    rest_in: _rest("Rest In", "leaves the rest pose at its start")
+    rest_out: _rest("Rest Out", "returns to the rest pose at its end")
+    regenerate: EnumProperty(
+        name="Regenerate", description="What to generate anew", items=REGENERATE, default="FRAMES"
+    )
+    regenerate_start: IntProperty(name="From", description="First frame to generate anew", default=1)
+    regenerate_end: IntProperty(name="To", description="Last frame to generate anew", default=100)
     use_frame_start: BoolProperty(
         name="Start Frame",
         description="Start at this frame instead of where the audio starts (strip, speaker) or the scene does",
@@ -132,3 +178,7 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
             "steps": steps,
             "guidance": self.guidance if self.use_guidance else None,
         }
+
+    def amounts(self) -> dict[str, float]:
+        """Part of the body -> how much it moves, as the worker wants it."""
+        return {part: getattr(self, f"amount_{part}") for part in PARTS}

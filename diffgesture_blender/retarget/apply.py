@@ -60,7 +60,7 @@ def retarget(
     """
     scene = scene or bpy.context.scene
     bone_map = bone_map or find_bone_map(armature_object)
-    _check_writable(armature_object)
+    check_writable(armature_object)
     for side in SIDES:
         arm_bones(motion, side)
     frames = keyframes.key_frames(motion.num_frames, motion.fps, frame_rate(scene), frame_start)
@@ -74,8 +74,7 @@ def retarget(
             *_switch_to_keys(armature_object, bone_map, choice, frames),
         ]
         compat.assign_action(armature_object, choice)
-        links, unclear = _links(armature_object, bone_map, scene)
-        rotations = solve(read_rest(armature_object, links), bone_map, motion, options)
+        rotations, unclear = local_rotations(armature_object, bone_map, motion, scene, options)
         key_count = 0
         for name, local in rotations.items():
             times = frames
@@ -107,7 +106,20 @@ def retarget(
     )
 
 
-def _check_writable(armature_object: bpy.types.Object) -> None:
+def local_rotations(
+    armature_object: bpy.types.Object,
+    bone_map: BoneMap,
+    motion: Motion,
+    scene: bpy.types.Scene,
+    options: SolveOptions | None = None,
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Bone -> (T, 4) local rotations that show the motion, and warnings; nothing is keyed."""
+    links, unclear = _links(armature_object, bone_map, scene)
+    return solve(read_rest(armature_object, links), bone_map, motion, options), unclear
+
+
+def check_writable(armature_object: bpy.types.Object) -> None:
+    """DiffGestureError where Blender does not let the armature be animated."""
     if armature_object.library is not None:
         raise DiffGestureError(
             f"{armature_object.name} is linked from another file and cannot be animated here; "

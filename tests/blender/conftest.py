@@ -5,8 +5,9 @@ import os
 import shutil
 import sys
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,3 +86,37 @@ def addon(tmp_path: Path) -> Iterator[object]:
         yield session
     finally:
         diffgesture_blender.unregister()
+
+
+@pytest.fixture
+def worker_mode(addon: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Put a scripted worker behind the add-on; the mode says how it behaves."""
+    from motions import swinging_arms, write_motion
+
+    from diffgesture_blender.session import session
+    from diffgesture_blender.worker import Backend, interpreter
+
+    motion = write_motion(tmp_path / "scripted.npz", swinging_arms())
+    monkeypatch.setattr(interpreter, "REQUIRED_MODULES", ("json",))
+    monkeypatch.setenv("DIFFGESTURE_PYTHON", sys.executable)
+
+    def choose(mode: str) -> None:
+        def launch(python: str, script: Path) -> list[str]:
+            return [python, "-u", str(script), mode, str(motion)]
+
+        session.backend.stop()
+        monkeypatch.setattr(session, "backend", Backend(SCRIPTED_WORKER, lambda: tmp_path, launch))
+
+    return choose
+
+
+@pytest.fixture
+def scene(addon: object, speech: Path) -> Any:
+    """A scene with a character and a speech file, ready to generate."""
+    import bpy
+    from characters import mixamo_character
+
+    settings = bpy.context.scene.diffgesture
+    settings.armature = mixamo_character()
+    settings.audio_path = str(speech)
+    return bpy.context.scene

@@ -15,6 +15,8 @@ def say(**message: object) -> None:
 
 def hello(protocol: int) -> dict[str, object]:
     card = {"name": "scripted", "layout": "ted_expressive", "fps": 15.0, "path": "nowhere", "licence": "none"}
+    if len(sys.argv) > 2 and sys.argv[2].endswith(".npz"):
+        card |= {"layout": "ted", "skeleton": skeleton(sys.argv[2])}
     return {
         "protocol": protocol,
         "backend_version": "0",
@@ -23,6 +25,15 @@ def hello(protocol: int) -> dict[str, object]:
         "checkpoint": card,
         "checkpoint_error": None,
     }
+
+
+def skeleton(motion: str) -> dict[str, object]:
+    import numpy as np
+
+    names = ("joint_names", "bone_pairs", "neutral_directions")
+    with np.load(motion) as archive:
+        fields = {name: archive[name].tolist() for name in names}
+    return {**fields, "rest_directions": fields["neutral_directions"]}
 
 
 def generate(mode: str, request: dict) -> None:

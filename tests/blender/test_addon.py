@@ -11,50 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SCRIPTED_WORKER, babble, blender_has_audio, write_wav
+from conftest import babble, blender_has_audio, write_wav
 
 bpy = pytest.importorskip("bpy")
 
 from characters import mixamo_character
-from motions import swinging_arms, write_motion
 
 import diffgesture_blender
 from diffgesture_blender import pump, sequencer
 from diffgesture_blender.job import GenerateJob, check_armature, request_from_scene
 from diffgesture_blender.preferences import machine_settings
 from diffgesture_blender.session import new_job_folder, session
-from diffgesture_blender.worker import Backend, interpreter
+from diffgesture_blender.worker import interpreter
 
 # The bpy package of Blender 4.2 has no audio; a real Blender has.
 HAS_AUDIO = blender_has_audio()
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes by signal")
-
-
-@pytest.fixture
-def worker_mode(addon: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
-    """Put a scripted worker behind the add-on; the mode says how it behaves."""
-    motion = write_motion(tmp_path / "scripted.npz", swinging_arms())
-    monkeypatch.setattr(interpreter, "REQUIRED_MODULES", ("json",))
-    monkeypatch.setenv("DIFFGESTURE_PYTHON", sys.executable)
-
-    def choose(mode: str) -> None:
-        def launch(python: str, script: Path) -> list[str]:
-            return [python, "-u", str(script), mode, str(motion)]
-
-        session.backend.stop()
-        monkeypatch.setattr(session, "backend", Backend(SCRIPTED_WORKER, lambda: tmp_path, launch))
-
-    return choose
-
-
-@pytest.fixture
-def scene(addon: object, speech: Path) -> Any:
-    """A scene with a character and a speech file, ready to generate."""
-    settings = bpy.context.scene.diffgesture
-    settings.armature = mixamo_character()
-    settings.audio_path = str(speech)
-    return bpy.context.scene
 
 
 def snapshot() -> dict[str, Any]:
