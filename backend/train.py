@@ -17,12 +17,16 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", required=True, type=Path, metavar="DATASET", help="a folder made by prepare.py")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="RUN", help="where state and model go")
     parser.add_argument("--resume", action="store_true", help="go on where the run in RUN was stopped")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="FILE", help="fine-tune this checkpoint instead of starting anew"
+    )
     parser.add_argument("--max-steps", type=int, metavar="N", help="stop after N steps in all")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
     return parser.parse_args(arguments)
 
 
 def main(arguments: argparse.Namespace) -> None:
+    from diffgesture.checkpoint import load_checkpoint
     from diffgesture.data.dataset import Dataset
     from diffgesture.training.config import load_config
     from diffgesture.training.distributed import join_group
@@ -38,14 +42,18 @@ def main(arguments: argparse.Namespace) -> None:
         raise ConfigError(
             f"The dataset {arguments.data} has {dataset.fps:g} fps, the configuration {config.fps:g}."
         )
+    start = load_checkpoint(arguments.start_from) if arguments.start_from else None
+    provenance = {"dataset": dataset.card.get("provenance", {})}
+    if start:
+        provenance["started_from"] = start.card.get("name", start.path.stem)
     group = join_group(arguments.device)
     try:
         train(
             config,
-            make_recipe(config, dataset),
+            make_recipe(config, dataset, start),
             arguments.output,
             group,
-            provenance={"dataset": dataset.card.get("provenance", {})},
+            provenance=provenance,
             panel=make_panel(config, dataset) if group.is_main else None,
             resume=arguments.resume,
             report=lambda line: print(line, file=sys.stderr, flush=True),

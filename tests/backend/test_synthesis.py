@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Speech to motion, with a tiny network: length, unit norm, determinism, controls, both presets."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -185,3 +186,23 @@ def test_command_line_refuses_bad_input_with_one_line(wrong: str, tiny_checkpoin
     assert run.stderr.startswith("error: ")
     assert len(run.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "m.npz").exists()
+
+
+def test_guidance_costs_only_the_steps_it_is_used_in(checkpoint, monkeypatch: pytest.MonkeyPatch):
+    """One call of the network in a step, two where guidance acts."""
+    calls = []
+    original = type(checkpoint.network).forward
+    monkeypatch.setattr(
+        type(checkpoint.network), "forward", lambda self, *given: (calls.append(1), original(self, *given))[1]
+    )
+
+    def count(limits: tuple[float, float] | None, guidance: float) -> int:
+        calls.clear()
+        card = {**checkpoint.card, **({"guidance_log_snr": limits} if limits else {})}
+        generate(babble(2.0), dataclasses.replace(checkpoint, card=card), Settings(steps=10, guidance=guidance))
+        return len(calls)
+
+    assert count(None, 1.0) == 10
+    assert count(None, 1.5) == 20
+    assert 10 < count((-2.0, 2.0), 1.5) < 20
+    assert count((50.0, 60.0), 1.5) == 10

@@ -52,9 +52,10 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return load_file(path / "state.safetensors")
 
 
-def test_resumed_run_ends_with_the_same_weights_bit_for_bit(tmp_path: Path):
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_resumed_run_ends_with_the_same_weights_bit_for_bit(optimizer: str, tmp_path: Path):
     # All six steps lie in the warm-up, so the plan does not depend on where the first run stops.
-    config = dataclasses.replace(SMALL, warmup_steps=6)
+    config = dataclasses.replace(SMALL, warmup_steps=6, optimizer=optimizer)
     run(config, tmp_path / "whole")
     run(dataclasses.replace(config, steps=3), tmp_path / "parts")
     assert run(config, tmp_path / "parts", resume=True).step == 6
@@ -73,6 +74,25 @@ def test_loss_falls_and_the_checkpoint_speaks(tmp_path: Path):
     motion = generate(babble(3.0), checkpoint, Settings()).motion
     assert motion.directions.shape == (45, 42, 3)
     assert checkpoint.card["training"]["steps"] == 150
+
+
+def test_fine_tuning_starts_from_the_checkpoint_and_keeps_its_scales(tmp_path: Path):
+    first = run(dataclasses.replace(SMALL, steps=40, learning_rate=3e-3), tmp_path / "first")
+    start = load_checkpoint(first.checkpoint)
+    takes = [take(seed, 4.0) for seed in (7, 8)]
+    recipe = MaskedRecipe(dataclasses.replace(SMALL, model={}, steps=1), takes, takes, start)
+    result = train(
+        dataclasses.replace(SMALL, model={}, steps=1, learning_rate=1e-6, warmup_steps=1),
+        recipe,
+        tmp_path / "second",
+        Group(0, 1, torch.device("cpu")),
+        report=lambda line: None,
+    )
+    tuned = load_checkpoint(result.checkpoint)
+    assert tuned.card["normalisation"] == start.card["normalisation"]
+    assert tuned.card["features"] == start.card["features"]
+    for name, value in tuned.network.state_dict().items():
+        torch.testing.assert_close(value, start.network.state_dict()[name], atol=2e-3, rtol=0)
 
 
 def test_resume_without_a_state_is_refused(tmp_path: Path):

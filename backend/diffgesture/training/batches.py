@@ -2,6 +2,7 @@
 """Windows of speech and motion, cut at random and varied, as training batches."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,6 +64,15 @@ class Normalisation:
             takes.features.mean(axis=0),
             np.maximum(takes.features.std(axis=0), 0.02),
             silence[len(silence) // 2],
+        )
+
+    @classmethod
+    def of_card(cls, card: dict[str, Any]) -> "Normalisation":
+        """That of a checkpoint, which its weights were trained with."""
+        poses, features = card["normalisation"], card["features"]
+        return cls(
+            *(np.asarray(poses[name], dtype=np.float32) for name in ("mean", "std")),
+            *(np.asarray(features[name], dtype=np.float32) for name in ("mean", "std", "silence")),
         )
 
 

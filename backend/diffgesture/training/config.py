@@ -88,7 +88,10 @@ class Config:
     def __post_init__(self) -> None:
         if self.layout not in SKELETONS:
             raise ConfigError(f"'layout' must be one of {', '.join(SKELETONS)}, not {self.layout!r}.")
-        for name, allowed in (("optimizer", ("adam", "adamw")), ("schedule", ("cosine", "constant", "step"))):
+        for name, allowed in (
+            ("optimizer", ("adam", "adamw", "muon")),
+            ("schedule", ("cosine", "constant", "step")),
+        ):
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"'{name}' must be {' or '.join(allowed)}, not {getattr(self, name)!r}.")
         for name in ("fps", "window", "window_stride", "steps", "batch_size", "learning_rate", "save_minutes"):

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ..errors import ConfigError, OutputError
 from .config import Config
 from .distributed import Group
+from .muon import MuonAdamW
 from .panel import ValidationPanel, panel_line
 from .progress import MetricsLog, Progress
 from .recipe import Batch, Recipe
@@ -201,6 +202,8 @@ def make_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimizer:
     """The optimiser that ``config.optimizer`` names; where the device allows, one fused pass over the weights."""
     weights = list(network.parameters())
     betas = (config.betas[0], config.betas[1])
+    if config.optimizer == "muon":
+        return MuonAdamW(network, config.learning_rate, betas, config.weight_decay)
     fused = weights[0].device.type in ("cpu", "cuda")
     if config.optimizer == "adam":
         return torch.optim.Adam(weights, config.learning_rate, betas=betas, fused=fused)

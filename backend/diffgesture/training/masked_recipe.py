@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..checkpoint import save_checkpoint
+from ..checkpoint import Checkpoint, save_checkpoint
 from ..diffusion import cosine_log_snr
 from ..errors import DataError
 from ..features import LOUDNESS
@@ -23,14 +23,18 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
 class MaskedRecipe:
-    """Pairs are (audio (samples,), directions (T, B, 3) in the public frame)."""
+    """Pairs are (audio (samples,), directions (T, B, 3) in the public frame).
 
-    def __init__(self, config: Config, training: Pairs, validation: Pairs):
-        self._config, self._skeleton = config, SKELETONS[config.layout]
+    ``start`` is a checkpoint to go on from (fine-tuning): its network, its weights and its normalisation.
+    """
+
+    def __init__(self, config: Config, training: Pairs, validation: Pairs, start: Checkpoint | None = None):
+        self._config, self._skeleton, self._start = config, SKELETONS[config.layout], start
         self._takes = collect_takes(training, config.fps)
         if (self._takes.lengths < config.window).all():
             raise DataError(f"No take is as long as one window of {config.window} frames.")
-        self._norm = Normalisation.measure(self._takes, config.fps)
+        self._norm = Normalisation.of_card(start.card) if start else Normalisation.measure(self._takes, config.fps)
+        self._model = start.card["hyperparameters"] if start else config.model
         self.hours = self._takes.frames / config.fps / 3600
         held_out = collect_takes(validation, config.fps) if validation else self._takes
         self._makers = {
@@ -40,7 +44,10 @@ class MaskedRecipe:
         self._weights = bone_weights(self._skeleton, config.loss)
 
     def make_network(self) -> nn.Module:
-        return MaskedPoseTransformer(pose_dim=self._skeleton.pose_dim, **self._config.model)
+        network = MaskedPoseTransformer(pose_dim=self._skeleton.pose_dim, **self._model)
+        if self._start:
+            network.load_state_dict(self._start.network.state_dict())
+        return network
 
     def draw(self, rng: np.random.Generator, split: Split, size: int, step: int) -> Batch:
         batch = self._makers[split].draw(rng, size)
@@ -79,7 +86,7 @@ class MaskedRecipe:
             "seed_frames": config.seed_frames,
             "guidance": config.guidance,
             "network": "masked_pose_transformer",
-            "hyperparameters": config.model,
+            "hyperparameters": self._model,
             "normalisation": {"mean": _numbers(norm.pose_mean), "std": _numbers(norm.pose_std)},
             "features": {
                 "mean": _numbers(norm.feature_mean),

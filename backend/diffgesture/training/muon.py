@@ -37,7 +37,9 @@ class MuonAdamW(torch.optim.AdamW):
                 continue
             state = self.state[matrix]
             if not state:
-                state["momentum"] = torch.zeros_like(matrix)
+                # AdamW, which loads saved states, wants the step as well.
+                state["step"], state["momentum"] = torch.zeros(()), torch.zeros_like(matrix)
+            state["step"] += 1
             momentum = state["momentum"].lerp_(matrix.grad, 1 - _MOMENTUM)
             update = matrix.grad.lerp(momentum, _MOMENTUM)
             matrix.mul_(1 - group["lr"] * group["weight_decay"])

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The honest panel during training: a few held-out clips generated with the saved checkpoint, and measured."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from ..checkpoint import load_checkpoint
+from ..data.dataset import Dataset
+from ..errors import ConfigError
+from ..evaluation import Speech, generate_takes, takes_of_dataset
+from ..metrics.panel import measure
+from ..metrics.takes import Take
+from ..networks.autoencoder import AUTOENCODERS
+from ..synthesis import Settings
+from .config import Config
+
+_LONGEST_SECONDS: Final = 30.0
+_SHOWN: Final = {
+    "wrist_speed_mean": "speed m/s",
+    "speed_hellinger": "speed distance",
+    "jerk_ratio": "jerk / data",
+    "diversity_ratio": "diversity / data",
+    "energy_correlation_gain": "energy gain",
+    "beat_consistency_gain": "beat gain",
+    "seam_ratio": "seams",
+    "rest_ratio": "rest",
+}
+
+
+class ValidationPanel:
+    """``clips`` takes of the validation split (their first half minute), the same every time."""
+
+    def __init__(self, dataset: Dataset, clips: int):
+        self.takes = [_beginning(take) for take in takes_of_dataset(dataset, "val", clips)]
+
+    def measure(self, checkpoint_path: Path, device: torch.device) -> dict[str, Any]:
+        """The panel of what the checkpoint generates for their speech, preset default, as JSON."""
+        checkpoint = load_checkpoint(checkpoint_path, device)
+        speech = [Speech(take.name, take.audio) for take in self.takes]
+        generated = generate_takes(checkpoint, speech, Settings(), lambda line: None)
+        return {name: value.as_json() for name, value in measure(generated, self.takes).items()}
+
+
+def make_panel(config: Config, dataset: Dataset) -> ValidationPanel | None:
+    """The panel that a configuration asks for; None where ``panel_steps`` is 0."""
+    if not config.panel_steps:
+        return None
+    if config.network in AUTOENCODERS:
+        raise ConfigError(f"'panel_steps' must be 0 for '{config.network}', which generates nothing.")
+    return ValidationPanel(dataset, config.panel_clips)
+
+
+def panel_line(panel: dict[str, Any]) -> str:
+    """The main figures in one line; what is undefined is left out."""
+    shown = [(label, panel[name]["value"]) for name, label in _SHOWN.items()]
+    return "panel: " + "  ".join(f"{label} {value:.2f}" for label, value in shown if value is not None)
+
+
+def _beginning(take: Take) -> Take:
+    if take.seconds <= _LONGEST_SECONDS:
+        return take
+    frames = round(_LONGEST_SECONDS * take.fps)
+    samples = round(len(take.audio) * frames / len(take.arm_directions))
+    directions = None if take.directions is None else take.directions[:frames]
+    return Take(take.name, take.audio[:samples], take.fps, take.arm_directions[:frames], take.layout, directions)
