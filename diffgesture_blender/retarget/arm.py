@@ -2,8 +2,9 @@
 """Arms: where they point is the model's word, how they roll is anatomy's.
 
 Directions leave the roll about each bone open. It is set by the hinge of the elbow for the upper arm and by the
-palm for the hand, with the forearm taking half of the turn between them. All are measured against the same
-anatomical reference at rest and in motion, so it does not matter in which pose the rig was built.
+palm for the hand; the forearm takes a part of the turn between them, which ``limb`` shares out over its bones. All
+are measured against the same anatomical reference at rest and in motion, so it does not matter in which pose the
+rig was built.
 """
 
 from dataclasses import dataclass
@@ -24,8 +25,7 @@ _BEND_SINES: Final = (0.05, 0.30)
 # Weights of the smoothing of the hinge over time (per 1/15 s) and of the anatomical default against the plane.
 _HINGE_SMOOTHING: Final = 0.3
 _HINGE_DEFAULT: Final = 0.02
-# Share of the hand's pronation that the forearm takes, and the most that it can be.
-_FOREARM_SHARE: Final = 0.5
+# The most that a hand's pronation can be.
 _PRONATION_LIMIT: Final = np.radians(120)
 # Without a palm in the layout, hands are held half-way between thumb up and palm down.
 _RELAXED_PRONATION: Final = np.radians(35)
@@ -34,10 +34,19 @@ _KNUCKLES: Final = ("index", "middle", "ring", "pinky")
 
 @dataclass(frozen=True)
 class ArmTurns:
-    """(T, 4) turns from rest in the public frame; (T, 3) ``along`` the hand and out of the ``palm``."""
+    """How an arm goes over time, in the public frame.
+
+    (T, 4) turns from rest: ``upper_arm`` without any twist, ``forearm`` as it leaves the elbow, ``hand``. (T,)
+    radians that ``upper_arm_twist`` reaches at the elbow and ``forearm_twist`` at the wrist, about the (T, 3)
+    directions ``upper_arm_aim`` and ``forearm_aim``. (T, 3) ``along`` the hand and out of the ``palm``.
+    """
 
     upper_arm: FloatArray
+    upper_arm_twist: FloatArray
+    upper_arm_aim: FloatArray
     forearm: FloatArray
+    forearm_twist: FloatArray
+    forearm_aim: FloatArray
     hand: FloatArray
     along: FloatArray
     palm: FloatArray
@@ -163,13 +172,16 @@ def solve_arm(body: RestBody, motion: Motion, side: str) -> ArmTurns:
 
     hinge = elbow_hinge(upper, fore, side, motion.fps)
     rest_hinge = _rest_hinge(rest_upper, rest_fore, side)
-    upper_turn = quat.mul(quat.from_two_axes(upper, hinge), quat.inv(quat.from_two_axes(rest_upper, rest_hinge)))
+    upper_turn, upper_twist = _upper_arm(upper, hinge, rest_upper, rest_hinge, side)
     # The forearm swings from the upper arm: its hinge is the upper arm's, carried along by the bend.
     hinge = quat.rotate(quat.between(upper, fore), hinge)
     rest_hinge = quat.rotate(quat.between(rest_upper, rest_fore), rest_hinge)
     fore_turn = quat.mul(quat.from_two_axes(fore, hinge), quat.inv(quat.from_two_axes(rest_fore, rest_hinge)))
     if not has_hand:
-        return ArmTurns(upper_turn, fore_turn, fore_turn, fore, sign * hinge)
+        still = np.zeros(len(fore))
+        return ArmTurns(
+            upper_turn, upper_twist, upper, fore_turn, still, fore, fore_turn, along=fore, palm=sign * hinge
+        )
 
     knuckles = _knuckle_bones(body, motion, side)
     rest_along, rest_palm = _rest_hand(body, side, list(knuckles), sign * rest_hinge, rest_fore)
@@ -184,8 +196,20 @@ def solve_arm(body: RestBody, motion: Motion, side: str) -> ArmTurns:
     pronation = np.unwrap(_pronation(fore, hinge, along, palm, sign))
     rest_pronation = _pronation(rest_fore, rest_hinge, rest_along, rest_palm, sign)
     limited = np.clip(pronation, -_PRONATION_LIMIT, _PRONATION_LIMIT)
-    share = quat.from_axis_angle(fore, _FOREARM_SHARE * (limited - rest_pronation))
-    return ArmTurns(upper_turn, quat.mul(share, fore_turn), hand_turn, along, palm)
+    fore_twist = limited - rest_pronation
+    return ArmTurns(upper_turn, upper_twist, upper, fore_turn, fore_twist, fore, hand_turn, along=along, palm=palm)
+
+
+def _upper_arm(
+    upper: FloatArray, hinge: FloatArray, rest_upper: FloatArray, rest_hinge: FloatArray, side: str
+) -> tuple[FloatArray, FloatArray]:
+    """(T, 4) turn of the upper arm as it leaves the shoulder, and (T,) its twist down to the elbow's hinge."""
+    swung = quat.mul(
+        quat.from_two_axes(upper, default_hinge(upper, side)),
+        quat.inv(quat.from_two_axes(rest_upper, default_hinge(rest_upper, side))),
+    )
+    twist = _twist(upper, quat.rotate(swung, np.broadcast_to(rest_hinge, upper.shape)), hinge)
+    return swung, np.unwrap(twist)
 
 
 def _knuckle_bones(body: RestBody, motion: Motion, side: str) -> dict[str, int]:

@@ -62,7 +62,7 @@ def finger_slots(hand: str, side: str, skeleton: Skeleton) -> dict[str, tuple[st
     others = [chain for index, chain in enumerate(chains) if index != thumb]
     if len(others) > 4:
         others = sorted(others, key=lambda chain: -skeleton.reach[chain[0]])[:4]
-    knuckled = [_from_knuckle(chain, wrist, skeleton) for chain in others]
+    knuckled = [from_knuckle(chain, wrist, skeleton) for chain in others]
     order = _from_thumb(knuckled, chains[thumb], skeleton)
     slots = _finger("thumb", chains[thumb], side)
     for name, index in zip(_FEWER[len(order)], order, strict=True):
@@ -77,7 +77,7 @@ def _chain(root: str, skeleton: Skeleton) -> list[str]:
     return chain
 
 
-def _from_knuckle(chain: list[str], wrist: FloatArray, skeleton: Skeleton) -> list[str]:
+def from_knuckle(chain: list[str], wrist: FloatArray, skeleton: Skeleton) -> list[str]:
     """The chain without the metacarpal, whose root lies in the palm."""
     if len(chain) < 4:
         return chain

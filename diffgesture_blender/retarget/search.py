@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from ..errors import DiffGestureError
 from .bone_map import SHAPE_ONLY, BoneMap
 from .checks import doubts, swap_sides, wrong_sides
-from .families import KEYED_SLOTS, SIDES, SPARE_SLOTS, RigFamily, load_families
+from .families import FINGERS, KEYED_SLOTS, SIDES, SPARE_SLOTS, RigFamily, load_families
+from .hand_shape import from_knuckle
 from .names import NameIndex, canonical_name, index_names
 from .shape import map_by_shape
 from .skeleton import Skeleton, read_skeleton
@@ -31,8 +32,9 @@ _BELOW: Final = {
     **{f"hand.{side}": (f"forearm.{side}",) for side in SIDES},
     **{f"{f}.{side}": (f"hand.{side}",) for side in SIDES for f in ("thumb", "index", "middle", "ring", "pinky")},
 }
-# Slots of which a control rig often holds the bone by constraints instead of parents.
+# Slots whose bone may be held by constraints instead of parents, and those of which a control rig does so.
 _LOOSE: Final = ("neck", "head", *(f"upper_arm.{side}" for side in SIDES))
+_LOOSE_CONTROLS: Final = (*_LOOSE, *(f"{finger}.{side}" for side in SIDES for finger in FINGERS))
 
 
 def search_bone_map(armature_object: bpy.types.Object) -> BoneMap:
@@ -164,7 +166,8 @@ def _from_slots(
 ) -> BoneMap | None:
     """A map from slots as they were found; those that contradict the hierarchy are left out and named."""
     slots = {slot: names for slot, names in slots.items() if names}
-    problems = (*problems, *_drop_misplaced(slots, skeleton))
+    loose = _LOOSE_CONTROLS if family is not None and family.priority > 0 else _LOOSE
+    problems = (*problems, *_drop_misplaced(slots, skeleton, loose))
     if any(slot not in slots for slot in ESSENTIAL):
         return None
     notes: tuple[str, ...] = ()
@@ -184,7 +187,9 @@ def _from_slots(
 
 def _finished(bone_map: BoneMap, skeleton: Skeleton) -> BoneMap:
     """Split and spare twist bones found, doubts named, missing slots counted."""
-    slots = with_twist_bones(dict(bone_map.slots), skeleton)
+    slots = with_twist_bones(
+        {slot: _phalanges(slot, names, skeleton, bone_map) for slot, names in bone_map.slots.items()}, skeleton
+    )
     missing = tuple(slot for slot in KEYED_SLOTS if slot not in slots)
     return replace(
         bone_map,
@@ -195,14 +200,25 @@ def _finished(bone_map: BoneMap, skeleton: Skeleton) -> BoneMap:
     )
 
 
-def _drop_misplaced(slots: dict[str, tuple[str, ...]], skeleton: Skeleton) -> list[str]:
+def _phalanges(slot: str, names: tuple[str, ...], skeleton: Skeleton, bone_map: BoneMap) -> tuple[str, ...]:
+    """The bones of a slot; of a finger that was named with its metacarpal only the three phalanges."""
+    finger, _, side = slot.partition(".")
+    hand = bone_map.bone(f"hand.{side}")
+    if finger not in FINGERS or hand is None or len(names) <= 3:
+        return names
+    if finger == "thumb":
+        return names[:3]
+    return tuple(from_knuckle(list(names), skeleton.heads[hand], skeleton)[:3])
+
+
+def _drop_misplaced(slots: dict[str, tuple[str, ...]], skeleton: Skeleton, loose: tuple[str, ...]) -> list[str]:
     """Take slots out whose bone is not below the bone it must be below; sentences about them."""
     problems = []
     for slot, above in _BELOW.items():
         upper = next((each for each in above if each in slots), None)
         if slot not in slots or upper is None or skeleton.is_below(slots[slot][0], slots[upper][0]):
             continue
-        if slot in _LOOSE:
+        if slot in loose:
             continue
         problems.append(f"{slots[slot][0]} ({slot}) is not below {slots[upper][0]} ({upper}); it was left out.")
         del slots[slot]

@@ -11,6 +11,7 @@ from .arm import solve_arm
 from .bone_map import BoneMap
 from .families import FINGERS, SIDES
 from .finger import solve_finger
+from .limb import solve_limbs
 from .rest import RestBody, RestSkeleton
 from .torso import solve_torso
 
@@ -21,7 +22,8 @@ FloatArray = np.ndarray
 class SolveOptions:
     """How chains share the turn: for each bone the part of the whole that it has reached, root to tip.
 
-    None, or a number of weights that does not fit the rig's chain: evenly. ``fingers``: whether to turn them.
+    None: the weights of the rig's family; without any, or if their number does not fit the chain, evenly.
+    ``fingers``: whether to turn them.
     """
 
     spine_weights: tuple[float, ...] | None = None
@@ -48,14 +50,19 @@ def solve_turns(
     """Bone -> (T, 4) rotation from the rest pose in the public frame, whatever its parents do."""
     options = options or SolveOptions()
     body = RestBody.of(rest, bone_map)
-    turns = solve_torso(body, motion, options.spine_weights, options.neck_weights)
+    weights = bone_map.weights
+    turns = solve_torso(
+        body,
+        motion,
+        options.spine_weights or weights.get("spine"),
+        options.neck_weights or weights.get("neck"),
+    )
     for side in SIDES:
         arm = solve_arm(body, motion, side)
-        turns[bone_map.slots[f"upper_arm.{side}"][0]] = arm.upper_arm
-        turns[bone_map.slots[f"forearm.{side}"][0]] = arm.forearm
+        turns.update(solve_limbs(body, arm, side))
         if f"hand.{side}" not in bone_map.slots:
             continue
-        turns[bone_map.slots[f"hand.{side}"][0]] = arm.hand
+        turns.update(dict.fromkeys(bone_map.slots[f"hand.{side}"], arm.hand))
         for finger in FINGERS:
             if options.fingers and f"{finger}.{side}" in bone_map.slots:
                 turns.update(solve_finger(body, motion, arm, finger, side))

@@ -100,11 +100,12 @@ def solve_torso(
     neck = slots.get("neck", ())
     for name, weight in zip(neck, _shares(len(neck), neck_weights, full="head" not in slots), strict=True):
         turns[name] = quat.slerp(chest, head, weight)
-    if "head" in slots:
-        turns[slots["head"][0]] = head
+    turns.update(dict.fromkeys(slots.get("head", ()), head))
     for side in "LR":
-        if f"clavicle.{side}" in slots:
-            turns[slots[f"clavicle.{side}"][0]] = clavicle_rotations(motion, chest, side)
+        clavicle = slots.get(f"clavicle.{side}", ())
+        whole = clavicle_rotations(motion, chest, side) if clavicle else chest
+        for index, name in enumerate(clavicle):
+            turns[name] = quat.slerp(chest, whole, (index + 1) / len(clavicle))
     return turns
 
 
