@@ -23,7 +23,11 @@ def inspect(armature: bpy.types.Object | None) -> None:
     from .retarget import find_bone_map
 
     try:
-        note = RigNote(True, f"Recognised as {find_bone_map(armature).family}")
+        bone_map = find_bone_map(armature)
+        text = f"Recognised as {bone_map.family}"
+        if bone_map.problems:
+            text = f"{text}, but: {bone_map.problems[0]}"
+        note = RigNote(True, text, bone_map)
     except DiffGestureError as error:
         note = RigNote(False, str(error))
     session.armature_notes[armature.session_uid] = note
@@ -32,6 +36,15 @@ def inspect(armature: bpy.types.Object | None) -> None:
 def note_about(armature: bpy.types.Object) -> RigNote | None:
     """What ``inspect`` found, if it has been asked."""
     return session.armature_notes.get(armature.session_uid)
+
+
+def inspect_again() -> None:
+    """Look anew at all armatures that were looked at: an undo may have changed their bones or their bone maps."""
+    known = list(session.armature_notes)
+    session.forget_rigs()
+    for item in bpy.data.objects:
+        if item.session_uid in known and item.type == "ARMATURE":
+            inspect(item)
 
 
 def find_scene(uid: int) -> bpy.types.Scene | None:

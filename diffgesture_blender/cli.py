@@ -49,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--armature", metavar="NAME", help="the character (default: the only armature of the scene)")
     what.add_argument("--scene", metavar="NAME", help="the scene (default: the file's active one)")
     what.add_argument("--frame-start", type=int, metavar="N", help="first key (default: the scene's first frame)")
+    what.add_argument("--bone-map", metavar="FILE.json", help="the character's bone map, if it is not recognised")
     what.add_argument("--blend", metavar="FILE", help="the .blend to open, if none was given before --command")
     how = generate.add_argument_group("how")
     how.add_argument("--preset", choices=("default", "reference"), default="default", help="sampling algorithm")

@@ -10,12 +10,13 @@ from typing import Any
 
 import bpy
 
-from . import audio_source, export_bvh, pump
+from . import audio_source, export_bvh, pump, rig_map
 from .cli import machine_of
 from .errors import DiffGestureError
 from .job import GenerateJob, JobRequest, JobResult, check_armature
 from .motion import load_motion
 from .regenerate import Plan, check_action
+from .retarget.bone_map import load_bone_map
 from .session import Problem, new_job_folder, remove_folder, session
 
 
@@ -104,6 +105,8 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
         if scene is None:
             raise DiffGestureError(f"The file has no scene {options.scene}; it has: {_names(bpy.data.scenes)}.")
     armature = _find_armature(options.armature, scene)
+    if options.bone_map:
+        rig_map.store(armature, load_bone_map(options.bone_map, armature))
     check_armature(armature, scene)
     plan = _plan(options, armature)
     clip = audio_source.decoded(audio_source.clip_from_path(os.path.abspath(options.audio)), folder)
@@ -194,6 +197,7 @@ def _describe(result: JobResult, outputs: dict[str, Path], report: dict[str, Any
     report.update(
         action=result.action_name,
         family=result.family,
+        missing=list(result.missing),
         frame_end=result.frame_end,
         warnings=list(result.warnings),
     )

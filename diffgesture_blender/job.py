@@ -93,6 +93,7 @@ class JobResult:
     seconds: float
     reply: dict[str, Any]
     warnings: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
 
 def request_from_scene(
@@ -297,6 +298,7 @@ class GenerateJob:
             seconds=time.monotonic() - self._started,
             reply=reply,
             warnings=tuple(dict.fromkeys(warnings)),
+            missing=report.missing,
         )
 
     def _scene_and_armature(self) -> tuple[bpy.types.Scene, bpy.types.Object]:

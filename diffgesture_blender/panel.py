@@ -3,7 +3,7 @@
 
 import bpy
 
-from . import character, setup_ui
+from . import character, map_panel, setup_ui
 from .job import JobResult
 from .operators import generate_disabled_reason, regenerate_disabled_reason
 from .properties import PARTS
@@ -153,7 +153,8 @@ def _draw_character(
         column.label(text=f"The active armature is used: {armature.name}")
     note = character.note_about(armature)
     if note is not None:
-        setup_ui.draw_text(column, note.text, width - 4, icon="CHECKMARK" if note.usable else "ERROR")
+        sound = note.usable and not (note.bone_map is not None and note.bone_map.problems)
+        setup_ui.draw_text(column, note.text, width - 4, icon="CHECKMARK" if sound else "ERROR")
 
 
 def _draw_settings(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
@@ -205,6 +206,7 @@ def _draw_result(layout: bpy.types.UILayout, result: JobResult, width: int) -> N
 
 CLASSES = (
     DIFFGESTURE_PT_main,
+    *map_panel.CLASSES,
     DIFFGESTURE_PT_amounts,
     DIFFGESTURE_PT_regenerate,
     DIFFGESTURE_PT_advanced,

@@ -190,7 +190,7 @@ def apply_plan(
         key_count=count,
         frame_start=spans[0].start,
         frame_end=spans[-1].end,
-        warnings=(*bone_map.notes, *warnings),
+        warnings=(*bone_map.problems, *bone_map.notes, *warnings),
     )
 
 

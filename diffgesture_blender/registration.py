@@ -6,15 +6,18 @@ from typing import Final
 import bpy
 from bpy.app.handlers import persistent
 
-from . import cli, operators, panel, pump, setup_operators
+from . import character, cli, map_operators, operators, panel, pump, setup_operators
 from .preferences import DiffGesturePreferences
 from .properties import DiffGestureSettings
+from .rig_map import DiffGestureBoneMap
 from .session import end_session, session, start_session
 
 CLASSES: Final[tuple[type, ...]] = (
     DiffGestureSettings,
+    DiffGestureBoneMap,
     DiffGesturePreferences,
     *operators.CLASSES,
+    *map_operators.CLASSES,
     *setup_operators.CLASSES,
     *panel.CLASSES,
 )
@@ -30,7 +33,21 @@ def _after_file_load(*_arguments: object) -> None:
         session.job = None
         session.notice = "Another file was opened, so the generation was cancelled."
     session.forget_result()
-    session.armature_notes.clear()
+    session.forget_rigs()
+
+
+@persistent
+def _after_undo(*_arguments: object) -> None:
+    """What was known of the armatures may have been undone."""
+    if session.armature_notes:
+        character.inspect_again()
+
+
+_HANDLERS: Final = (
+    (bpy.app.handlers.load_post, _after_file_load),
+    (bpy.app.handlers.undo_post, _after_undo),
+    (bpy.app.handlers.redo_post, _after_undo),
+)
 
 
 def register() -> None:
@@ -38,7 +55,9 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.diffgesture = bpy.props.PointerProperty(type=DiffGestureSettings)
-    bpy.app.handlers.load_post.append(_after_file_load)
+    bpy.types.Object.diffgesture_map = bpy.props.PointerProperty(type=DiffGestureBoneMap)
+    for handlers, handler in _HANDLERS:
+        handlers.append(handler)
     _commands.append(bpy.utils.register_cli_command(cli.COMMAND, cli.main))
     start_session()
 
@@ -49,8 +68,10 @@ def unregister() -> None:
     end_session()
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())
-    if _after_file_load in bpy.app.handlers.load_post:
-        bpy.app.handlers.load_post.remove(_after_file_load)
+    for handlers, handler in _HANDLERS:
+        if handler in handlers:
+            handlers.remove(handler)
+    del bpy.types.Object.diffgesture_map
     del bpy.types.Scene.diffgesture
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

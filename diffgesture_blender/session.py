@@ -23,6 +23,7 @@ from .worker import Backend, interpreter
 if TYPE_CHECKING:
     from .backend_check import BackendCheck
     from .job import GenerateJob, JobResult
+    from .retarget.bone_map import BoneMap
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class RigNote:
-    """What is known about an armature: whether gestures can be put on it, in words for the panel."""
+    """What is known about an armature: whether gestures can be put on it, in words for the panel, and its map."""
 
     usable: bool
     text: str
+    bone_map: "BoneMap | None" = None
 
 
 @dataclass
@@ -77,6 +79,8 @@ class Session:
     report_ok: bool = False
     report_problem: Problem | None = None
     armature_notes: dict[int, RigNote] = field(default_factory=dict)
+    map_edits: dict[int, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    map_problem: str | None = None
 
     @property
     def busy(self) -> bool:
@@ -91,6 +95,12 @@ class Session:
         if self.result is not None:
             remove_folder(self.result.folder)
             self.result = None
+
+    def forget_rigs(self) -> None:
+        """Drop what is known about armatures, and unfinished changes of their bone maps."""
+        self.armature_notes.clear()
+        self.map_edits.clear()
+        self.map_problem = None
 
     def shutdown(self) -> None:
         """End whatever runs; at the end of Blender, of the add-on and of a test."""
@@ -154,4 +164,4 @@ def end_session() -> None:
     session.shutdown()
     session.clear_messages()
     session.report = None
-    session.armature_notes.clear()
+    session.forget_rigs()

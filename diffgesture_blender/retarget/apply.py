@@ -102,7 +102,7 @@ def retarget(
         key_count=key_count,
         frame_start=float(frames[0]),
         frame_end=float(frames[-1]),
-        warnings=(*bone_map.notes, *warnings, *unclear),
+        warnings=(*bone_map.problems, *bone_map.notes, *warnings, *unclear),
     )
 
 
