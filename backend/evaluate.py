@@ -27,7 +27,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--reference", type=Path, metavar="FILE", help="a second checkpoint, preset reference")
     parser.add_argument("--legacy", action="store_true", help="the published metrics instead (needs --data)")
     parser.add_argument("--autoencoder", type=Path, metavar="FILE", help="for the published FGD and Diversity")
-    parser.add_argument("--preset", default="default", choices=("default", "reference"), help="default: default")
+    parser.add_argument(
+        "--preset",
+        choices=("default", "reference"),
+        help="default: default; with --legacy and a published network, reference",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
     parser.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the preset's)")
     parser.add_argument("--guidance", type=float, metavar="W", help="guidance scale (default: the preset's)")
@@ -68,7 +72,7 @@ def _panel(arguments: argparse.Namespace) -> None:
 
     checkpoint = load_checkpoint(arguments.checkpoint, pick_device(arguments.device))
     layout = checkpoint.skeleton.name
-    settings = Settings(arguments.preset, arguments.seed, arguments.steps, arguments.guidance)
+    settings = Settings(arguments.preset or "default", arguments.seed, arguments.steps, arguments.guidance)
     paired = ev.takes_of_dataset(Dataset(arguments.data, layout), limit=arguments.limit) if arguments.data else []
     real = load_real_takes(arguments.real, layout) if arguments.real else paired
     if paired:
@@ -83,7 +87,7 @@ def _panel(arguments: argparse.Namespace) -> None:
         name: ev.generate_takes(network, speech, options, _say) for name, (network, options) in systems.items()
     }
     evaluation = ev.evaluate(generated, real, "real" if arguments.real else "data", _say)
-    header = _header(arguments, checkpoint.card)
+    header = _header(arguments, checkpoint.card, settings.preset)
     written = ev.write_evaluation(evaluation, arguments.output, header) if arguments.output else []
     if arguments.video:
         written += _videos(arguments, systems, generated, paired or real)
@@ -123,19 +127,30 @@ def _legacy(arguments: argparse.Namespace) -> None:
     from diffgesture.checkpoint import load_checkpoint
     from diffgesture.data.dataset import Dataset
     from diffgesture.devices import pick_device
-    from diffgesture.evaluation_legacy import cut_validation_windows, generate_windows, published_metrics
+    from diffgesture.evaluation_legacy import (
+        cut_validation_windows,
+        default_preset,
+        generate_windows,
+        published_metrics,
+    )
     from diffgesture.metrics.embedding import load_autoencoder
 
     checkpoint = load_checkpoint(arguments.checkpoint, pick_device(arguments.device))
     autoencoder = load_autoencoder(arguments.autoencoder) if arguments.autoencoder else None
     dataset = Dataset(arguments.data, checkpoint.skeleton.name)
     windows = cut_validation_windows(dataset, limit=arguments.limit)
-    _say(f"generating {len(windows.audio)} windows")
     generated = generate_windows(
-        checkpoint, windows, steps=arguments.steps, guidance=arguments.guidance, seed=arguments.seed
+        checkpoint,
+        windows,
+        preset=arguments.preset,
+        steps=arguments.steps,
+        guidance=arguments.guidance,
+        seed=arguments.seed,
+        report=_say,
     )
     metrics = published_metrics(generated, windows, dataset, autoencoder, arguments.seed)
-    result = {**_header(arguments, checkpoint.card), "legacy": metrics}
+    preset = arguments.preset or default_preset(checkpoint)
+    result = {**_header(arguments, checkpoint.card, preset), "legacy": metrics}
     if arguments.output:
         try:
             arguments.output.mkdir(parents=True, exist_ok=True)
@@ -152,10 +167,10 @@ def _legacy(arguments: argparse.Namespace) -> None:
         _say("FGD, feature distance and Diversity need --autoencoder FILE.")
 
 
-def _header(arguments: argparse.Namespace, card: dict[str, Any]) -> dict[str, Any]:
+def _header(arguments: argparse.Namespace, card: dict[str, Any], preset: str) -> dict[str, Any]:
     return {
         "checkpoint": card.get("name"),
-        "preset": "reference" if arguments.legacy else arguments.preset,
+        "preset": preset,
         "seed": arguments.seed,
         "steps": arguments.steps,
         "guidance": arguments.guidance,

@@ -6,8 +6,9 @@ evaluation mode (officially it is never switched off), the last incomplete batch
 do not end in a division by zero. Windows are cut every 10 frames, as the official preprocessing does.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -15,13 +16,20 @@ import torch
 from .audio import SAMPLE_RATE
 from .checkpoint import Checkpoint
 from .data.dataset import Dataset
-from .diffusion import GaussianNoise, linear_schedule, sample_ddpm
+from .diffusion import (
+    GaussianNoise,
+    cosine_log_snr,
+    few_step_times,
+    linear_schedule,
+    sample_ddpm,
+    sample_dpm_solver_pp_2m,
+)
 from .errors import ConfigError, DataError
 from .metrics import legacy
 from .metrics.embedding import Autoencoder
-from .networks.official import SAMPLES_PER_WINDOW, OfficialNetwork
-from .predictors import make_predictor
-from .synthesis import REFERENCE_GUIDANCE, REFERENCE_STEPS
+from .networks.official import SAMPLES_PER_WINDOW
+from .predictors import seeded_clean_windows, seeded_windows
+from .synthesis import DEFAULT_STEPS, REFERENCE_GUIDANCE, REFERENCE_STEPS, guidance_of, project_to_unit
 
 WINDOW: Final = 34
 STRIDE: Final = 10
@@ -66,49 +74,81 @@ def generate_windows(
     checkpoint: Checkpoint,
     windows: Windows,
     *,
+    preset: str | None = None,
     steps: int | None = None,
     guidance: float | None = None,
     seed: int = 0,
+    report: Callable[[str], None] = lambda line: None,
 ) -> np.ndarray:
-    """(N, 34, B, 3) generated directions in the public frame, not re-normalised, each seeded with 4 real frames.
+    """(N, 34, B, 3) generated directions in the public frame, each seeded with 4 real frames.
 
-    Sampled as published (DDPM, smooth stabilizer), whatever the network.
+    ``reference``: as published (DDPM, smooth stabilizer, directions not re-normalised), with any network.
+    ``default``: our own network's few steps. None: what the network was made for.
     """
     card, skeleton = checkpoint.card, checkpoint.skeleton
     if card["window"] < WINDOW:
         raise ConfigError(
             f"The published metrics need windows of {WINDOW} frames; {checkpoint.path.name} has fewer."
         )
+    preset = preset or default_preset(checkpoint)
+    if preset == "default" and checkpoint.is_official:
+        raise ConfigError("With a published network, --legacy takes the preset 'reference' alone.")
+    sample = _sample_published if preset == "reference" else _sample_in_few_steps
     real = skeleton.to_native(windows.directions) if card["frame"] == "native" else windows.directions
     poses = (real.reshape(len(real), WINDOW, -1) - checkpoint.mean) / checkpoint.std
     seeds = torch.from_numpy(poses[:, :SEED_FRAMES].astype(np.float32)).to(checkpoint.device)
-    schedule = linear_schedule(steps or REFERENCE_STEPS).to(checkpoint.device)
-    guidance = REFERENCE_GUIDANCE if guidance is None else guidance
     noise = GaussianNoise(torch.Generator().manual_seed(seed), checkpoint.device)
     results = []
-    batch = _BATCH if checkpoint.is_official else 1
     with torch.inference_mode():
-        for start in range(0, len(seeds), batch):
-            part = slice(start, start + batch)
-            predict = _predictor(checkpoint, windows.audio[part], seeds[part], schedule, guidance)
-            x_T = noise.own(schedule.num_steps + 1, (len(seeds[part]), card["window"], skeleton.pose_dim))
-            results.append(sample_ddpm(predict, x_T, schedule, noise)[:, :WINDOW].cpu().numpy())
+        for start in range(0, len(seeds), _BATCH):
+            report(f"generating windows {start + 1} to {min(start + _BATCH, len(seeds))} of {len(seeds)}")
+            part = slice(start, start + _BATCH)
+            batch = sample(checkpoint, windows.audio[part], seeds[part], steps, guidance, noise)
+            results.append(batch[:, :WINDOW].cpu().numpy())
     generated = np.concatenate(results) * checkpoint.std + checkpoint.mean
     generated = generated.reshape(windows.directions.shape)
     return skeleton.to_public(generated) if card["frame"] == "native" else generated
 
 
-def _predictor(
-    checkpoint: Checkpoint, audio: np.ndarray, seeds: torch.Tensor, schedule: Any, guidance: float
-) -> Any:
-    network = checkpoint.network
-    if not isinstance(network, OfficialNetwork):
-        frames = checkpoint.card["window"]
-        return make_predictor(audio[0], frames, checkpoint).sequential(0, seeds[0], schedule, guidance)
-    pre_seq = seeds.new_zeros(len(seeds), WINDOW, seeds.shape[2] + 1)
-    pre_seq[:, :SEED_FRAMES, :-1], pre_seq[:, :SEED_FRAMES, -1] = seeds, 1
-    context = network.context(pre_seq, torch.from_numpy(audio).float().to(checkpoint.device))
-    return lambda x, t: network.guided_noise(x, schedule.betas[t].expand(len(x)), context, guidance)
+def default_preset(checkpoint: Checkpoint) -> str:
+    """How windows of this network are sampled unless told otherwise."""
+    return "reference" if checkpoint.is_official else "default"
+
+
+def _sample_published(
+    checkpoint: Checkpoint,
+    audio: np.ndarray,
+    seeds: torch.Tensor,
+    steps: int | None,
+    guidance: float | None,
+    noise: GaussianNoise,
+) -> torch.Tensor:
+    schedule = linear_schedule(steps or REFERENCE_STEPS).to(checkpoint.device)
+    scale = REFERENCE_GUIDANCE if guidance is None else guidance
+    predict = seeded_windows(audio, seeds, checkpoint, schedule, scale)
+    shape = (len(seeds), checkpoint.card["window"], seeds.shape[2])
+    return sample_ddpm(predict, noise.own(schedule.num_steps + 1, shape), schedule, noise)
+
+
+def _sample_in_few_steps(
+    checkpoint: Checkpoint,
+    audio: np.ndarray,
+    seeds: torch.Tensor,
+    steps: int | None,
+    guidance: float | None,
+    noise: GaussianNoise,
+) -> torch.Tensor:
+    card, device = checkpoint.card, checkpoint.device
+    predict = seeded_clean_windows(audio, seeds, checkpoint, guidance_of(card, guidance))
+    mean, std = (torch.from_numpy(values).to(device) for values in (checkpoint.mean, checkpoint.std))
+    log_snrs = cosine_log_snr(few_step_times(steps or card.get("steps", DEFAULT_STEPS)))
+
+    def predict_x0(x: torch.Tensor, log_snr: float) -> torch.Tensor:
+        clean = project_to_unit(predict(x, log_snr), mean, std)
+        return torch.cat([seeds, clean[:, SEED_FRAMES:]], dim=1)
+
+    x_T = noise.own(0, (len(seeds), card["window"], seeds.shape[2]))
+    return sample_dpm_solver_pp_2m(predict_x0, x_T, log_snrs)
 
 
 def published_metrics(

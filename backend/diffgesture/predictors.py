@@ -25,7 +25,7 @@ _WINDOWS_PER_BATCH = 64
 PredictClip = Callable[[Tensor, float], Tensor]
 """(T, D) noisy clip at a log-SNR to the clean one."""
 PredictNoise = Callable[[Tensor, int], Tensor]
-"""(1, N, D) noisy window at step t to its (guided) noise."""
+"""(W, N, D) noisy windows at step t to their (guided) noise."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,36 @@ def make_predictor(audio: np.ndarray, num_frames: int, checkpoint: Checkpoint) -
     return MaskedPredictor(audio, num_frames, checkpoint)
 
 
+def seeded_windows(
+    audio: np.ndarray, seeds: Tensor, checkpoint: Checkpoint, schedule: Schedule, guidance: float
+) -> PredictNoise:
+    """Many unrelated windows at once, each with its own speech (W, samples) and its own seed (W, S, D)."""
+    if not checkpoint.is_official:
+        clean = seeded_clean_windows(audio, seeds, checkpoint, Guidance(guidance))
+        return lambda noisy, t: noise_of_clean(clean, noisy, t, schedule)
+    network, count = checkpoint.network, seeds.shape[1]
+    pre_seq = seeds.new_zeros(len(seeds), checkpoint.card["window"], seeds.shape[2] + 1)
+    pre_seq[:, :count, :-1], pre_seq[:, :count, -1] = seeds, 1
+    context = network.context(pre_seq, torch.from_numpy(audio).float().to(checkpoint.device))
+    return lambda noisy, t: network.guided_noise(noisy, schedule.betas[t].expand(len(noisy)), context, guidance)
+
+
+def seeded_clean_windows(
+    audio: np.ndarray, seeds: Tensor, checkpoint: Checkpoint, guidance: Guidance
+) -> PredictClip:
+    """The same for our own network: (W, N, D) noisy windows at a log-SNR to clean ones."""
+    window = checkpoint.card["window"]
+    predictors = [MaskedPredictor(samples, window, checkpoint) for samples in audio]
+    return predictors[0].seeded(torch.stack([predictor.speech for predictor in predictors]), seeds, guidance)
+
+
+def noise_of_clean(predict_clean: PredictClip, noisy: Tensor, t: int, schedule: Schedule) -> Tensor:
+    """What a clean estimate says about the noise at step t."""
+    alpha_bar = schedule.alpha_bars[t]
+    clean = predict_clean(noisy, float(torch.log(alpha_bar / (1 - alpha_bar))))
+    return (noisy - alpha_bar.sqrt() * clean) / (1 - alpha_bar).sqrt()
+
+
 class MaskedPredictor:
     """Ours: features of the whole clip, poses known or not by mask."""
 
@@ -93,7 +123,7 @@ class MaskedPredictor:
         features = (np.concatenate([features, padding]) - mean) / std
         given = np.ones((len(features), 1))
         speech = np.concatenate([features, given], axis=1).astype(np.float32)
-        self._speech = torch.from_numpy(speech).to(checkpoint.device)
+        self.speech = torch.from_numpy(speech).to(checkpoint.device)
 
     def log_snrs(self, num_steps: int) -> Tensor:
         return cosine_log_snr(few_step_times(num_steps))
@@ -103,7 +133,7 @@ class MaskedPredictor:
         whole = self._network.reach > 0
         window = self.num_frames if whole else self._window
         windows = Windows(self.num_frames, window, self._overlap)
-        speech = windows.cut(self._speech)
+        speech = windows.cut(self.speech)
         poses, mask = _nothing_known(speech.new_zeros(*speech.shape[:2], self._pose_dim))
         if known is not None:
             poses, mask = windows.cut(known.poses), windows.cut(known.mask[:, ::3])
@@ -119,17 +149,21 @@ class MaskedPredictor:
 
     def sequential(self, index: int, seed: Tensor | None, schedule: Schedule, guidance: float) -> PredictNoise:
         start = index * (self._window - self._seed_frames)
-        speech = self._speech[start : start + self._window]
+        speech = self.speech[start : start + self._window]
         speech = torch.cat([speech, speech[-1:].expand(self._window - len(speech), -1)]).unsqueeze(0)
-        known, mask = _nothing_known(speech.new_zeros(1, self._window, self._pose_dim))
-        if seed is not None:
-            known[0, : self._seed_frames], mask[0, : self._seed_frames] = seed, 1
+        clean = self.seeded(speech, None if seed is None else seed.unsqueeze(0), Guidance(guidance))
+        return lambda noisy, t: noise_of_clean(clean, noisy, t, schedule)
 
-        def predict(noisy: Tensor, t: int) -> Tensor:
-            alpha_bar = schedule.alpha_bars[t]
-            log_snr = float(torch.log(alpha_bar / (1 - alpha_bar)))
-            clean = self._clean(noisy, known, mask, speech, log_snr, guidance)
-            return (noisy - alpha_bar.sqrt() * clean) / (1 - alpha_bar).sqrt()
+    def seeded(self, speech: Tensor, seeds: Tensor | None, guidance: Guidance) -> PredictClip:
+        """(W, N, F + 1) speech and (W, S, D) seeds to clean (W, N, D)."""
+        known, mask = _nothing_known(speech.new_zeros(len(speech), self._window, self._pose_dim))
+        if seeds is not None:
+            known[:, : seeds.shape[1]], mask[:, : seeds.shape[1]] = seeds, 1
+
+        def predict(noisy: Tensor, log_snr: float) -> Tensor:
+            scale = guidance.at(log_snr)
+            batches = zip(*(x.split(_WINDOWS_PER_BATCH) for x in (noisy, known, mask, speech)), strict=True)
+            return torch.cat([self._clean(*batch, log_snr, scale) for batch in batches])
 
         return predict
 

@@ -164,14 +164,12 @@ def _sample_jointly(
 ) -> Tensor:
     """Preset ``default``: (T, D) by DPM-Solver++(2M) on one trajectory for the whole clip."""
     card, device = checkpoint.card, checkpoint.device
-    scale = card.get("guidance", 1.0) if settings.guidance is None else settings.guidance
-    lowest, highest = card.get("guidance_log_snr", (-math.inf, math.inf))
     mean, std = (torch.from_numpy(values).to(device) for values in (checkpoint.mean, checkpoint.std))
     known = _known_poses(settings.constraints, checkpoint, predictor.num_frames)
-    predict_clip = predictor.clip(Guidance(scale, lowest, highest), known)
+    predict_clip = predictor.clip(guidance_of(card, settings.guidance), known)
 
     def predict_x0(x: Tensor, log_snr: float) -> Tensor:
-        clean = _project_to_unit(predict_clip(x, log_snr), mean, std)
+        clean = project_to_unit(predict_clip(x, log_snr), mean, std)
         return clean if known is None else torch.where(known.mask > 0, known.poses, clean)
 
     noise = GaussianNoise(torch.Generator().manual_seed(settings.seed), device)
@@ -180,6 +178,12 @@ def _sample_jointly(
         predict_x0, x_T, predictor.log_snrs(steps), on_step=_on_step(progress, "Denoising")
     )
     return clip[:num_frames]
+
+
+def guidance_of(card: dict[str, Any], scale: float | None) -> Guidance:
+    """The preset default's guidance as the card says, with another ``scale`` if given."""
+    lowest, highest = card.get("guidance_log_snr", (-math.inf, math.inf))
+    return Guidance(card.get("guidance", 1.0) if scale is None else scale, lowest, highest)
 
 
 def _known_poses(constraints: Constraints | None, checkpoint: Checkpoint, num_frames: int) -> KnownPoses | None:
@@ -196,7 +200,7 @@ def _known_poses(constraints: Constraints | None, checkpoint: Checkpoint, num_fr
     return KnownPoses(*(tensor.to(checkpoint.device) for tensor in tensors))
 
 
-def _project_to_unit(poses: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+def project_to_unit(poses: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Standardised poses (T, D) with every direction brought to unit length."""
     directions = (poses * std + mean).unflatten(-1, (-1, 3))
     unit = directions / directions.norm(dim=-1, keepdim=True).clamp(min=1e-6)
