@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that is run: python -m nox -s demo | tests | lint | types | format."""
+"""Everything that is run: python -m nox -s demo | tests | rigs | lint | types | format."""
 
 import shutil
 import subprocess
@@ -49,6 +49,26 @@ def tests_blender_52(session: nox.Session) -> None:
     worker = ROOT / ".nox" / "tests" / "bin" / "python"
     env = {"DIFFGESTURE_PYTHON": str(worker)} if worker.exists() else {}
     session.run("python", "-m", "pytest", "-q", *(session.posargs or ["tests/blender"]), env=env)
+
+
+@nox.session(python=PYTHON)
+def rigs(session: nox.Session) -> None:
+    """Table over many rigs: those in FOLDER ..., generated ones, every family's; in Blender 4.5, then 5.2."""
+    _install(session)
+    default = ROOT.parent / "shared" / "rigs"
+    folders = session.posargs or ([str(default)] if default.is_dir() else [])
+    session.run("python", "tests/blender/rig_table.py", *folders)
+    if _has_newer_python():
+        session.notify("rigs_blender_52", posargs=folders)
+    else:
+        session.log(f"Python {NEWER_PYTHON} is not here: the rigs in Blender 5.2 are left out")
+
+
+@nox.session(python=NEWER_PYTHON)
+def rigs_blender_52(session: nox.Session) -> None:
+    """The same table in Blender 5.2."""
+    session.install("-r", "requirements-blender52.lock")
+    session.run("python", "tests/blender/rig_table.py", *session.posargs)
 
 
 @nox.session

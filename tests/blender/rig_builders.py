@@ -147,8 +147,24 @@ def human_bones(arm_angle: float = 0.0) -> list[dict]:
     return bones
 
 
+def generate(kind: str, made: str) -> None:
+    """A ``human_metarig`` or ``basic_human_metarig`` in an empty file, or the ``rig`` generated from it."""
+    import addon_utils  # there only once bpy has been loaded
+
+    addon_utils.enable("rigify", default_set=True)
+    getattr(bpy.ops.object, f"armature_{kind}_add")()
+    if made == "rig":
+        metarig = bpy.context.object
+        bpy.ops.pose.rigify_generate()
+        bpy.ops.object.mode_set(mode="OBJECT")
+        bpy.data.objects.remove(metarig)
+
+
 if __name__ == "__main__":
     reset()
-    build_rigify()
+    if len(sys.argv) == 4:
+        generate(sys.argv[1], sys.argv[2])
+    else:
+        build_rigify()
     bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1])
     os._exit(0)
