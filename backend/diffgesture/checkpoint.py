@@ -5,6 +5,7 @@
 are documented in ``docs/CHECKPOINT.md``.
 """
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,9 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from .errors import CheckpointError
+from .errors import CheckpointError, OutputError
 from .networks.masked import MaskedPoseTransformer
 from .networks.official import OfficialNetwork
 from .skeletons import SKELETONS, Skeleton
@@ -59,17 +60,33 @@ class Checkpoint:
 
 
 def save_checkpoint(path: str | Path, network: nn.Module, card: dict[str, Any], *, half: bool = True) -> None:
-    """Write ``path`` (safetensors) and the card beside it; floating tensors in half precision by default."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write ``path`` (safetensors) and the card beside it; floating tensors in half precision by default.
+
+    Raises OutputError when they cannot be written; those that were there stay as they are.
+    """
     dtype = torch.float16 if half else torch.float32
     state = {
         name: tensor.detach().cpu().to(dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
         for name, tensor in network.state_dict().items()
     }
-    card = {"format": CARD_FORMAT, "version": CARD_VERSION, **card}
-    safetensors.torch.save_file(state, path)
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_weights(Path(path), state, {"format": CARD_FORMAT, "version": CARD_VERSION, **card})
+
+
+def write_weights(path: Path, state: dict[str, Tensor], card: dict[str, Any]) -> None:
+    """Weights and the card beside them, both complete or neither (OutputError)."""
+    card_path = path.with_suffix(".json")
+    partial, partial_card = path.with_suffix(".partial"), card_path.with_suffix(".card.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        safetensors.torch.save_file(state, partial)
+        partial_card.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        partial.replace(path)
+        partial_card.replace(card_path)
+    except (OSError, safetensors.SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            for file in (partial, partial_card):
+                file.unlink(missing_ok=True)
+        raise OutputError(f"The checkpoint {path} cannot be written: {error}.") from error
 
 
 def load_checkpoint(path: str | Path | None = None, device: torch.device | str = "cpu") -> Checkpoint:

@@ -4,6 +4,7 @@
 import argparse
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 
 from .errors import Cancelled, GestureError
@@ -18,6 +19,8 @@ def run_command(main: Callable[[argparse.Namespace], None], parse: Callable[[], 
     that is a bug to report; 130 interrupted.
     """
     arguments = parse()
+    # A warning of ours is a sentence for the user; where in the code it arose says nothing to them.
+    warnings.formatwarning = lambda message, *_, **__: f"note: {message}\n"
     try:
         main(arguments)
     except GestureError as error:

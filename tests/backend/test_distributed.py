@@ -18,23 +18,26 @@ from diffgesture.data.dataset import DatasetWriter
 from diffgesture.skeletons import TED, neutral_directions, normalize
 from safetensors.torch import load_file
 
-CONFIG = """
+COMMON = """
 layout = "ted"
-network = "official"
 window = 34
 overlap = 8
 steps = {steps}
 batch_size = 8
+save_minutes = {save_minutes}
+log_steps = 1
+"""
+PUBLISHED = """
 optimizer = "adam"
 betas = [0.5, 0.999]
 schedule = "constant"
-gradient_clip = 10.0
 ema_decay = 0.0
-save_minutes = {save_minutes}
-[model]
-hidden_dim = 16
-block_depth = 2
 """
+RECIPES = {
+    "official": PUBLISHED + 'network = "official"\n[model]\nhidden_dim = 16\nblock_depth = 2\n',
+    "autoencoder": PUBLISHED + 'network = "embedding_net"\n[model]\nlatent_dim = 8\n',
+    "masked": "warmup_steps = 4\n[model]\nhidden_dim = 24\ndepth = 1\nnum_heads = 2\n",
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +56,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def config_file(folder: Path, steps: int, save_minutes: float = 5.0) -> Path:
-    path = folder / "official.toml"
-    path.write_text(CONFIG.format(steps=steps, save_minutes=save_minutes))
+def config_file(folder: Path, steps: int, save_minutes: float = 5.0, recipe: str = "official") -> Path:
+    path = folder / f"{recipe}.toml"
+    path.write_text(COMMON.format(steps=steps, save_minutes=save_minutes) + RECIPES[recipe])
     return path
 
 
@@ -76,10 +79,21 @@ def train(*arguments: str, processes: int = 1) -> str:
     return run.stderr
 
 
+def curve(run: Path) -> dict[int, float]:
+    """Loss by step."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return {line["step"]: line["train"]["noise"] for line in lines if "train" in line}
+
+
 def test_two_processes_learn_the_same_as_one(dataset: Path, tmp_path: Path):
     config = config_file(tmp_path, steps=6)
     train(*command(config, dataset, tmp_path / "one"))
     train(*command(config, dataset, tmp_path / "two"), processes=2)
+    alone, together = curve(tmp_path / "one"), curve(tmp_path / "two")
+    difference = max(abs(alone[step] - together[step]) for step in alone)
+    print(f"loss curves differ by {difference:.1e} at most")
+    assert alone.keys() == together.keys() == set(range(1, 7))
+    assert difference < 2e-5
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     differences = torch.cat([(one[name].float() - two[name].float()).abs().flatten() for name in one])
     moved = (one["diffusion_net.net.linear.weight"] - fresh_weights(dataset)).abs().max().item()
@@ -105,8 +119,9 @@ def fresh_weights(dataset: Path) -> torch.Tensor:
     return OfficialNetwork(pose_dim=27, hidden_dim=16, block_depth=2).diffusion_net.net.linear.weight.detach()
 
 
-def test_killed_and_resumed_run_ends_bitwise_equal(dataset: Path, tmp_path: Path):
-    config = config_file(tmp_path, steps=60, save_minutes=0.002)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_killed_and_resumed_run_ends_bitwise_equal(recipe: str, dataset: Path, tmp_path: Path):
+    config = config_file(tmp_path, steps=60, save_minutes=0.002, recipe=recipe)
     train(*command(config, dataset, tmp_path / "whole"))
     killed = subprocess.Popen(
         [sys.executable, "-W", "ignore", *command(config, dataset, tmp_path / "parts")],
@@ -117,7 +132,8 @@ def test_killed_and_resumed_run_ends_bitwise_equal(dataset: Path, tmp_path: Path
     for line in killed.stderr:
         if "saved" in line and "step 60" not in line:
             break
-    time.sleep(0.05)
+    # Anywhere in the steps that follow, also while the next state is being written.
+    time.sleep(np.random.default_rng().uniform(0.0, 0.3))
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     output = train(*command(config, dataset, tmp_path / "parts", "--resume"))
@@ -125,6 +141,34 @@ def test_killed_and_resumed_run_ends_bitwise_equal(dataset: Path, tmp_path: Path
     whole, parts = (load_file(tmp_path / name / "state.safetensors") for name in ("whole", "parts"))
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    lines = (tmp_path / "parts" / "metrics.jsonl").read_text().splitlines()
+    steps = [step["step"] for step in map(json.loads, lines) if "train" in step]
+    assert steps == list(range(1, 61)), "each step has one point on the curve"
+
+
+@pytest.mark.parametrize("recipe", ["official", "masked"])
+def test_panel_during_training_tells_and_changes_nothing(recipe: str, dataset: Path, tmp_path: Path):
+    config = config_file(tmp_path, steps=6, recipe=recipe)
+    train(*command(config, dataset, tmp_path / "without"))
+    config.write_text("panel_steps = 3\npanel_clips = 1\n" + config.read_text())
+    told = train(*command(config, dataset, tmp_path / "with"))
+    assert told.count("panel: speed m/s") == 2
+    lines = [json.loads(line) for line in (tmp_path / "with" / "metrics.jsonl").read_text().splitlines()]
+    panels = {line["step"]: line["panel"] for line in lines if "panel" in line}
+    assert panels.keys() == {3, 6}
+    assert panels[6]["wrist_speed_mean"]["value"] > 0
+    assert panels[6]["real_time_factor"]["value"] > 0
+    without, with_panel = (load_file(tmp_path / name / "state.safetensors") for name in ("without", "with"))
+    assert all(torch.equal(without[name], with_panel[name]) for name in without)
+
+
+def test_panel_of_an_autoencoder_is_refused(dataset: Path, tmp_path: Path):
+    config = config_file(tmp_path, steps=2, recipe="autoencoder")
+    config.write_text("panel_steps = 1\n" + config.read_text())
+    arguments = command(config, dataset, tmp_path / "run")
+    run = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "'panel_steps' must be 0" in run.stderr
 
 
 def test_wrong_data_or_config_is_one_line(dataset: Path, tmp_path: Path):

@@ -16,6 +16,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from ..checkpoint import write_weights
 from ..errors import CheckpointError
 from ..networks.autoencoder import AUTOENCODERS, WINDOW, EmbeddingNet, MotionAE
 from ..skeletons import SKELETONS, Skeleton
@@ -56,12 +57,8 @@ class Autoencoder:
 
 def save_autoencoder(path: str | Path, network: EmbeddingNet | MotionAE, card: dict[str, Any]) -> None:
     """Write the weights (single precision) to ``path`` and the card beside them."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    card = {"format": CARD_FORMAT, "version": CARD_VERSION, **card}
-    safetensors.torch.save_file(state, path)
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_weights(Path(path), state, {"format": CARD_FORMAT, "version": CARD_VERSION, **card})
 
 
 def load_autoencoder(path: str | Path, device: torch.device | str = "cpu") -> Autoencoder:

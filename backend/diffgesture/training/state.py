@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The state of a training run on disk: tensors as safetensors, the rest as JSON, written atomically."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -58,6 +59,8 @@ def save_state(
         safetensors.torch.save_file(tensors, partial, metadata={"progress": json.dumps(progress)})
         os.replace(partial, target)
     except (OSError, safetensors.SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise OutputError(
             f"The training state cannot be written to {folder} ({error}). The last complete one is kept."
         ) from error
