@@ -57,6 +57,13 @@ def find_armature(uid: int, scene: bpy.types.Scene) -> bpy.types.Object | None:
     return next((item for item in scene.objects if item.session_uid == uid and item.type == "ARMATURE"), None)
 
 
+def plays_as_strip(armature: bpy.types.Object, action: bpy.types.Action) -> bool:
+    """Whether the action is on a layer of the armature's nonlinear animation."""
+    animation = armature.animation_data
+    tracks = animation.nla_tracks if animation is not None else ()
+    return any(strip.action == action for track in tracks for strip in track.strips)
+
+
 def assign_action(armature: bpy.types.Object, action: bpy.types.Action) -> None:
     """Let the action animate the armature, through the slot that was made for it."""
     slot = None

@@ -78,6 +78,26 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FRAME",
         help="keep the poses at these frames, all else is new",
     )
+    keying = generate.add_argument_group("keys")
+    keying.add_argument(
+        "--keys",
+        choices=("model", "every-frame", "few"),
+        default="model",
+        help="a key for each frame of the model, of the scene, or few to edit by hand (default: model)",
+    )
+    keying.add_argument(
+        "--max-error",
+        type=float,
+        default=1.0,
+        metavar="DEG",
+        help="the most that few keys may be off (default: 1)",
+    )
+    keying.add_argument(
+        "--layer",
+        choices=("action", "strip", "additive"),
+        default="action",
+        help="a new action, a strip above the present animation, or one that adds to it (default: action)",
+    )
     where = generate.add_argument_group("results")
     where.add_argument("--output", metavar="OUT.blend", help="save the .blend with the keys here")
     where.add_argument("--motion-output", metavar="M.npz", help="bone directions (default: beside OUT.blend)")

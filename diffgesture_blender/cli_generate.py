@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import bpy
 
@@ -14,10 +14,13 @@ from . import audio_source, export_bvh, pump, rig_map
 from .cli import machine_of
 from .errors import DiffGestureError
 from .job import GenerateJob, JobRequest, JobResult, check_armature
+from .key_writing import KeyMode, KeyOptions
 from .motion import load_motion
 from .regenerate import Plan, check_action
 from .retarget.bone_map import load_bone_map
 from .session import Problem, new_job_folder, remove_folder, session
+
+_KEY_MODES: Final[dict[str, KeyMode]] = {"model": "MOTION", "every-frame": "WHOLE_FRAMES", "few": "REDUCED"}
 
 
 class CommandFailed(DiffGestureError):
@@ -127,8 +130,15 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
         rest_in=options.rest_in,
         rest_out=options.rest_out,
         plan=plan,
+        keys=_keys(options),
         add_sound=not options.no_sound and plan is None,
     )
+
+
+def _keys(options: argparse.Namespace) -> KeyOptions:
+    if options.max_error <= 0:
+        raise DiffGestureError(f"--max-error must be more than 0 degrees, not {options.max_error:g}.")
+    return KeyOptions(mode=_KEY_MODES[options.keys], max_error=options.max_error, layer=options.layer.upper())
 
 
 def _amounts(texts: list[str]) -> dict[str, float]:
@@ -198,6 +208,8 @@ def _describe(result: JobResult, outputs: dict[str, Path], report: dict[str, Any
         action=result.action_name,
         family=result.family,
         missing=list(result.missing),
+        keys=result.keys.total,
+        key_error=round(result.keys.error, 4),
         frame_end=result.frame_end,
         warnings=list(result.warnings),
     )

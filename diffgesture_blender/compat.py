@@ -89,6 +89,14 @@ def copy_action(choice: ActionChoice, name: str) -> ActionChoice:
     return ActionChoice(action, slot)
 
 
+def frame_range(choice: ActionChoice) -> tuple[float, float]:
+    """First and last frame with a key of the slot (LookupError without curves)."""
+    ends = [curve.range() for curve in curves_of(choice)]
+    if not ends:
+        return tuple(action_of(choice).frame_range)
+    return min(start for start, _ in ends), max(end for _, end in ends)
+
+
 def find_curve(choice: ActionChoice, data_path: str, index: int) -> bpy.types.FCurve | None:
     """The F-curve of a property, or None; also None where the slot has no curves at all."""
     if choice.action is None or (has_slots() and choice.slot is None):

@@ -16,8 +16,10 @@ import bpy
 from . import audio_source, character, sequencer
 from .audio_source import AudioClip
 from .errors import DiffGestureError
-from .motion import load_motion
+from .key_writing import KeyOptions, KeyReport
+from .motion import Motion, load_motion
 from .preferences import Machine
+from .present_pose import model_rest
 from .regenerate import Plan, apply_plan, write_constraints
 from .retarget import find_bone_map
 from .retarget.apply import retarget
@@ -49,6 +51,7 @@ class JobRequest:
     rest_in: float = 0.0
     rest_out: float = 0.0
     plan: Plan | None = None
+    keys: KeyOptions = field(default_factory=KeyOptions)
     add_sound: bool = True
 
     @property
@@ -94,6 +97,7 @@ class JobResult:
     reply: dict[str, Any]
     warnings: tuple[str, ...]
     missing: tuple[str, ...] = ()
+    keys: KeyReport = field(default_factory=lambda: KeyReport(0, 0, 0.0))
 
 
 def request_from_scene(
@@ -125,6 +129,7 @@ def request_from_scene(
         rest_in=settings.rest_in,
         rest_out=settings.rest_out,
         plan=plan,
+        keys=settings.keys(),
         # A strip is heard already, and so is the speech of a motion of which a part is replaced.
         add_sound=settings.add_sound and settings.audio_source != "STRIP" and plan is None,
     )
@@ -279,6 +284,8 @@ class GenerateJob:
                 motion,
                 frame_start=request.frame_start,
                 action_name=request.action_name,
+                keys=request.keys,
+                rest_motion=self._rest_motion() if request.keys.layer == "ADDITIVE" else None,
                 scene=scene,
             )
         warnings += report.warnings
@@ -299,6 +306,7 @@ class GenerateJob:
             reply=reply,
             warnings=tuple(dict.fromkeys(warnings)),
             missing=report.missing,
+            keys=report.keys,
         )
 
     def _scene_and_armature(self) -> tuple[bpy.types.Scene, bpy.types.Object]:
@@ -316,6 +324,13 @@ class GenerateJob:
                 "nothing was changed. Choose an armature and generate again."
             )
         return scene, armature
+
+    def _rest_motion(self) -> Motion:
+        """One frame of the pose that the model rests in."""
+        try:
+            return model_rest(self._connection.hello["checkpoint"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise DiffGestureError("The backend does not tell its rest pose; reinstall the add-on.") from error
 
     def _write_constraints(self, card: dict[str, Any]) -> Path:
         request = self.request

@@ -155,7 +155,19 @@ def write_rotation(
     interpolation: str = "BEZIER",
 ) -> None:
     """F-curves of a bone's rotation: ``frames`` (T,) scene frames, ``quaternions`` (T, 4) local rotations."""
-    channels = rotation_channels(quaternions, pose_bone.rotation_mode)
+    write_channels(
+        choice, pose_bone, frames, rotation_channels(quaternions, pose_bone.rotation_mode), interpolation
+    )
+
+
+def write_channels(
+    choice: compat.ActionChoice,
+    pose_bone: bpy.types.PoseBone,
+    frames: FloatArray,
+    channels: FloatArray,
+    interpolation: str = "BEZIER",
+) -> None:
+    """F-curves of a bone's rotation from its channels (T, C)."""
     path = bone_path(pose_bone.name, rotation_property(pose_bone.rotation_mode))
     for index, values in enumerate(channels.T):
         curve = compat.new_curve(choice, path, index, pose_bone.name)
@@ -173,6 +185,20 @@ def write_keys(curve: bpy.types.FCurve, frames: FloatArray, values: FloatArray, 
     curve.update()
 
 
+def write_keys_with_handles(
+    curve: bpy.types.FCurve, frames: FloatArray, values: FloatArray, left: FloatArray, right: FloatArray
+) -> None:
+    """Fill an empty F-curve with Bezier keys whose aligned handles end at ``left`` and ``right`` (K, 2)."""
+    points = curve.keyframe_points
+    points.add(len(frames))
+    points.foreach_set("co", np.column_stack([frames, values]).astype(np.float32).ravel())
+    _set_enum(points, "interpolation", "BEZIER")
+    for side, places in (("handle_left", left), ("handle_right", right)):
+        _set_enum(points, f"{side}_type", "ALIGNED")
+        points.foreach_set(side, places.astype(np.float32).ravel())
+    curve.update()
+
+
 def _set_enum(points: bpy.types.FCurveKeyframePoints, name: str, value: str) -> None:
     number = bpy.types.Keyframe.bl_rna.properties[name].enum_items[value].value
     points.foreach_set(name, np.full(len(points), number, dtype=np.int32))
@@ -184,11 +210,23 @@ def key_frames(num_frames: int, fps: float, scene_fps: float, frame_start: float
 
 
 def whole_frames(keys: FloatArray, quaternions: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Rotations (T, 4) at ``keys`` (T,) resampled to every whole frame that they span."""
+    """Rotations (T, 4) at evenly spaced ``keys`` (T,) resampled to every whole frame that they span.
+
+    Smooth in between: cubic Bezier curves of rotations (Kim, Kim & Shin 1995) whose speed at a key is the mean of
+    the speeds on both sides.
+    """
     first, last = int(np.ceil(keys[0] - 1e-6)), int(np.floor(keys[-1] + 1e-6))
     frames = np.arange(first, max(first, last) + 1, dtype=float)
-    before = np.clip(np.searchsorted(keys, frames, side="right") - 1, 0, max(len(keys) - 2, 0))
-    after = np.minimum(before + 1, len(keys) - 1)
-    span = np.where(after > before, keys[after] - keys[before], 1.0)
-    weight = np.clip((frames - keys[before]) / span, 0.0, 1.0)
-    return frames, quat.slerp(quaternions[before], quaternions[after], weight)
+    if len(keys) == 1:
+        return frames, np.broadcast_to(quaternions, (len(frames), 4))
+    before = np.clip(np.searchsorted(keys, frames, side="right") - 1, 0, len(keys) - 2)
+    t = np.clip((frames - keys[before]) / (keys[before + 1] - keys[before]), 0.0, 1.0)
+    steps = quat.mul(quat.inv(quaternions[:-1]), quaternions[1:])
+    padded = np.concatenate([steps[:1], steps, steps[-1:]])
+    # A third of the speed at each key, as a turn in the key's own axes.
+    thirds = quat.power(quat.slerp(padded[:-1], padded[1:], 0.5), 1 / 3)
+    out, back = thirds[:-1], thirds[1:]
+    middle = quat.mul(quat.mul(quat.inv(out), steps), quat.inv(back))
+    turn = quat.mul(quaternions[before], quat.power(out[before], 1 - (1 - t) ** 3))
+    turn = quat.mul(turn, quat.power(middle[before], 3 * t**2 - 2 * t**3))
+    return frames, quat.mul(turn, quat.power(back[before], t**3))

@@ -228,7 +228,8 @@ class DIFFGESTURE_OT_show_action(bpy.types.Operator):
             missing = "armature" if armature is None else "action"
             self.report({"ERROR"}, f"The {missing} of the last result is not in this scene any more")
             return {"CANCELLED"}
-        character.assign_action(armature, action)
+        if not character.plays_as_strip(armature, action):
+            character.assign_action(armature, action)
         if context.view_layer.objects.get(armature.name) is not None:
             if context.active_object is not None and context.mode != "OBJECT":
                 bpy.ops.object.mode_set(mode="OBJECT")

@@ -5,6 +5,7 @@ import bpy
 
 from . import character, map_panel, setup_ui
 from .job import JobResult
+from .key_writing import KeyReport
 from .operators import generate_disabled_reason, regenerate_disabled_reason
 from .properties import PARTS
 from .session import session
@@ -106,6 +107,10 @@ class DIFFGESTURE_PT_advanced(_SidebarPanel, bpy.types.Panel):
         layout.use_property_decorate = False
         column = layout.column()
         column.enabled = session.job is None
+        column.prop(settings, "key_mode")
+        if settings.key_mode == "REDUCED":
+            column.prop(settings, "key_error")
+        column.prop(settings, "layer")
         for flag, value, heading in (
             ("use_frame_start", "frame_start", "Start Frame"),
             ("use_steps", "steps", "Steps"),
@@ -195,6 +200,7 @@ def _draw_result(layout: bpy.types.UILayout, result: JobResult, width: int) -> N
         f"{result.armature_name} ({result.family})",
         f"Frames {result.frame_start} to {result.frame_end}",
         f"{speech:.1f} s of speech in {result.seconds:.1f} s",
+        _keys_text(result.keys),
     ):
         setup_ui.draw_text(column, line, width)
     for warning in result.warnings:
@@ -202,6 +208,11 @@ def _draw_result(layout: bpy.types.UILayout, result: JobResult, width: int) -> N
     row = box.row(align=True)
     row.operator("diffgesture.show_action", icon="RESTRICT_SELECT_OFF")
     row.operator("diffgesture.export_motion", text="Export", icon="EXPORT")
+
+
+def _keys_text(keys: KeyReport) -> str:
+    text = f"{keys.total} keys"
+    return text if keys.error == 0 else f"{text}, at most {keys.error:.2f}° off"
 
 
 CLASSES = (

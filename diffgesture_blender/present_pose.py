@@ -9,6 +9,7 @@ is not taken for a gesture. All is seen from the pelvis.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import bpy
@@ -38,6 +39,12 @@ def model_skeleton(card: dict[str, object]) -> Motion:
         "bone_pairs": np.asarray(skeleton["bone_pairs"]),
         "neutral_directions": skeleton["neutral_directions"],
     })  # fmt: skip
+
+
+def model_rest(card: dict[str, object]) -> Motion:
+    """One frame of the pose that the model rests in (KeyError where the card does not tell it)."""
+    rest = np.asarray(dict(card["skeleton"])["rest_directions"], dtype=float)  # type: ignore[call-overload]
+    return replace(model_skeleton(card), directions=quat.normalize(rest)[None])
 
 
 def sample_directions(

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The settings of a scene: what speaks, who gestures, and how."""
 
+import math
 from typing import Final
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
 from . import audio_source, character, sequencer
+from .key_writing import KEY_MODES, LAYERS, KeyOptions
 
 MAX_SEED: Final = 2**31 - 1
 
@@ -135,6 +137,17 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
     )
     regenerate_start: IntProperty(name="From", description="First frame to generate anew", default=1)
     regenerate_end: IntProperty(name="To", description="Last frame to generate anew", default=100)
+    key_mode: EnumProperty(name="Keys", description="How many keys are written", items=KEY_MODES, default="MOTION")
+    key_error: FloatProperty(
+        name="Tolerance",
+        description="The most that few keys may turn a bone away from the full motion, against its parent",
+        default=math.radians(1.0),
+        min=math.radians(0.05),
+        soft_max=math.radians(10.0),
+        max=math.radians(45.0),
+        subtype="ANGLE",
+    )
+    layer: EnumProperty(name="Write To", description="Where the keys go", items=LAYERS, default="ACTION")
     use_frame_start: BoolProperty(
         name="Start Frame",
         description="Start at this frame instead of where the audio starts (strip, speaker) or the scene does",
@@ -178,6 +191,10 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
             "steps": steps,
             "guidance": self.guidance if self.use_guidance else None,
         }
+
+    def keys(self) -> KeyOptions:
+        """How the keys are to be written."""
+        return KeyOptions(mode=self.key_mode, max_error=math.degrees(self.key_error), layer=self.layer)
 
     def amounts(self) -> dict[str, float]:
         """Part of the body -> how much it moves, as the worker wants it."""

@@ -17,10 +17,11 @@ import numpy as np
 
 from . import compat, keyframes
 from .errors import DiffGestureError
+from .key_writing import KeyReport
 from .motion import Motion
 from .present_pose import model_skeleton, sample_directions
-from .retarget import find_bone_map, switches
-from .retarget.apply import RetargetReport, check_writable, local_rotations
+from .retarget import find_bone_map
+from .retarget.apply import RetargetReport, check_writable, ik_controls, local_rotations
 from .retarget.bone_map import BoneMap
 from .sequencer import frame_rate
 from .splice import Span, splice
@@ -102,17 +103,11 @@ def check_action(armature: bpy.types.Object) -> None:
 
 def check_keyed_arms(armature: bpy.types.Object, bone_map: BoneMap) -> None:
     """DiffGestureError where the arms follow IK, so that new keys of the arms would have no effect."""
-    bones = armature.pose.bones
-    on = [
-        s.bone
-        for s in switches.present_switches(armature, bone_map)
-        if abs(bones[s.bone][s.property] - s.value) > 0.01
-    ]
-    on += [bone.name for bone, _ in switches.overriding_constraints(armature, bone_map)]
-    if on:
+    controls = ik_controls(armature, bone_map)
+    if controls:
         raise DiffGestureError(
-            f"The arms of {armature.name} follow IK ({', '.join(dict.fromkeys(on))}), so a part of their "
-            "animation cannot be replaced by keys; bake it to FK first, or generate the whole anew."
+            f"The arms of {armature.name} follow IK ({', '.join(controls)}), so a part of their animation cannot "
+            "be replaced by keys; bake it to FK first, or generate the whole anew."
         )
 
 
@@ -173,7 +168,7 @@ def apply_plan(
         compat.assign_action(armature, old)
     new = compat.copy_action(old, action_name)
     try:
-        count = splice(armature, old, new, rotations, frames, spans, frame_rate(scene))
+        longest, total = splice(armature, old, new, rotations, frames, spans, frame_rate(scene))
     except BaseException:
         bpy.data.actions.remove(new.action)
         raise
@@ -187,7 +182,7 @@ def apply_plan(
         family=bone_map.family,
         bones=tuple(rotations),
         missing=bone_map.missing,
-        key_count=count,
+        keys=KeyReport(longest, total, 0.0),
         frame_start=spans[0].start,
         frame_end=spans[-1].end,
         warnings=(*bone_map.problems, *bone_map.notes, *warnings),

@@ -46,23 +46,24 @@ def splice(
     frames: FloatArray,
     spans: Sequence[Span],
     fps: float,
-) -> int:
-    """Replace the keys of ``new``, a copy of ``old``, inside the spans; the number of keys of a curve written.
+) -> tuple[int, int]:
+    """Replace the keys of ``new``, a copy of ``old``, inside the spans; the keys written per curve, and in all.
 
     ``rotations``: bone -> local rotations (T, 4) at the scene frames ``frames`` (T,); ``fps`` of the scene.
     """
-    count = 0
+    count, total = 0, 0
     for name, local in rotations.items():
         pose_bone = armature_object.pose.bones[name]
         pieces = [_piece(old, pose_bone, local, frames, span, fps) for span in spans]
         count = sum(len(times) for times, _ in pieces)
+        total += count * pieces[0][1].shape[1]
         mode = pose_bone.rotation_mode
         path = keyframes.bone_path(name, keyframes.rotation_property(mode))
         for index in range(pieces[0][1].shape[1]):
             curve = compat.find_curve(new, path, index) or compat.new_curve(new, path, index, name)
             for span, (times, channels) in zip(spans, pieces, strict=True):
                 _replace_keys(curve, span, times, channels[:, index])
-    return count
+    return count, total
 
 
 def pose_channels(choice: compat.ActionChoice, pose_bone: bpy.types.PoseBone, frame: float) -> FloatArray:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import bpy
 import numpy as np
 
 from .. import compat, keyframes
 from ..errors import DiffGestureError
+from ..key_writing import KeyOptions, KeyReport, write_rotations
+from ..layers import push_layers
 from ..motion import Motion
 from ..sequencer import frame_rate
 from . import switches
@@ -20,8 +21,6 @@ from .bone_map import BoneMap, find_bone_map
 from .families import SIDES
 from .rest import ParentLink
 from .solve import SolveOptions, solve
-
-KeyMode = Literal["MOTION", "WHOLE_FRAMES"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class RetargetReport:
     family: str
     bones: tuple[str, ...]
     missing: tuple[str, ...]
-    key_count: int
+    keys: KeyReport
     frame_start: float
     frame_end: float
     warnings: tuple[str, ...]
@@ -46,19 +45,22 @@ def retarget(
     *,
     frame_start: float = 1.0,
     action_name: str | None = None,
-    key_mode: KeyMode = "MOTION",
-    interpolation: str = "BEZIER",
+    keys: KeyOptions | None = None,
+    rest_motion: Motion | None = None,
     options: SolveOptions | None = None,
     scene: bpy.types.Scene | None = None,
 ) -> RetargetReport:
     """Write the motion as keyframes of the mapped bones into a new action and let it animate the armature.
 
-    The first motion frame falls on ``frame_start``; the scene's frame rate and range stay. ``key_mode``: a key
-    for each motion frame (between scene frames where the rates do not divide) or one on every whole scene frame.
+    The first motion frame falls on ``frame_start``; the scene's frame rate and range stay. ``keys``: how many, and
+    whether as an action or as a strip; for an additive one ``rest_motion`` is the model's rest pose, one frame.
     The old action keeps its keys (with a fake user). Raises DiffGestureError, before anything is changed, if
     nothing can be done.
     """
     scene = scene or bpy.context.scene
+    keys = keys or KeyOptions()
+    if keys.layer == "ADDITIVE" and rest_motion is None:
+        raise DiffGestureError("An additive layer needs the model's rest pose; reinstall the add-on.")
     bone_map = bone_map or find_bone_map(armature_object)
     check_writable(armature_object)
     for side in SIDES:
@@ -71,18 +73,22 @@ def retarget(
     try:
         warnings = [
             *_warnings(armature_object, bone_map),
-            *_switch_to_keys(armature_object, bone_map, choice, frames),
+            *(
+                _unswitched(armature_object, bone_map)
+                if keys.layer == "ADDITIVE"
+                else _switch_to_keys(armature_object, bone_map, choice, frames)
+            ),
         ]
         compat.assign_action(armature_object, choice)
         rotations, unclear = local_rotations(armature_object, bone_map, motion, scene, options)
-        key_count = 0
-        for name, local in rotations.items():
-            times = frames
-            if key_mode == "WHOLE_FRAMES":
-                times, local = keyframes.whole_frames(frames, local)  # noqa: PLW2901
-            key_count = len(times)
-            pose_bone = armature_object.pose.bones[name]
-            keyframes.write_rotation(choice, pose_bone, times, local, interpolation)
+        rest = None
+        if keys.layer == "ADDITIVE" and rest_motion is not None:
+            still, _ = local_rotations(armature_object, bone_map, rest_motion, scene, options)
+            rest = {name: local[0] for name, local in still.items()}
+        report = write_rotations(choice, armature_object, rotations, frames, keys, rest)
+        if keys.layer != "ACTION":
+            compat.assign_action(armature_object, previous)
+            push_layers(armature_object, previous, choice, keys.layer, frame_rate(scene))
     except BaseException:
         compat.assign_action(armature_object, previous)
         bpy.data.actions.remove(choice.action)
@@ -99,7 +105,7 @@ def retarget(
         family=bone_map.family,
         bones=tuple(rotations),
         missing=bone_map.missing,
-        key_count=key_count,
+        keys=report,
         frame_start=float(frames[0]),
         frame_end=float(frames[-1]),
         warnings=(*bone_map.problems, *bone_map.notes, *warnings, *unclear),
@@ -147,6 +153,26 @@ def _switch_to_keys(
     if not turned_off:
         return []
     return [f"The action turns off constraints that would override the arms' keys: {_listed(turned_off)}."]
+
+
+def _unswitched(armature_object: bpy.types.Object, bone_map: BoneMap) -> list[str]:
+    """What to say of arms in IK: an additive layer cannot hand them over, for the layers below move them."""
+    controls = ik_controls(armature_object, bone_map)
+    if not controls:
+        return []
+    return [
+        f"The arms follow IK ({', '.join(controls)}), so an additive layer moves only the rest; switch them to FK "
+        "to see all of it."
+    ]
+
+
+def ik_controls(armature_object: bpy.types.Object, bone_map: BoneMap) -> list[str]:
+    """Bones by which the arms follow IK now; none where keys of the arms have their effect."""
+    bones = armature_object.pose.bones
+    present = switches.present_switches(armature_object, bone_map)
+    on = [s.bone for s in present if abs(bones[s.bone][s.property] - s.value) > 0.01]
+    on += [bone.name for bone, _ in switches.overriding_constraints(armature_object, bone_map)]
+    return list(dict.fromkeys(on))
 
 
 def _listed(constraints: list[tuple[bpy.types.PoseBone, bpy.types.Constraint]]) -> str:

@@ -16,6 +16,7 @@ from mathutils import Euler, Matrix, Vector
 from motion_builders import gestures
 from real_takes import REAL_TAKES, load_take
 
+from diffgesture_blender.key_writing import KeyOptions
 from diffgesture_blender.motion import Motion
 from diffgesture_blender.retarget import find_bone_map
 from diffgesture_blender.retarget import quaternion as quat
@@ -273,11 +274,11 @@ def test_a_posed_bone_between_mapped_ones_is_allowed_for() -> None:
 def test_whole_frame_keys_follow_the_same_motion() -> None:
     motion = gestures(10, 45)
     rig = rig_builders.build_armature(rig_builders.human_bones(45))
-    report, measured = apply_and_measure(rig, motion, key_mode="WHOLE_FRAMES")
+    report, measured = apply_and_measure(rig, motion, keys=KeyOptions(mode="WHOLE_FRAMES"))
     errors = angular_errors(measured, motion.directions[frames_of(motion)[0]])[:, aimed_bones(motion)]
     # A key of the motion that falls between two frames is cut off a little.
     assert errors.mean() < 1.5
-    assert report.key_count == int(report.frame_end) - int(report.frame_start) + 1
+    assert report.keys.longest == int(report.frame_end) - int(report.frame_start) + 1
 
 
 @pytest.mark.skipif(not REAL_TAKES.is_dir(), reason="no captured takes")

@@ -83,7 +83,7 @@ def test_everything_else_stays_as_it_was(rig: bpy.types.Object) -> None:
     assert [thigh.matrix_basis, arm.location, arm.scale, rig.matrix_basis] == before
     assert (scene.frame_start, scene.frame_end, scene.frame_current) == (5, 77, 12)
     assert (scene.render.fps, round(scene.render.fps_base, 3)) == (30, 1.001)
-    assert (report.frame_start, report.key_count) == (10.0, 31)
+    assert (report.frame_start, report.keys.longest) == (10.0, 31)
     assert report.frame_end == pytest.approx(10 + 2 * 30 / 1.001)
 
 
