@@ -13,7 +13,9 @@ from .skeleton import Skeleton
 FloatArray = np.ndarray
 
 # A branch at a hand is a finger if it is this long against the longest one there.
-_SHORTEST_FINGER: Final = 0.35
+_SHORTEST_FINGER: Final = 0.45
+# A finger begins at least this far from the wrist, against the longest one; a sleeve begins with its arm.
+_NEAREST_ROOT: Final = 0.04
 # A finger's joint this near to the wrist, against its last joint, is the root of a metacarpal.
 _METACARPAL: Final = 0.4
 # Fingers of a hand that has fewer, thumb apart.
@@ -26,13 +28,15 @@ _FEWER: Final = {
 
 
 def hand_of(root: str, skeleton: Skeleton) -> str:
-    """The bone of a branch at which fingers part; without fingers the last bone."""
-    name = root
-    while True:
-        fingers = _finger_roots(name, skeleton)
-        if len(fingers) >= 2 or not skeleton.children[name]:
-            return name
-        name = _along(name, skeleton)
+    """The bone of a branch at which most fingers part; without fingers the last bone."""
+    way = [root]
+    while skeleton.children[way[-1]]:
+        way.append(_along(way[-1], skeleton))
+    counts = [len(_finger_roots(name, skeleton)) for name in way]
+    most = max(counts)
+    if most < 2:
+        return way[-1]
+    return way[len(way) - 1 - counts[::-1].index(most)]
 
 
 def _along(name: str, skeleton: Skeleton) -> str:
@@ -47,6 +51,7 @@ def _finger_roots(name: str, skeleton: Skeleton) -> list[str]:
         child
         for child, length in reach.items()
         if length >= _SHORTEST_FINGER * longest
+        and skeleton.distance(name, child) >= _NEAREST_ROOT * longest
         and skeleton.height[child] >= 1
         and skeleton.reach[child] > 0.1 * longest
     ]

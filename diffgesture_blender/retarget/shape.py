@@ -19,6 +19,7 @@ import numpy as np
 from .body_frame import body_frame, facing_evidence
 from .checks import swap_sides
 from .hand_shape import finger_slots, hand_of
+from .mirror import mirrored_part
 from .quaternion import normalize
 from .skeleton import Skeleton
 
@@ -53,11 +54,20 @@ class _Pair:
 
 
 def map_by_shape(skeleton: Skeleton) -> ShapeMap | None:
-    """The map that the shape tells, or None where there is no pair of arms."""
+    """The map that the shape tells, or None where there is no pair of arms.
+
+    First of the part that is mirrored, then, for a body that rests in an uneven pose, of the whole.
+    """
     pairs = _pairs(skeleton)
     if not pairs:
         return None
     across = _mirror_axis(skeleton, pairs)
+    middle = _middle(skeleton, pairs, across)
+    return _map_across(mirrored_part(skeleton, across, middle), across) or _map_across(skeleton, across)
+
+
+def _map_across(skeleton: Skeleton, across: FloatArray) -> ShapeMap | None:
+    pairs = _pairs(skeleton)
     pairs = [pair for pair in pairs if _is_mirrored(pair, across, skeleton)]
     chosen = _arms_and_legs(skeleton, pairs, across)
     if chosen is None:
@@ -122,6 +132,16 @@ def _mirror_axis(skeleton: Skeleton, pairs: Sequence[_Pair]) -> FloatArray:
     mean = normalize((directions[near] * signs * weights[near, None]).sum(axis=0))
     strongest = int(np.argmax(np.abs(mean)))
     return np.eye(3)[strongest] if abs(mean[strongest]) > np.cos(np.radians(6)) else mean
+
+
+def _middle(skeleton: Skeleton, pairs: Sequence[_Pair], across: FloatArray) -> float:
+    """Where the middle of most pairs lies along the mirror axis."""
+    places = sorted(
+        float((_end(pair.left, skeleton) + _end(pair.right, skeleton)) @ across) / 2
+        for pair in pairs
+        if _is_mirrored(pair, across, skeleton)
+    )
+    return places[len(places) // 2] if places else 0.0
 
 
 def _is_mirrored(pair: _Pair, across: FloatArray, skeleton: Skeleton) -> bool:
@@ -204,7 +224,7 @@ def _has_trunk(arms: _Pair, skeleton: Skeleton) -> bool:
 
 def _is_central(name: str, across: FloatArray, arms: _Pair, skeleton: Skeleton) -> bool:
     middle = (skeleton.heads[arms.left] + skeleton.heads[arms.right]) / 2
-    return abs(float((skeleton.heads[name] - middle) @ across)) < 0.03 * skeleton.size
+    return abs(float((skeleton.heads[name] - middle) @ across)) < 0.015 * skeleton.size
 
 
 def _arm_slots(root: str, side: str, skeleton: Skeleton) -> dict[str, tuple[str, ...]] | None:
@@ -288,7 +308,7 @@ def _neck_and_head(
             for child in skeleton.children[name]
             if child not in (arms.left, arms.right) and _is_central(child, across, arms, skeleton)
         ]
-        return max(going, key=lambda c: float((_end(c, skeleton) + skeleton.heads[c]) @ up), default=None)
+        return max(going, key=lambda child: _height(child, up, skeleton), default=None)
 
     chain = list(neck)
     name = next_up(str(arms.parent))
@@ -308,6 +328,14 @@ def _neck_and_head(
     if len(chain) > 1:
         slots["neck"] = tuple(chain[:-1])
     return slots
+
+
+def _height(root: str, up: FloatArray, skeleton: Skeleton) -> float:
+    """How high a branch begins and reaches, both counted."""
+    branch = [root]
+    for name in branch:
+        branch.extend(skeleton.children[name])
+    return float(skeleton.heads[root] @ up + max(skeleton.heads[name] @ up for name in branch))
 
 
 def _leg_slots(legs: _Pair, skeleton: Skeleton) -> dict[str, tuple[str, ...]]:
