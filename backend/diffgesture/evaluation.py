@@ -64,8 +64,8 @@ def speech_of_folder(folder: Path, limit: int | None = None) -> list[Speech]:
     return [Speech(path.stem, load_audio(path), path) for path in files[:limit]]
 
 
-def takes_of_dataset(dataset: Dataset, split: str = "val", limit: int | None = None) -> list[Take]:
-    """Takes of a split, ``limit`` of them at most, evenly spread; DataError when there are none."""
+def takes_of_dataset(dataset: Dataset, split: str | None = "val", limit: int | None = None) -> list[Take]:
+    """Takes of a split (None: all), ``limit`` of them at most, evenly spread; DataError when there are none."""
     indices = dataset.indices(split)
     if limit is not None and limit < len(indices):
         indices = [indices[k] for k in np.linspace(0, len(indices) - 1, limit).round().astype(int)]
@@ -104,10 +104,15 @@ def generate_takes(
     return takes
 
 
-def seam_frames(num_frames: int, checkpoint: Checkpoint, preset: str) -> tuple[int, ...]:
-    """Frames at which one of the generator's windows begins or has just ended, the clip's ends left out."""
+def seam_frames(num_frames: int, checkpoint: Checkpoint, preset: str) -> tuple[int, ...] | None:
+    """Frames at which one of the generator's windows begins or has just ended, the clip's ends left out.
+
+    None where the whole clip is one sequence.
+    """
     card = checkpoint.card
     window = card["window"]
+    if preset == "default" and card["hyperparameters"].get("reach"):
+        return None
     if preset == "reference":
         stride = window - card["seed_frames"]
         begins = range(stride, num_frames, stride)

@@ -29,7 +29,7 @@ from .metrics import legacy
 from .metrics.embedding import Autoencoder
 from .networks.official import SAMPLES_PER_WINDOW
 from .predictors import seeded_clean_windows, seeded_windows
-from .synthesis import DEFAULT_STEPS, REFERENCE_GUIDANCE, REFERENCE_STEPS, guidance_of, project_to_unit
+from .synthesis import DEFAULT_STEPS, REFERENCE_GUIDANCE, REFERENCE_STEPS, bound_lengths, guidance_of
 
 WINDOW: Final = 34
 STRIDE: Final = 10
@@ -144,7 +144,7 @@ def _sample_in_few_steps(
     log_snrs = cosine_log_snr(few_step_times(steps or card.get("steps", DEFAULT_STEPS)))
 
     def predict_x0(x: torch.Tensor, log_snr: float) -> torch.Tensor:
-        clean = project_to_unit(predict(x, log_snr), mean, std)
+        clean = bound_lengths(predict(x, log_snr), mean, std)
         return torch.cat([seeds, clean[:, SEED_FRAMES:]], dim=1)
 
     x_T = noise.own(0, (len(seeds), card["window"], seeds.shape[2]))

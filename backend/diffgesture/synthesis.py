@@ -169,7 +169,7 @@ def _sample_jointly(
     predict_clip = predictor.clip(guidance_of(card, settings.guidance), known)
 
     def predict_x0(x: Tensor, log_snr: float) -> Tensor:
-        clean = project_to_unit(predict_clip(x, log_snr), mean, std)
+        clean = bound_lengths(predict_clip(x, log_snr), mean, std)
         return clean if known is None else torch.where(known.mask > 0, known.poses, clean)
 
     noise = GaussianNoise(torch.Generator().manual_seed(settings.seed), device)
@@ -200,11 +200,15 @@ def _known_poses(constraints: Constraints | None, checkpoint: Checkpoint, num_fr
     return KnownPoses(*(tensor.to(checkpoint.device) for tensor in tensors))
 
 
-def project_to_unit(poses: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Standardised poses (T, D) with every direction brought to unit length."""
+def bound_lengths(poses: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Standardised poses (T, D) with no direction longer than 1.
+
+    A clean-pose estimate is a mean of unit vectors, so it is shorter the less is known, and never longer. (Made
+    unit length in every step, it would decide too early: the hands of the bundled model then move a quarter less.)
+    """
     directions = (poses * std + mean).unflatten(-1, (-1, 3))
-    unit = directions / directions.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-    return (unit.flatten(-2) - mean) / std
+    bounded = directions / directions.norm(dim=-1, keepdim=True).clamp(min=1.0)
+    return (bounded.flatten(-2) - mean) / std
 
 
 def _sample_sequentially(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The honest panel: known answers on made takes, and no crash on silence, stillness and tiny sets."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -101,6 +102,12 @@ def test_beats_on_the_onsets_score_above_shifted_speech():
         assert score.difference.p_value < 0.01
     other = swinging(seconds, 1.37, audio=sound)
     assert synchrony.beat_consistency([other])[0].difference.p_value > 0.05
+
+
+def test_a_take_made_in_one_piece_has_no_seams():
+    take = dataclasses.replace(swinging(10), seams=None)
+    assert kinematics.seam_ratio([take]).value == 1.0
+    assert "one piece" in kinematics.seam_ratio([take]).note
 
 
 def test_seams_that_jump_are_seen():

@@ -93,11 +93,13 @@ def seam_ratio(takes: Sequence[Take]) -> Measure:
     A velocity jump is the norm of the second difference of the unfiltered positions at the take's own rate; at a
     seam in front of frame s the jumps around s - 1 and s count.
     """
+    if takes and all(take.seams is None for take in takes):
+        return Measure(1.0, note="made in one piece, so that no frame is a seam")
     at_seams, inside = [], []
     for take in takes:
         jumps = np.linalg.norm(np.diff(take.raw_arms[:, WRISTS], n=2, axis=0), axis=-1).mean(axis=1)
         seam = np.zeros(len(jumps), dtype=bool)
-        for frame in take.seams:
+        for frame in take.seams or ():
             seam[max(0, frame - 2) : frame] = True
         at_seams.append(jumps[seam])
         inside.append(jumps[~seam])

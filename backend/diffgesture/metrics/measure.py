@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Measure:
-    """``value`` with, where they exist, a 95 % interval and a p-value; ``note`` says why ``value`` is None."""
+    """``value`` with, where they exist, a 95 % interval and a p-value.
+
+    ``note`` says why ``value`` is None, or what it rests on.
+    """
 
     value: float | None
     low: float | None = None

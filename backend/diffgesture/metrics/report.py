@@ -15,17 +15,18 @@ from .takes import RATE, Take
 
 
 def markdown_table(columns: dict[str, Column]) -> str:
-    """One line per measure, one column per set of takes; undefined values are explained below the table."""
+    """One line per measure, one column per set of takes; notes, and why a value is undefined, stand below."""
     lines = [f"| measure | target | {' | '.join(columns)} |", "|---" * (len(columns) + 2) + "|"]
     notes: dict[tuple[str, str], list[str]] = {}
     for name, row in ROWS.items():
         for title, column in columns.items():
-            if column[name].value is None:
-                notes.setdefault((row.label, column[name].note), []).append(title)
+            if column[name].note:
+                why = column[name].note if column[name].value is not None else f"undefined, {column[name].note}"
+                notes.setdefault((row.label, why), []).append(title)
         cells = " | ".join(column[name].as_text() for column in columns.values())
         lines.append(f"| {row.label} | {row.target} | {cells} |")
     lines.append("")
-    lines += [f"- {label} ({', '.join(titles)}): undefined, {why}." for (label, why), titles in notes.items()]
+    lines += [f"- {label} ({', '.join(titles)}): {why}." for (label, why), titles in notes.items()]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -46,7 +46,8 @@ class Take:
     """16 kHz speech ``audio`` (N,) with the motion of both arms, ``arm_directions`` (T, 6, 3) at ``fps``.
 
     ``layout`` and ``directions`` (T, B, 3), all bones in the public frame, are absent where the source has arms
-    alone. ``seams`` are frames where windows of the generator begin or end, ``seconds_to_generate`` what it took.
+    alone. ``seams`` are frames where windows of the generator begin or end (None: it made the take in one piece),
+    ``seconds_to_generate`` what it took.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Take:
     arm_directions: FloatArray
     layout: str = ""
     directions: FloatArray | None = None
-    seams: tuple[int, ...] = ()
+    seams: tuple[int, ...] | None = ()
     seconds_to_generate: float | None = None
     audio_path: Path | None = field(default=None, compare=False)
 
