@@ -6,11 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-from diffgesture.data import canonical
 from diffgesture.data.compose import compose_dataset
 from diffgesture.data.dataset import Dataset
 from diffgesture.data.held_out import write_held_out_speech
-from diffgesture.data.statistics import load_real_take, report, take_curves
 from diffgesture.errors import DataError, GestureError
 from diffgesture.importers.commands import add_importers
 
@@ -51,7 +49,7 @@ def _add_held_out(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("report", help="statistics of a data set, beside real takes if given")
+    parser = commands.add_parser("report", help="the panel of a data set, beside real takes if given")
     parser.add_argument("source", type=Path, help="data set folder")
     parser.add_argument("--real", type=Path, help="folder with real takes (*.npz and audio)")
     parser.add_argument("--takes", type=int, default=150, help="at most this many takes (default: 150)")
@@ -60,16 +58,17 @@ def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _report(arguments: argparse.Namespace) -> dict[str, object]:
-    data = Dataset(arguments.source, layout="ted_expressive")
-    lengths = canonical.layout_bone_lengths()
-    step = max(1, len(data) // arguments.takes)
-    made = [take_curves(*data.take(k), data.fps, lengths) for k in range(0, len(data), step)]
-    real = (
-        {p.stem: load_real_take(p, lengths) for p in sorted(arguments.real.glob("*.npz"))}
-        if arguments.real
-        else {}
-    )
-    return {"dataset": str(arguments.source), "hours": data.card["hours"], "table": report(made, real)}
+    from diffgesture.evaluation import evaluate, takes_of_dataset
+    from diffgesture.metrics.panel import columns_as_json
+    from diffgesture.metrics.report import markdown_table
+    from diffgesture.metrics.takes import load_real_takes
+
+    data = Dataset(arguments.source)
+    given = takes_of_dataset(data, None, arguments.takes)
+    real = load_real_takes(arguments.real, data.layout) if arguments.real else []
+    panel = evaluate({"data": given}, real, report=_say).columns
+    table = columns_as_json(panel) if arguments.json else "\n" + markdown_table(panel)
+    return {"dataset": str(arguments.source), "hours": data.card["hours"], "table": table}
 
 
 def main(arguments: list[str] | None = None) -> int:

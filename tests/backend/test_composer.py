@@ -15,7 +15,8 @@ from diffgesture.data.corpora import Clip, DataError, hinge_forearms
 from diffgesture.data.dataset import Dataset, DatasetWriter, samples_for, split_of_speakers
 from diffgesture.data.prosody import analyse, frame_rms, pauses
 from diffgesture.data.recordings import Recording, make_take
-from diffgesture.data.statistics import hellinger, take_curves
+from diffgesture.metrics.kinematics import hellinger
+from diffgesture.metrics.takes import take_of_directions
 from diffgesture.skeletons import TED_EXPRESSIVE, neutral_directions
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -164,9 +165,10 @@ def test_hands_move_in_speech_and_rest_in_a_long_pause(library: Library, speech:
     ratios = []
     for seed in range(4):
         local = compose_motion(prosody, 225, library, seed, "a", 0)
-        curves = take_curves(speech, canonical.directions(local[::2]), 15.0, canonical.layout_bone_lengths())
-        ratios.append(curves.speed[curves.in_pause].mean() / curves.speed[curves.in_speech].mean())
-        still = curves.speed[round(7.6 * 30) : round(8.6 * 30)]
+        made = take_of_directions("a", speech, canonical.directions(local[::2]), "ted_expressive", 15.0)
+        in_speech, in_pause = made.speech_and_pauses
+        ratios.append(made.speed[in_pause].mean() / made.speed[in_speech].mean())
+        still = made.speed[round(7.6 * 30) : round(8.6 * 30)]
         assert still.max() < 0.12
     assert np.mean(ratios) < 0.3
 
@@ -175,10 +177,8 @@ def test_without_speech_the_body_idles(library: Library) -> None:
     prosody = analyse(np.zeros(16000 * 6, dtype=np.float32))
     local = compose_motion(prosody, 90, library, 3, "a", 0)
     nose = canonical.layout_joints(canonical.to_global(local))[:, 38]
-    curves = take_curves(
-        np.zeros(16000 * 6), canonical.directions(local[::2]), 15.0, canonical.layout_bone_lengths()
-    )
-    assert curves.speed.max() < 0.15
+    made = take_of_directions("", np.zeros(16000 * 6), canonical.directions(local[::2]), "ted_expressive", 15.0)
+    assert made.speed.max() < 0.15
     assert nose.std(axis=0).max() > 1e-4
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from ..metrics.takes import Take, take_of_directions
 from . import canonical
 from .composer import Library, draw_style, make_plan
 from .corpora import WORK_FPS, load_motion
@@ -16,7 +17,7 @@ from .dataset import DatasetWriter, split_of_speakers
 from .performance import perform
 from .prosody import Prosody, analyse
 from .recordings import Recording, group_for_takes, load_recordings, make_take
-from .statistics import TakeCurves, summary, take_curves
+from .statistics import summary
 
 FloatArray = np.ndarray
 
@@ -102,7 +103,7 @@ def compose_takes(
 
 def compose_dataset(
     source: Path, target: Path, hours: float, seed: int, progress: Callable[[str], None] = lambda _: None
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Writes a data set of about ``hours`` to ``target`` and returns its statistics.
 
     The same corpora, hours and seed give the same files. Raises DataError when the corpora are not complete.
@@ -113,16 +114,15 @@ def compose_dataset(
     progress(f"{len(library.units)} gesture units, {len(recordings)} recordings")
     splits = split_of_speakers([r.speaker for r in recordings], VAL_FRACTION, generator(SPLIT_SEED, 0))
     writer = DatasetWriter(target, LAYOUT, FPS)
-    curves: list[TakeCurves] = []
-    lengths = canonical.layout_bone_lengths()
+    measured: list[Take] = []
     for made in compose_takes(recordings, library, hours, seed):
         split = splits[made.speaker]
         writer.add(made.name, made.speaker, split, made.audio, made.directions, made.licence, made.source)
-        if len(curves) < 400:
-            curves.append(take_curves(made.audio, made.directions, FPS, lengths))
+        if len(measured) < 400:
+            measured.append(take_of_directions(made.name, made.audio, made.directions, LAYOUT, FPS))
         if len(writer.takes) % 50 == 0:
             progress(f"{len(writer.takes)} takes, {sum(t.frames for t in writer.takes) / FPS / 60.0:.1f} min")
-    statistics = summary(curves)
+    statistics = summary(measured)
     licences = sorted({f"{clip.motion_set}: {clip.licence}" for clip in clips})
     writer.close(statistics, {"made_by": "prepare.py compose", "seed": seed, "motion_licences": licences})
     return statistics

@@ -2,19 +2,17 @@
 """The honest panel during training: a few held-out clips generated with the saved checkpoint, and measured."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from ..checkpoint import load_checkpoint
 from ..data.dataset import Dataset
 from ..errors import ConfigError
-from ..evaluation import Speech, generate_takes, takes_of_dataset
-from ..metrics.panel import measure
-from ..metrics.takes import Take
 from ..networks.autoencoder import AUTOENCODERS
-from ..synthesis import Settings
 from .config import Config
+
+if TYPE_CHECKING:
+    from ..metrics.takes import Take
 
 _LONGEST_SECONDS: Final = 30.0
 _SHOWN: Final = {
@@ -32,11 +30,20 @@ _SHOWN: Final = {
 class ValidationPanel:
     """``clips`` takes of the validation split (their first half minute), the same every time."""
 
+    # Measuring needs libraries that training does without: they are loaded when a panel is asked for.
+
     def __init__(self, dataset: Dataset, clips: int):
+        from ..evaluation import takes_of_dataset
+
         self.takes = [_beginning(take) for take in takes_of_dataset(dataset, "val", clips)]
 
     def measure(self, checkpoint_path: Path, device: torch.device) -> dict[str, Any]:
         """The panel of what the checkpoint generates for their speech, preset default, as JSON."""
+        from ..checkpoint import load_checkpoint
+        from ..evaluation import Speech, generate_takes
+        from ..metrics.panel import measure
+        from ..synthesis import Settings
+
         checkpoint = load_checkpoint(checkpoint_path, device)
         speech = [Speech(take.name, take.audio) for take in self.takes]
         generated = generate_takes(checkpoint, speech, Settings(), lambda line: None)
@@ -58,7 +65,7 @@ def panel_line(panel: dict[str, Any]) -> str:
     return "panel: " + "  ".join(f"{label} {value:.2f}" for label, value in shown if value is not None)
 
 
-def _beginning(take: Take) -> Take:
+def _beginning(take: "Take") -> "Take":
     if take.seconds <= _LONGEST_SECONDS:
         return take
     frames = round(_LONGEST_SECONDS * take.fps)
