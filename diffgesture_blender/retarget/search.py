@@ -151,7 +151,9 @@ def _match(
         return None
     filled = sum(slot in bone_map.slots for slot in KEYED_SLOTS)
     bare = -len(affix[0] + affix[1]) * 1e-3
-    worth = filled - len(bone_map.problems) + min(family.priority, 0)
+    # A family that is told by its marks is not this one where all of them are lacking.
+    unmarked = 0.5 if family.marks and not marks else 0.0
+    worth = filled - len(bone_map.problems) + min(family.priority, 0) - unmarked
     return (max(family.priority, 0), worth, marks, hits / max(named, 1), bare), bone_map
 
 

@@ -34,6 +34,10 @@ _SURE_FACING: Final = 0.3
 # A human's upper arm against his forearm, and his clavicle against both.
 _UPPER_TO_FORE: Final = 1.1
 _CLAVICLE_SHARE: Final = 0.25
+# What a hand without fingers goes on for, against the forearm.
+_PALM_SHARE: Final = 0.45
+# A joint this far above the shoulders, in upper arms, is the top of the head.
+_TOP_OF_HEAD: Final = 0.85
 
 
 @dataclass(frozen=True)
@@ -232,13 +236,14 @@ def _arm_slots(root: str, side: str, skeleton: Skeleton) -> dict[str, tuple[str,
     hand = hand_of(root, skeleton)
     path = skeleton.path(root, hand)
     fingers = finger_slots(hand, side, skeleton)
-    ends = [len(path) - 1] if fingers else [len(path) - 1, len(path) - 2]
+    ends = [len(path) - 1] if fingers else list(range(2, len(path)))
     best: tuple[float, int, int, int] | None = None
     for end in ends:
         for upper, fore in itertools.combinations(range(max(end, 0)), 2):
             cost = _arm_cost([skeleton.heads[path[i]] for i in (0, upper, fore, end)], upper, end)
-            if not fingers and end == len(path) - 1:
-                cost += 0.1  # a hand has a bone of its own more often than not
+            if not fingers:
+                palm = skeleton.distance(path[end], path[-1]) / max(skeleton.distance(path[fore], path[end]), 1e-9)
+                cost += 0.3 * (palm / _PALM_SHARE - 1.0) ** 2
             if best is None or cost < best[0]:
                 best = (cost, upper, fore, end)
     if best is None or best[0] > 6.0:
@@ -284,23 +289,35 @@ def _trunk(arms: _Pair, legs: _Pair | None, across: FloatArray, skeleton: Skelet
         spine = [name for name in arm_way if name == arms.parent or skeleton.parents[name] is not None]
     spine.reverse()
     start = skeleton.heads[shared or arm_way[-1]]
-    shoulders = [_arm_slots(root, "L", skeleton) for root in (arms.left, arms.right)]
-    chest = np.mean([skeleton.heads[slot["upper_arm.L"][0]] for slot in shoulders if slot is not None], axis=0)
+    known = {
+        **(_arm_slots(arms.left, "L", skeleton) or {}),
+        **(_arm_slots(arms.right, "R", skeleton) or {}),
+    }
+    chest = (skeleton.heads[known["upper_arm.L"][0]] + skeleton.heads[known["upper_arm.R"][0]]) / 2
     up = normalize(chest - start)
     neck: list[str] = []
     # Some rigs hang the arms on the neck: a bone that begins as high as the shoulders is no part of the spine.
-    while len(spine) > 1 and (skeleton.heads[spine[-1]] - chest) @ up > -0.01 * skeleton.size:
+    while len(spine) > 1 and (skeleton.heads[spine[-1]] - chest) @ up > 0.0:
         neck.insert(0, spine.pop())
     if spine:
         slots["spine"] = tuple(spine)
-    slots.update(_neck_and_head(arms, neck, across, up, skeleton))
+    upper_arm = skeleton.distance(known["upper_arm.L"][0], known["forearm.L"][0])
+    slots.update(_neck_and_head(arms, neck, across, (chest, up, upper_arm), skeleton))
     return slots
 
 
 def _neck_and_head(
-    arms: _Pair, neck: list[str], across: FloatArray, up: FloatArray, skeleton: Skeleton
+    arms: _Pair,
+    neck: list[str],
+    across: FloatArray,
+    body: tuple[FloatArray, FloatArray, float],
+    skeleton: Skeleton,
 ) -> dict[str, tuple[str, ...]]:
-    """The bones that go on upwards; ``neck``: those that the arms hang on."""
+    """The bones that go on upwards; ``neck``: those that the arms hang on.
+
+    ``body``: middle of the shoulders, direction upwards, length of an upper arm.
+    """
+    shoulders, up, upper_arm = body
 
     def next_up(name: str) -> str | None:
         going = [
@@ -322,7 +339,8 @@ def _neck_and_head(
         return {}
     if len(chain) > 2 and len(skeleton.children[chain[-1]]) < 2:
         last, before = skeleton.distance(chain[-2], chain[-1]), skeleton.distance(chain[-3], chain[-2])
-        if last > 1.3 * before:  # a long last step leads through the skull to its top
+        above = (skeleton.heads[chain[-1]] - shoulders) @ up / max(upper_arm, 1e-9)
+        if last > 1.3 * before or above > _TOP_OF_HEAD:  # a long last step leads through the skull to its top
             chain.pop()
     slots = {"head": (chain[-1],)}
     if len(chain) > 1:
