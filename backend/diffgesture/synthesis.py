@@ -37,7 +37,7 @@ from .skeletons import neutral_directions, normalize
 Preset = Literal["default", "reference"]
 PRESETS: Final = ("default", "reference")
 MAX_STEPS: Final = 1000
-DEFAULT_STEPS: Final = 10
+DEFAULT_STEPS: Final = 8
 REFERENCE_STEPS: Final = 500
 REFERENCE_GUIDANCE: Final = 1.15
 _RANGES: Final = (
