@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="Speech audio to gesture keyframes on an armature.")
     parser.add_argument("--version", action="version", version=f"DiffGesture {VERSION}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{generate,check}", parser_class=_Parser
+        dest="command", required=True, metavar="{generate,take,check}", parser_class=_Parser
     )
     generate = commands.add_parser(
         "generate",
@@ -102,9 +102,12 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--output", metavar="OUT.blend", help="save the .blend with the keys here")
     where.add_argument("--motion-output", metavar="M.npz", help="bone directions (default: beside OUT.blend)")
     where.add_argument("--bvh", metavar="FILE.bvh", help="also save the model's skeleton as BVH")
+    where.add_argument("--export-fbx", metavar="FILE.fbx", help="the character with its new animation as FBX")
+    where.add_argument("--export-glb", metavar="FILE.glb", help="the same as glTF")
     where.add_argument("--report", metavar="R.json", help="what was done, or why not, as JSON")
     where.add_argument("--no-sound", action="store_true", help="do not add the speech to the sequencer")
     where.add_argument("--json", action="store_true", help="print the report as one line on standard output")
+    _add_take(commands)
     check = commands.add_parser("check", help="start the backend and report", description="Check the backend.")
     for command in (generate, check):
         backend = command.add_argument_group("backend")
@@ -112,6 +115,28 @@ def build_parser() -> argparse.ArgumentParser:
         backend.add_argument("--checkpoint", metavar="FILE", help="other weights than the bundled ones")
         backend.add_argument("--device", metavar="NAME", help="auto, cpu, cuda, mps (default: the preferences')")
     return parser
+
+
+def _add_take(commands: Any) -> None:
+    take = commands.add_parser(
+        "take",
+        help="save an animation and its sound as a take to train on",
+        description="Save the character's animation, or a BVH file, and its sound as NAME.bvh and NAME.wav, for "
+        "backend/prepare.py bvh FOLDER.",
+    )
+    take.add_argument("--audio", required=True, metavar="FILE", help="the sound of the animation")
+    take.add_argument("--bvh", metavar="FILE", help="take this motion instead of the character's own")
+    take.add_argument("--armature", metavar="NAME", help="the character (default: the only armature of the scene)")
+    take.add_argument("--scene", metavar="NAME", help="the scene (default: the file's active one)")
+    take.add_argument("--bone-map", metavar="FILE.json", help="the character's bone map, if it is not recognised")
+    take.add_argument(
+        "--frame-start", type=float, metavar="N", help="where the sound begins (default: the scene's first frame)"
+    )
+    take.add_argument("--blend", metavar="FILE", help="the .blend to open, if none was given before --command")
+    take.add_argument("--output", required=True, metavar="FOLDER", help="folder of the takes of one speaker")
+    take.add_argument("--name", metavar="NAME", help="of the take (default: the sound file's)")
+    take.add_argument("--report", metavar="R.json", help="what was done, or why not, as JSON")
+    take.add_argument("--json", action="store_true", help="print the report as one line on standard output")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -125,9 +150,12 @@ def main(arguments: Sequence[str]) -> int:
         options = build_parser().parse_args(list(arguments))
         if options.command == "check":
             return _check(options)
-        from .cli_generate import generate
+        from . import cli_generate
 
-        generate(options, report)
+        if options.command == "take":
+            cli_generate.save_training_take(options, report)
+        else:
+            cli_generate.generate(options, report)
         report["status"] = "ok"
         exit_code = 0
     except SystemExit as end:  # --help and --version

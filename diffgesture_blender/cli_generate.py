@@ -10,15 +10,17 @@ from typing import Any, Final
 
 import bpy
 
-from . import audio_source, export_bvh, pump, rig_map
+from . import audio_source, character, export_bvh, pump, rig_map
 from .cli import machine_of
 from .errors import DiffGestureError
+from .export_character import export_character
 from .job import GenerateJob, JobRequest, JobResult, check_armature
 from .key_writing import KeyMode, KeyOptions
 from .motion import load_motion
 from .regenerate import Plan, check_action
 from .retarget.bone_map import load_bone_map
 from .session import Problem, new_job_folder, remove_folder, session
+from .training_take import copy_take, save_take
 
 _KEY_MODES: Final[dict[str, KeyMode]] = {"model": "MOTION", "every-frame": "WHOLE_FRAMES", "few": "REDUCED"}
 
@@ -52,6 +54,28 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
         remove_folder(folder)
 
 
+def save_training_take(options: argparse.Namespace, report: dict[str, Any]) -> None:
+    """``take``: write the two files and fill ``report``; raises DiffGestureError."""
+    _open_blend(options)
+    folder = new_job_folder()
+    try:
+        path = os.path.abspath(options.audio)
+        clip = audio_source.decoded(audio_source.clip_from_path(path), folder)
+        name, target = options.name or clip.name, Path(os.path.abspath(options.output))
+        if options.bvh:
+            take = copy_take(Path(os.path.abspath(options.bvh)), clip, target, name)
+        else:
+            scene = _find_scene(options)
+            armature = _find_armature(options.armature, scene)
+            _take_bone_map(options, armature)
+            start = scene.frame_start if options.frame_start is None else options.frame_start
+            take = save_take(armature, scene, clip, start, target, name)
+            report.update(armature=armature.name, frame_start=take.frame_start, frame_end=take.frame_end)
+    finally:
+        remove_folder(folder)
+    report.update(motion=str(take.motion), sound=str(take.sound), take_seconds=round(take.seconds, 3))
+
+
 def _open_blend(options: argparse.Namespace) -> None:
     """Make sure that the file meant is open: Blender runs the command even if it could not read the file."""
     if options.blend:
@@ -79,8 +103,11 @@ def _arguments_before_command() -> list[str]:
 
 def _output_paths(options: argparse.Namespace) -> dict[str, Path]:
     """Where results go; checked before minutes are spent."""
-    if not (options.output or options.motion_output or options.bvh):
-        raise DiffGestureError("Nothing to write: give --output, --motion-output or --bvh.")
+    wanted = (options.output, options.motion_output, options.bvh, options.export_fbx, options.export_glb)
+    if not any(wanted):
+        raise DiffGestureError(
+            "Nothing to write: give --output, --motion-output, --bvh, --export-fbx or --export-glb."
+        )
     outputs = {}
     if options.output:
         outputs["blend"] = Path(os.path.abspath(options.output))
@@ -91,6 +118,14 @@ def _output_paths(options: argparse.Namespace) -> dict[str, Path]:
         outputs["motion"] = Path(os.path.abspath(options.motion_output))
     if options.bvh:
         outputs["bvh"] = Path(os.path.abspath(options.bvh))
+    for kind, path, endings in (
+        ("fbx", options.export_fbx, (".fbx",)),
+        ("glb", options.export_glb, (".glb", ".gltf")),
+    ):
+        if path:
+            outputs[kind] = Path(os.path.abspath(path))
+            if outputs[kind].suffix.lower() not in endings:
+                raise DiffGestureError(f"--export-{kind} must be a {endings[0]} file, not {path}.")
     for path in outputs.values():
         if not path.parent.is_dir():
             raise DiffGestureError(f"The folder {path.parent} does not exist.")
@@ -102,14 +137,9 @@ def _output_paths(options: argparse.Namespace) -> dict[str, Path]:
 
 
 def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
-    scene = bpy.context.scene
-    if options.scene:
-        scene = bpy.data.scenes.get(options.scene)
-        if scene is None:
-            raise DiffGestureError(f"The file has no scene {options.scene}; it has: {_names(bpy.data.scenes)}.")
+    scene = _find_scene(options)
     armature = _find_armature(options.armature, scene)
-    if options.bone_map:
-        rig_map.store(armature, load_bone_map(options.bone_map, armature))
+    _take_bone_map(options, armature)
     check_armature(armature, scene)
     plan = _plan(options, armature)
     clip = audio_source.decoded(audio_source.clip_from_path(os.path.abspath(options.audio)), folder)
@@ -169,6 +199,20 @@ def _plan(options: argparse.Namespace, armature: bpy.types.Object) -> Plan | Non
     return plan
 
 
+def _find_scene(options: argparse.Namespace) -> bpy.types.Scene:
+    if not options.scene:
+        return bpy.context.scene
+    scene = bpy.data.scenes.get(options.scene)
+    if scene is None:
+        raise DiffGestureError(f"The file has no scene {options.scene}; it has: {_names(bpy.data.scenes)}.")
+    return scene
+
+
+def _take_bone_map(options: argparse.Namespace, armature: bpy.types.Object) -> None:
+    if options.bone_map:
+        rig_map.store(armature, load_bone_map(options.bone_map, armature))
+
+
 def _find_armature(name: str | None, scene: bpy.types.Scene) -> bpy.types.Object:
     armatures = [item for item in scene.objects if item.type == "ARMATURE"]
     if not armatures:
@@ -195,10 +239,21 @@ def _save(result: JobResult, outputs: dict[str, Path]) -> None:
             shutil.copyfile(result.motion_path, outputs["motion"])
         if "bvh" in outputs:
             export_bvh.save_bvh(outputs["bvh"], load_motion(result.motion_path))
+        for kind in ("fbx", "glb"):
+            if kind in outputs:
+                _export(result, outputs[kind])
         if "blend" in outputs:
             bpy.ops.wm.save_as_mainfile(filepath=str(outputs["blend"]), check_existing=False, relative_remap=True)
     except (OSError, RuntimeError) as error:
         raise DiffGestureError(f"The result cannot be saved: {error}") from error
+
+
+def _export(result: JobResult, path: Path) -> None:
+    scene = character.find_scene(result.scene_uid)
+    assert scene is not None
+    armature = character.find_armature(result.armature_uid, scene)
+    assert armature is not None
+    export_character(path, armature, scene, result.frame_start, result.frame_end)
 
 
 def _describe(result: JobResult, outputs: dict[str, Path], report: dict[str, Any]) -> None:

@@ -108,17 +108,13 @@ def request_from_scene(
     settings = scene.diffgesture
     armature = check_armature(character.chosen_armature(settings, context), scene)
     clip = audio_source.resolve(settings, context, folder)
-    if settings.use_frame_start:
-        frame = settings.frame_start
-    else:
-        frame = scene.frame_start if clip.frame is None else round(clip.frame)
     return JobRequest(
         scene_uid=scene.session_uid,
         scene_name=scene.name,
         armature_uid=armature.session_uid,
         armature_name=armature.name,
         audio=clip,
-        frame_start=frame,
+        frame_start=start_frame(settings, scene, clip),
         folder=folder,
         machine=machine,
         seed=settings.seed,
@@ -133,6 +129,13 @@ def request_from_scene(
         # A strip is heard already, and so is the speech of a motion of which a part is replaced.
         add_sound=settings.add_sound and settings.audio_source != "STRIP" and plan is None,
     )
+
+
+def start_frame(settings: bpy.types.PropertyGroup, scene: bpy.types.Scene, clip: AudioClip) -> int:
+    """The scene frame at which the speech begins."""
+    if settings.use_frame_start:
+        return settings.frame_start
+    return scene.frame_start if clip.frame is None else round(clip.frame)
 
 
 def check_armature(armature: bpy.types.Object | None, scene: bpy.types.Scene) -> bpy.types.Object:

@@ -12,12 +12,13 @@ from bpy_extras.io_utils import ExportHelper
 
 from . import audio_source, character, compat, export_bvh, pump, sequencer
 from .errors import DiffGestureError
-from .job import GenerateJob, request_from_scene
+from .job import GenerateJob, check_armature, request_from_scene, start_frame
 from .motion import load_motion
 from .preferences import machine_settings
 from .properties import MAX_SEED
 from .regenerate import Plan, selected_key_frames
 from .session import Problem, new_job_folder, redraw, remove_folder, session
+from .training_take import save_take
 
 
 def generate_disabled_reason(context: bpy.types.Context) -> str | None:
@@ -260,9 +261,7 @@ class DIFFGESTURE_OT_add_sound(bpy.types.Operator):
         folder = new_job_folder()
         try:
             clip = audio_source.resolve(settings, context, folder)
-            frame = scene.frame_start if clip.frame is None else round(clip.frame)
-            if settings.use_frame_start:
-                frame = settings.frame_start
+            frame = start_frame(settings, scene, clip)
             sound = bpy.data.sounds.get(clip.sound) if clip.sound is not None else None
             name = sequencer.add_sound_strip(scene, str(clip.original), sound, frame)
         except (DiffGestureError, RuntimeError) as error:
@@ -329,6 +328,42 @@ class DIFFGESTURE_OT_export_motion(bpy.types.Operator, ExportHelper):
         return {"FINISHED"}
 
 
+class DIFFGESTURE_OT_save_take(bpy.types.Operator):
+    """Save the character's own animation and its sound as a take to train on, for backend/prepare.py"""
+
+    bl_idname = "diffgesture.save_take"
+    bl_label = "Save Training Take"
+
+    directory: StringProperty(name="Folder", description="Folder of one speaker's takes", subtype="DIR_PATH")
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+    take_name: StringProperty(name="Name", description="Of the take; empty for the sound's name")
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _poll(cls, generate_disabled_reason(context))
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        scene, settings = context.scene, context.scene.diffgesture
+        folder = new_job_folder()
+        try:
+            armature = check_armature(character.chosen_armature(settings, context), scene)
+            clip = audio_source.resolve(settings, context, folder)
+            frame = start_frame(settings, scene, clip)
+            target = Path(bpy.path.abspath(self.directory))
+            take = save_take(armature, scene, clip, frame, target, self.take_name or clip.name)
+        except DiffGestureError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        finally:
+            remove_folder(folder)
+        self.report({"INFO"}, f"Saved {take.seconds:.1f} s to {take.motion}")
+        return {"FINISHED"}
+
+
 CLASSES = (
     DIFFGESTURE_OT_generate,
     DIFFGESTURE_OT_regenerate,
@@ -339,4 +374,5 @@ CLASSES = (
     DIFFGESTURE_OT_show_action,
     DIFFGESTURE_OT_add_sound,
     DIFFGESTURE_OT_export_motion,
+    DIFFGESTURE_OT_save_take,
 )

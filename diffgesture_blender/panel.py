@@ -123,6 +123,7 @@ class DIFFGESTURE_PT_advanced(_SidebarPanel, bpy.types.Panel):
             sub.prop(settings, value, text="")
         column.prop(settings, "use_reference")
         column.prop(settings, "add_sound")
+        layout.operator("diffgesture.save_take", icon="FILE_MOVIE")
         row = layout.row(align=True)
         row.operator("diffgesture.open_preferences", text="Preferences", icon="PREFERENCES")
         row.operator("diffgesture.open_log", icon="TEXT")

@@ -95,10 +95,16 @@ def _turned_bones(armature_object: bpy.types.Object, bone_map: BoneMap) -> dict[
         "clavicle.L": bone_map.bone("clavicle.L"),
         "clavicle.R": bone_map.bone("clavicle.R"),
     }.items():
-        if control is not None:
-            deform = bone_map.deform.bone_for(control)
-            names[part] = deform if deform in armature_object.data.bones else control
+        names[part] = follower(armature_object, bone_map, control)
     return {part: name for part, name in names.items() if name is not None}
+
+
+def follower(armature_object: bpy.types.Object, bone_map: BoneMap, control: str | None) -> str | None:
+    """The bone that shows what a control does: the one that follows it, or itself."""
+    if control is None:
+        return None
+    deform = bone_map.deform.bone_for(control)
+    return deform if deform in armature_object.data.bones else control
 
 
 def _directions(positions: dict[str, FloatArray], turns: dict[str, FloatArray], skeleton: Motion) -> FloatArray:
