@@ -45,6 +45,8 @@ class WavEncoder(nn.Module):
 class _Attention(nn.Module):
     def __init__(self, dim: int, num_heads: int):
         super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"hidden_dim {dim} cannot be divided among {num_heads} heads")
         self.num_heads = num_heads
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)

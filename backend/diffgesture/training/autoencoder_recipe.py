@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ..data.dataset import Dataset
+from ..errors import ConfigError
 from ..metrics.embedding import save_autoencoder
-from ..networks.autoencoder import AUTOENCODERS, autoencoder_loss
+from ..networks.autoencoder import AUTOENCODERS, WINDOW, autoencoder_loss
 from .config import Config
 from .official_recipe import WindowedData
 from .recipe import Batch, Split
@@ -22,6 +23,8 @@ class AutoencoderRecipe:
     def __init__(self, config: Config, dataset: Dataset):
         self._config, self._data = config, WindowedData(config, dataset)
         self.hours = self._data.hours
+        if config.window != WINDOW:
+            raise ConfigError(f"'window' must be {WINDOW} for '{config.network}', not {config.window}.")
 
     def make_network(self) -> nn.Module:
         return AUTOENCODERS[self._config.network](pose_dim=self._data.skeleton.pose_dim, **self._config.model)

@@ -52,7 +52,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         try:
             self.network = recipe.make_network().to(group.device)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise ConfigError(f"[model] does not describe the network: {error}.") from error
         self.optimizer = make_optimizer(config, self.network)
         self.ema = ExponentialMovingAverage(self.network, config.ema_decay)
@@ -98,6 +98,11 @@ class Trainer:
     def save(self, provenance: dict[str, Any]) -> Run:
         """Write the state (to resume) and the checkpoint (to use)."""
         loss = self.validate()
+        if not math.isfinite(loss):
+            raise ConfigError(
+                f"The loss is no longer a number at step {self.step}: try a lower 'learning_rate'. What was saved"
+                f" before is kept in {self.folder}."
+            )
         path = self.folder / "model.safetensors"
         if self.group.is_main:
             save_state(self.folder, self.network, self.ema, self.optimizer, {"step": self.step})

@@ -95,6 +95,12 @@ class WindowedData:
         window = self._config.window
         firsts = [self.dataset.takes[take].frame_offset + first for take, first, _ in rows]
         directions = np.stack([self.dataset.directions[first : first + window] for first in firsts])
+        if not np.isfinite(directions).all():
+            row = int(np.flatnonzero(~np.isfinite(directions).all(axis=(1, 2, 3)))[0])
+            take = self.dataset.takes[rows[row][0]].name
+            raise DataError(
+                f"{self.dataset.folder / 'directions.npy'}: take '{take}' holds values that are not numbers."
+            )
         return (directions * self._signs).reshape(len(rows), window, -1).astype(np.float32) - self.mean
 
 
@@ -104,6 +110,8 @@ class OfficialRecipe:
     def __init__(self, config: Config, dataset: Dataset):
         self._config, self._data = config, WindowedData(config, dataset)
         self._schedule = linear_schedule()
+        if config.window != (frames := config.model.get("window", 34)):
+            raise ConfigError(f"'window' is {config.window}, but the network's ([model] window) {frames}.")
         self.hours = self._data.hours
         # Rounded, unlike in long synthesis: as the official loader does.
         self._samples = round(config.window / config.fps * SAMPLE_RATE)

@@ -79,14 +79,20 @@ def load_state(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(f"The training state {path} is damaged: {error}.") from error
-    network.load_state_dict(_under(tensors, "network/"))
-    for name, value in _under(tensors, "ema/").items():
-        ema.shadow[name].copy_(value)
     slots: dict[int, dict[str, Tensor]] = {}
     for name, value in _under(tensors, "optimizer/").items():
         index, slot = name.split("/")
         slots.setdefault(int(index), {})[slot] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+    try:
+        network.load_state_dict(_under(tensors, "network/"))
+        for name, value in _under(tensors, "ema/").items():
+            ema.shadow[name].copy_(value)
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"The training state {path} belongs to another configuration: resume with the one that it was begun"
+            " with, or choose another folder."
+        ) from error
     return progress
 
 
