@@ -17,6 +17,7 @@ from .audio import SAMPLE_RATE
 from .checkpoint import Checkpoint
 from .diffusion import Schedule, cosine_log_snr, few_step_times, linear_schedule
 from .features import audio_features
+from .known_poses import KnownPoses
 from .longform import blend_weights, cut_windows, official_audio_window, overlap_add, window_starts
 from .networks.official import SAMPLES_PER_WINDOW
 
@@ -42,14 +43,6 @@ class Guidance:
 
     def at(self, log_snr: float) -> float:
         return self.scale if self.lowest <= log_snr <= self.highest else 1.0
-
-
-@dataclass(frozen=True)
-class KnownPoses:
-    """Standardised poses (T, D) that are given where ``mask`` (T, D) is 1."""
-
-    poses: Tensor
-    mask: Tensor
 
 
 class Predictor(Protocol):

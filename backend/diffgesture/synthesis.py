@@ -28,10 +28,11 @@ from .diffusion import (
     sample_dpm_solver_pp_2m,
 )
 from .errors import ConfigError
+from .known_poses import KnownPoses
 from .longform import count_sequential_windows, sequential_windows
 from .motion import Motion, num_motion_frames
 from .postprocess import Shaping, shape_motion
-from .predictors import Guidance, KnownPoses, Predictor, make_predictor
+from .predictors import Guidance, Predictor, make_predictor
 from .skeletons import neutral_directions, normalize
 
 Preset = Literal["default", "reference"]
@@ -170,7 +171,7 @@ def _sample_jointly(
 
     def predict_x0(x: Tensor, log_snr: float) -> Tensor:
         clean = bound_lengths(predict_clip(x, log_snr), mean, std)
-        return clean if known is None else torch.where(known.mask > 0, known.poses, clean)
+        return clean if known is None else known.impose(clean)
 
     noise = GaussianNoise(torch.Generator().manual_seed(settings.seed), device)
     x_T = noise.own(0, (predictor.num_frames, len(checkpoint.mean)))
