@@ -89,7 +89,8 @@ def test_resuming_with_another_network_is_refused(config: Config, dataset: Path,
 def test_a_loss_that_is_no_number_is_not_saved(config: Config, dataset: Path, tmp_path: Path):
     trainer = Trainer(config, make_recipe(config, Dataset(dataset)), tmp_path / "run", CPU, print)
     with torch.no_grad():
-        next(trainer.network.parameters()).fill_(torch.nan)
+        for weight in trainer.network.parameters():
+            weight.fill_(torch.nan)
     with pytest.raises(ConfigError, match="no longer a number"):
         trainer.save({})
     assert not list((tmp_path / "run").glob("*.safetensors"))

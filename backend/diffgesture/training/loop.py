@@ -160,7 +160,7 @@ def train(
     if resume:
         trainer.resume()
     trainer.report(
-        f"{recipe.hours:.2f} h of data, {trainer.parameters / 1e6:.2f} M parameters,"
+        f"{recipe.hours * 60:.1f} min of data, {trainer.parameters / 1e6:.2f} M parameters,"
         f" {group.size} x {group.device.type}, from step {trainer.step} to {config.steps}"
     )
     log = MetricsLog(folder, trainer.step) if group.is_main else None
