@@ -25,8 +25,8 @@ _BEND_SINES: Final = (0.05, 0.30)
 # Weights of the smoothing of the hinge over time (per 1/15 s) and of the anatomical default against the plane.
 _HINGE_SMOOTHING: Final = 0.3
 _HINGE_DEFAULT: Final = 0.02
-# The most that a hand's pronation can be.
-_PRONATION_LIMIT: Final = np.radians(120)
+# No forearm turns farther from the thumb-up position than this, whatever a capture says.
+_PRONATION_LIMIT: Final = np.radians(135)
 # Without a palm in the layout, hands are held half-way between thumb up and palm down.
 _RELAXED_PRONATION: Final = np.radians(35)
 _KNUCKLES: Final = ("index", "middle", "ring", "pinky")
@@ -141,6 +141,15 @@ def _pronation(
     return _twist(forearm, sign * hinge, straightened)
 
 
+def _possible(pronation: FloatArray) -> FloatArray:
+    """Pronation that a forearm passes on: all within the limit, beyond it ever less, none at half a turn.
+
+    Continuous all around, so that a hand that is turned through its back brings no flip of the forearm.
+    """
+    beyond = _PRONATION_LIMIT * (np.pi - np.abs(pronation)) / (np.pi - _PRONATION_LIMIT)
+    return np.sign(pronation) * np.minimum(np.abs(pronation), beyond)
+
+
 def _palm(along: FloatArray, first: FloatArray, last: FloatArray, side: str) -> FloatArray:
     """Out of the palm, from the knuckles nearest to and farthest from the thumb, square to the hand."""
     normal = np.cross(last, first) if side == "L" else np.cross(first, last)
@@ -193,10 +202,9 @@ def solve_arm(body: RestBody, motion: Motion, side: str) -> ArmTurns:
         along = fore
         palm = quat.rotate(quat.from_axis_angle(fore, sign * _RELAXED_PRONATION), sign * hinge)
     hand_turn = quat.mul(quat.from_two_axes(along, palm), quat.inv(quat.from_two_axes(rest_along, rest_palm)))
-    pronation = np.unwrap(_pronation(fore, hinge, along, palm, sign))
+    pronation = _pronation(fore, hinge, along, palm, sign)
     rest_pronation = _pronation(rest_fore, rest_hinge, rest_along, rest_palm, sign)
-    limited = np.clip(pronation, -_PRONATION_LIMIT, _PRONATION_LIMIT)
-    fore_twist = limited - rest_pronation
+    fore_twist = _possible(pronation) - _possible(rest_pronation)
     return ArmTurns(upper_turn, upper_twist, upper, fore_turn, fore_twist, fore, hand_turn, along=along, palm=palm)
 
 

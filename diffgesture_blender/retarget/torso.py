@@ -97,7 +97,10 @@ def solve_torso(
     spine = slots.get("spine", ())
     for name, weight in zip(spine, _shares(len(spine), spine_weights, full=True), strict=True):
         turns[name] = quat.power(chest, weight)
-    neck = slots.get("neck", ())
+    # Some rigs hang the arms on the neck: what carries the shoulders turns with the chest, not with the head.
+    carriers = _carriers(body)
+    turns.update((name, chest) for name in slots.get("neck", ()) if name in carriers)
+    neck = tuple(name for name in slots.get("neck", ()) if name not in carriers)
     for name, weight in zip(neck, _shares(len(neck), neck_weights, full="head" not in slots), strict=True):
         turns[name] = quat.slerp(chest, head, weight)
     turns.update(dict.fromkeys(slots.get("head", ()), head))
@@ -107,6 +110,17 @@ def solve_torso(
         for index, name in enumerate(clavicle):
             turns[name] = quat.slerp(chest, whole, (index + 1) / len(clavicle))
     return turns
+
+
+def _carriers(body: RestBody) -> set[str]:
+    """Mapped bones that carry the shoulders along."""
+    found: set[str] = set()
+    for side in "LR":
+        name: str | None = body.bone_map.bone(f"upper_arm.{side}")
+        while name is not None and name not in found:
+            found.add(name)
+            name = body.rest.parents[name].parent if name in body.rest.parents else None
+    return found
 
 
 def _shares(count: int, weights: tuple[float, ...] | None, *, full: bool) -> tuple[float, ...]:
