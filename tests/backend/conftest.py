@@ -30,6 +30,21 @@ def parity_folder() -> Path:
     return folder
 
 
+_errors: dict[str, float] = {}
+
+
+def note_error(name: str, error: float) -> None:
+    """Keep an error against the official vectors for the summary at the end of the run."""
+    _errors[name] = max(error, _errors.get(name, 0.0))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _errors:
+        terminalreporter.section("largest errors against the official vectors")
+        for name, error in _errors.items():
+            terminalreporter.write_line(f"{error:8.1e}  {name}")
+
+
 def babble(
     seconds: float, seed: int = 0, rate: int = 16_000, pause: tuple[float, float] | None = None
 ) -> np.ndarray:

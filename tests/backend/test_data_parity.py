@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Official data: its files are read and its preparation is reproduced (``-s`` shows the largest errors)."""
+"""Official data: its files are read and its preparation is reproduced (the largest errors end the report)."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import note_error
 from diffgesture.importers.arrow_stream import deserialize
 from diffgesture.importers.filters import MOTION, POSE, SPINE_ANGLE, WindowFilter, filter_sequence
 from diffgesture.importers.lmdb_file import LmdbFile
@@ -28,14 +29,16 @@ def vectors(request, parity_folder: Path):
 def largest_error(name: str, ours: np.ndarray, official: np.ndarray) -> float:
     assert ours.shape == official.shape
     error = float(np.abs(ours - official).max())
-    print(f"{name}: {error:.1e}")
+    note_error(name, error)
     return error
 
 
 def test_parity_of_the_filters(vectors):
     kind, skeleton, data = vectors
     ours = [filter_sequence(sequence, skeleton, data["mean_pose"]) for sequence in data["filter_sequences"]]
-    print(f"{kind} filters: {sum(np.array(ours) != data['filter_results'])} of {len(ours)} differ")
+    note_error(
+        f"{kind} filters: share of other verdicts", float(np.mean(np.array(ours) != data["filter_results"]))
+    )
     assert ours == data["filter_results"].tolist()
 
 
@@ -88,7 +91,7 @@ def test_parity_of_the_lmdb_reader(name: str, parity_folder: Path):
             "skeleton_sum": clip.skeletons.astype(np.float64).sum(),
         }
         errors += [abs(value - wanted[field]) / max(1.0, abs(wanted[field])) for field, value in sums.items()]
-    print(f"{name}: sums differ by {max(errors):.1e} of their size")
+    note_error(f"{name}: sums of audio and motion", max(errors))
     assert seen == set(expected)
     assert max(errors) < 1e-9
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import note_error
 from diffgesture.conversion import convert
 from diffgesture.metrics import legacy
 from diffgesture.metrics.embedding import load_autoencoder
@@ -21,7 +22,7 @@ def assert_close(name: str, ours, official, tolerance: float = 1e-4) -> None:
     """Largest error relative to the largest official value."""
     official = np.asarray(official, dtype=np.float64)
     error = float(np.abs(np.asarray(ours) - official).max() / max(float(np.abs(official).max()), 1e-12))
-    print(f"{name}: {error:.1e}")
+    note_error(name, error)
     assert error < tolerance, f"{name} is off by {error:.1e}"
 
 
