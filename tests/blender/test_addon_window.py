@@ -115,6 +115,18 @@ def test_the_result_is_one_undo_step(findings: dict[str, dict[str, Any]]) -> Non
     assert findings["redone"] == {"action": "speech seed 0"}
 
 
+def test_a_regenerated_part_is_one_undo_step(findings: dict[str, dict[str, Any]]) -> None:
+    assert findings["regenerated"] == {"action": "speech seed 1 frames 15 to 30", "actions": 2}
+    assert findings["regeneration undone"] == {"action": "speech seed 0", "actions": 1}
+
+
+def test_undo_takes_back_an_edit_of_the_bone_map(findings: dict[str, dict[str, Any]]) -> None:
+    assert findings["map"] == {
+        "edited": "mixamorig:Spine1",
+        "undone": "mixamorig:Spine, mixamorig:Spine1, mixamorig:Spine2",
+    }
+
+
 def test_undo_while_a_job_runs_does_not_disturb_it(findings: dict[str, dict[str, Any]]) -> None:
     assert findings["undone meanwhile"] == {"x": 0.0, "running": True}
     assert findings["cancelled"] == {"notice": "The generation was cancelled.", "actions": 1}

@@ -104,6 +104,26 @@ def story() -> Iterator[None]:
         bpy.ops.ed.redo()
     found(step="redone", action=action())
 
+    settings = window().scene.diffgesture
+    settings.regenerate_start, settings.regenerate_end = 15, 30
+    with in_view():
+        bpy.ops.diffgesture.regenerate()
+    yield from until_over()
+    found(step="regenerated", action=action(), actions=len(bpy.data.actions))
+    undo()
+    found(step="regeneration undone", action=action(), actions=len(bpy.data.actions))
+
+    character = sys.modules[f"{ADDON}.diffgesture_blender.character"]
+    character.inspect(armature())
+    with in_view():
+        bpy.ops.ed.undo_push(message="before the map")
+    armature().diffgesture_map.spine = "mixamorig:Spine1"
+    with in_view():
+        bpy.ops.ed.undo_push(message="map")
+    edited = armature().diffgesture_map.spine
+    undo()
+    found(step="map", edited=edited, undone=armature().diffgesture_map.spine)
+
     mode("slow")
     armature().location.x = 1.0
     with in_view():
