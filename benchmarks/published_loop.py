@@ -83,9 +83,11 @@ class PublishedSamples(torch.utils.data.Dataset):
         self._map: mmap.mmap | None = None
 
     def __len__(self) -> int:
-        return len(self._offsets) - 1
+        """As many as TED Gesture has; the stored ones come again and again."""
+        return 199_680
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
+        index %= len(self._offsets) - 1
         if self._map is None:
             with self._path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -148,20 +150,22 @@ class PublishedLoop:
             self.network.parameters(), lr=config.learning_rate, betas=(config.betas[0], config.betas[1])
         )
         self._schedule = linear_schedule().to(device)
-        self._loader = DataLoader(
-            PublishedSamples(samples, config.window, config.fps),
-            batch_size=config.batch_size,
-            shuffle=True,
-            drop_last=True,
-            num_workers=workers,
-            pin_memory=device.type == "cuda",
-            collate_fn=collate,
-        )
+        self._samples, self._workers = samples, workers
 
-    def batches(self) -> Iterator[tuple[Any, ...]]:
-        """Batches of epoch after epoch; the workers of an epoch end with it, as published."""
-        while True:
-            yield from self._loader
+    def batches(self, workers: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """The batches of an epoch."""
+        config = self._config
+        return iter(
+            DataLoader(
+                PublishedSamples(self._samples, config.window, config.fps),
+                batch_size=config.batch_size,
+                shuffle=True,
+                drop_last=True,
+                num_workers=self._workers if workers is None else workers,
+                pin_memory=self._device.type == "cuda",
+                collate_fn=collate,
+            )
+        )
 
     def step(self, batch: tuple[Any, ...]) -> float:
         """One published training step; its loss."""

@@ -15,8 +15,10 @@ import statistics
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -46,6 +48,8 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     arguments = parser.parse_args()
+    # The published number of loader processes is kept on small machines, too.
+    warnings.filterwarnings("ignore", message="This DataLoader will create")
     config = load_config(ROOT / "backend" / "configs" / f"{arguments.layout}.toml")
     config = dataclasses.replace(config, batch_size=arguments.batch or config.batch_size, seed=1)
     device = pick_device(arguments.device)
@@ -59,7 +63,10 @@ def main() -> None:
         f" {arguments.blocks} blocks of {arguments.steps} steps:\n"
         f"  published loop {result['published']:8.3f} s a step\n"
         f"  train.py       {result['ours']:8.3f} s a step\n"
-        f"  {result['ratio']:.2f} times as fast ({result['lowest']:.2f} to {result['highest']:.2f})"
+        f"  {result['ratio']:.2f} times as fast ({result['lowest']:.2f} to {result['highest']:.2f})\n"
+        f"  CPU seconds a step, loaders included: {result['processor_published']:.3f} and"
+        f" {result['processor_ours']:.3f}, {result['processor_ratio']:.2f} times"
+        f" ({result['processor_lowest']:.2f} to {result['processor_highest']:.2f})"
     )
 
 
@@ -71,36 +78,51 @@ def measure(config: Config, folder: Path, arguments: argparse.Namespace, device:
     trainer = Trainer(config, make_recipe(config, dataset), folder / "run", Group(0, 1, device), lambda line: None)
     trainer.network.train()
     published = PublishedLoop(config, dataset.skeleton.pose_dim, folder / "samples.bin", arguments.workers, device)
-    blocks: dict[str, list[float]] = {"published": [], "ours": []}
-    for number in range(arguments.blocks):
-        batches = published.batches()
-        blocks["published"].append(time_steps(lambda b=batches: published.step(next(b)), arguments.steps, device))
-        # Ends the loader's processes.
-        batches.close()
-        blocks["ours"].append(time_steps(trainer.train_step, arguments.steps, device))
-        print(f"block {number + 1}: {blocks['published'][-1]:.3f} {blocks['ours'][-1]:.3f} s", file=sys.stderr)
-    ratios = [theirs / ours for theirs, ours in zip(blocks["published"], blocks["ours"], strict=True)]
-    return {
-        **{name: statistics.median(values) for name, values in blocks.items()},
-        "ratio": statistics.median(ratios),
-        "lowest": min(ratios),
-        "highest": max(ratios),
+    batches = published.batches()
+    steps: dict[str, Callable[[], object]] = {
+        "published": lambda: published.step(next(batches)),
+        "ours": trainer.train_step,
     }
+    # What the loader's own processes use for a batch cannot be read while they run: load some here.
+    here = published.batches(workers=0)
+    loading = statistics.median(time_steps(lambda: next(here), 1, device).processor for _ in range(3))
+    blocks: dict[str, list[Cost]] = {name: [] for name in steps}
+    for number in range(arguments.blocks):
+        for name, step in steps.items():
+            cost = time_steps(step, arguments.steps, device)
+            blocks[name].append(cost._replace(processor=cost.processor + loading * (name == "published")))
+        lines = [f"{cost[-1].seconds:.3f} s, {cost[-1].processor:.3f} s of CPU" for cost in blocks.values()]
+        print(f"block {number + 1}: published {lines[0]}; ours {lines[1]}", file=sys.stderr, flush=True)
+    result: dict[str, float] = {"loading": loading}
+    for name, field in (("", "seconds"), ("processor_", "processor")):
+        pairs = zip(blocks["published"], blocks["ours"], strict=True)
+        ratios = [getattr(theirs, field) / getattr(ours, field) for theirs, ours in pairs]
+        result |= {name + key: statistics.median(getattr(c, field) for c in blocks[key]) for key in blocks}
+        result |= {f"{name}ratio": statistics.median(ratios)}
+        result |= {f"{name}lowest": min(ratios), f"{name}highest": max(ratios)}
+    return result
 
 
-def time_steps(step: Callable[[], object], count: int, device: torch.device) -> float:
-    """Mean seconds of ``count`` steps after one that does not count, in which loaders start."""
+class Cost(NamedTuple):
+    """Of one step: seconds on the wall, and seconds of processors."""
 
-    def wait() -> float:
+    seconds: float
+    processor: float
+
+
+def time_steps(step: Callable[[], object], count: int, device: torch.device) -> Cost:
+    """Mean cost of ``count`` steps after one that does not count."""
+
+    def now() -> tuple[float, float]:
         if device.type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter()
+        return time.perf_counter(), time.process_time()
 
     step()
-    started = wait()
+    before = now()
     for _ in range(count):
         step()
-    return (wait() - started) / count
+    return Cost(*((after - start) / count for start, after in zip(before, now(), strict=True)))
 
 
 def make_dataset(config: Config, folder: Path, minutes: float = 10.0) -> Dataset:
