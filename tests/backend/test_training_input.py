@@ -17,6 +17,7 @@ from diffgesture.skeletons import TED, neutral_directions, normalize
 from diffgesture.training.config import Config, load_config
 from diffgesture.training.distributed import Group
 from diffgesture.training.loop import Trainer, train
+from diffgesture.training.panel import make_panel
 from diffgesture.training.recipes import make_recipe
 
 CONFIG = """
@@ -94,6 +95,22 @@ def test_a_loss_that_is_no_number_is_not_saved(config: Config, dataset: Path, tm
     with pytest.raises(ConfigError, match="no longer a number"):
         trainer.save({})
     assert not list((tmp_path / "run").glob("*.safetensors"))
+
+
+def test_panel_takes_the_first_half_minute_and_needs_held_out_takes(config: Config, dataset: Path, tmp_path: Path):
+    asked = dataclasses.replace(config, panel_steps=1)
+    with pytest.warns(UserWarning, match="no validation takes"):
+        assert make_panel(asked, Dataset(dataset)) is None
+    assert make_panel(config, Dataset(dataset)) is None
+    writer = DatasetWriter(tmp_path / "long", "ted", 15.0)
+    directions = np.tile(neutral_directions(TED), (600, 1, 1)).astype(np.float32)
+    writer.add("long", "speaker", "val", babble(40.0), directions, "test", "made here")
+    writer.close({}, {})
+    panel = make_panel(asked, Dataset(tmp_path / "long"))
+    assert panel is not None
+    assert [take.seconds for take in panel.takes] == [30.0]
+    assert len(panel.takes[0].audio) == 30 * 16_000
+    assert panel.takes[0].directions.shape == (450, 9, 3)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The honest panel during training: a few held-out clips generated with the saved checkpoint, and measured."""
 
+import dataclasses
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,11 +53,14 @@ class ValidationPanel:
 
 
 def make_panel(config: Config, dataset: Dataset) -> ValidationPanel | None:
-    """The panel that a configuration asks for; None where ``panel_steps`` is 0."""
+    """The panel that a configuration asks for; None where ``panel_steps`` is 0 or nothing is held out."""
     if not config.panel_steps:
         return None
     if config.network in AUTOENCODERS:
         raise ConfigError(f"'panel_steps' must be 0 for '{config.network}', which generates nothing.")
+    if not dataset.indices("val"):
+        warnings.warn(f"{dataset.folder} has no validation takes, so there is no panel.", stacklevel=2)
+        return None
     return ValidationPanel(dataset, config.panel_clips)
 
 
@@ -71,4 +76,5 @@ def _beginning(take: "Take") -> "Take":
     frames = round(_LONGEST_SECONDS * take.fps)
     samples = round(len(take.audio) * frames / len(take.arm_directions))
     directions = None if take.directions is None else take.directions[:frames]
-    return Take(take.name, take.audio[:samples], take.fps, take.arm_directions[:frames], take.layout, directions)
+    arms = take.arm_directions[:frames]
+    return dataclasses.replace(take, audio=take.audio[:samples], arm_directions=arms, directions=directions)
