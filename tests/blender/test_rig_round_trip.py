@@ -20,7 +20,7 @@ from diffgesture_blender.retarget.body_frame import body_frame
 pytestmark = pytest.mark.skipif(not REAL_TAKES.is_dir(), reason="no captured takes")
 
 TAKES = ("zeggs_067", "beat2_scott_0_1_1", "zeggs_001")
-SECONDS = 12.0
+SECONDS = 8.0
 # In lengths of the arm.
 WRIST_LIMIT = 0.03
 
@@ -61,7 +61,7 @@ def test_wrists_follow_the_scaled_original(rig_name: str, rigify_file: Path) -> 
             to_public = body_frame(heads, bone_map.slots)
         follow = {b: each for b in bone_map.keyed_bones if (each := bone_map.deform.bone_for(b)) in rig.data.bones}
         joints = {joint: follow.get(bone, bone) for joint, bone in joint_bones(bone_map.slots).items()}
-        chosen = np.arange(0, motion.num_frames, 9)
+        chosen = np.arange(0, motion.num_frames, 12)
         shown = []
         for index in chosen:
             bones = pose_at(rig, 1.0 + index * 24.0 / motion.fps)
