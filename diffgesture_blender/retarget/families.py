@@ -33,6 +33,12 @@ REFERENCE_SIDE_SLOTS: Final = ("thigh", "foot", "toe", *(f"{finger}_tip" for fin
 SIDES: Final = ("L", "R")
 KEYED_SLOTS: Final = (*CENTRE_SLOTS, *(f"{slot}.{side}" for side in SIDES for slot in ARM_SLOTS))
 SPARE_SLOTS: Final = tuple(f"{slot}.{side}" for side in SIDES for slot in TWIST_SLOTS)
+ALL_SLOTS: Final = (
+    *REFERENCE_CENTRE_SLOTS,
+    *KEYED_SLOTS,
+    *SPARE_SLOTS,
+    *(f"{slot}.{side}" for side in SIDES for slot in REFERENCE_SIDE_SLOTS),
+)
 _CENTRE: Final = (*REFERENCE_CENTRE_SLOTS, *CENTRE_SLOTS)
 _SIDED: Final = (*ARM_SLOTS, *TWIST_SLOTS, *REFERENCE_SIDE_SLOTS)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import DiffGestureError
 from .bone_map import SHAPE_ONLY, BoneMap
 from .checks import doubts, swap_sides, wrong_sides
-from .families import FINGERS, KEYED_SLOTS, SIDES, SPARE_SLOTS, RigFamily, load_families
+from .families import ALL_SLOTS, FINGERS, KEYED_SLOTS, SIDES, SPARE_SLOTS, RigFamily, load_families
 from .hand_shape import from_knuckle
 from .names import NameIndex, canonical_name, index_names
 from .shape import map_by_shape
@@ -72,10 +72,9 @@ def match_families(armature_object: bpy.types.Object, families: Iterable[RigFami
 def checked_map(bone_map: BoneMap, armature_object: bpy.types.Object) -> BoneMap:
     """A map whose slots were set by hand, with score, problems and missing slots of its own. DiffGestureError."""
     skeleton = read_skeleton(armature_object)
-    known = {*KEYED_SLOTS, *SPARE_SLOTS, *bone_map.slots}
     used: dict[str, str] = {}
     for slot, names in bone_map.slots.items():
-        if slot not in known:
+        if slot not in ALL_SLOTS:
             raise DiffGestureError(f"There is no slot {slot} in a bone map.")
         for name in names:
             if name not in skeleton.parents:
@@ -88,7 +87,7 @@ def checked_map(bone_map: BoneMap, armature_object: bpy.types.Object) -> BoneMap
         if not bone_map.slots.get(slot):
             raise DiffGestureError(f"Both arms need their bones: choose one for {slot}.")
     for slot, names in bone_map.slots.items():
-        if len(_in_parent_order(names, skeleton)) != len(names):
+        if _in_parent_order(names, skeleton) != names and slot not in SPARE_SLOTS:
             raise DiffGestureError(f"The bones of {slot} must lie below each other, from root to tip.")
     slots = {slot: names for slot, names in bone_map.slots.items() if names}
     return _finished(replace(bone_map, slots=slots, problems=(), notes=()), skeleton)
