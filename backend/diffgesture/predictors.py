@@ -136,7 +136,7 @@ class MaskedPredictor:
             batches = zip(
                 *(x.split(_WINDOWS_PER_BATCH) for x in (windows.cut(noisy), poses, mask, speech)), strict=True
             )
-            return windows.blend(torch.cat([self._clean(*batch, log_snr, scale) for batch in batches]))
+            return windows.blend(torch.cat([self._clean(x, k, m, s, log_snr, scale) for x, k, m, s in batches]))
 
         return predict
 
@@ -156,7 +156,7 @@ class MaskedPredictor:
         def predict(noisy: Tensor, log_snr: float) -> Tensor:
             scale = guidance.at(log_snr)
             batches = zip(*(x.split(_WINDOWS_PER_BATCH) for x in (noisy, known, mask, speech)), strict=True)
-            return torch.cat([self._clean(*batch, log_snr, scale) for batch in batches])
+            return torch.cat([self._clean(x, k, m, s, log_snr, scale) for x, k, m, s in batches])
 
         return predict
 
