@@ -210,3 +210,35 @@ def test_arms_of_unequal_length_are_doubted() -> None:
         rig.data.edit_bones[name].head.x += 0.2
     bpy.ops.object.mode_set(mode="OBJECT")
     assert any("length" in problem for problem in find_bone_map(rig).problems)
+
+
+ARP_CONTROLS = {
+    "pelvis": ("c_root_master.x",), "spine": ("c_spine_01.x", "c_spine_02.x"), "neck": ("c_neck.x",),
+    "head": ("c_head.x",), "clavicle": ("c_shoulder.{s}",), "upper_arm": ("c_arm_fk.{s}",),
+    "forearm": ("c_forearm_fk.{s}",), "hand": ("c_hand_fk.{s}",),
+    **{f: tuple(f"c_{f}{n}.{{s}}" for n in "123") for f in ("thumb", "index", "middle", "ring", "pinky")},
+}  # fmt: skip
+
+
+def test_auto_rig_pros_arms_are_switched_to_fk_by_the_action() -> None:
+    skeleton = family_skeleton("cats", "A")
+    names = {bone["name"]: bone["name"] for bone in skeleton.bones}
+    for slot, bones in skeleton.slots.items():
+        part, _, side = slot.partition(".")
+        for old, new in zip(bones, ARP_CONTROLS.get(part, ()), strict=False):
+            names[old] = new.replace("{s}", side.lower())
+    bones = [{**b, "name": names[b["name"]], "parent": names.get(b["parent"])} for b in skeleton.bones]
+    for side, sign in (("l", 1.0), ("r", -1.0)):
+        bones.append({
+            "name": f"c_hand_ik.{side}", "parent": None, "head": (sign * 0.6, 0, 1), "tail": (sign * 0.6, 0, 1.1),
+        })  # fmt: skip
+    rig = rig_builders.build_armature(bones)
+    for side in "lr":
+        rig.pose.bones[f"c_hand_ik.{side}"]["ik_fk_switch"] = 0.0
+    bone_map = find_bone_map(rig)
+    assert bone_map.family == "Auto-Rig Pro"
+    assert bone_map.missing == ()
+    report = retarget(rig, gestures(0, 5), bone_map)
+    assert "c_forearm_fk.l" in report.bones
+    bpy.context.scene.frame_set(3)
+    assert [rig.pose.bones[f"c_hand_ik.{side}"]["ik_fk_switch"] for side in "lr"] == [1.0, 1.0]
