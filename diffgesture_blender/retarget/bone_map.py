@@ -166,7 +166,9 @@ def map_to_data(bone_map: BoneMap) -> dict[str, Any]:
 
 
 def _stored_data(armature_object: bpy.types.Object | None) -> dict[str, Any] | None:
-    text = None if armature_object is None else armature_object.get(STORED_MAP)
+    if armature_object is None:
+        return None
+    text = armature_object.get(STORED_MAP)
     if not isinstance(text, str):
         return None
     try:

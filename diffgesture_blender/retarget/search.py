@@ -49,19 +49,19 @@ def search_bone_map(armature_object: bpy.types.Object) -> BoneMap:
     if named is not None and named.score > 0.85:
         return named
     shape = map_by_shape(skeleton)
-    if shape is None and named is None:
+    if named is not None:
+        return named if shape is None else _filled_by_shape(named, shape.slots, skeleton)
+    told = None
+    if shape is not None:
+        told = _from_slots(SHAPE_ONLY, shape.slots, skeleton, source="shape", problems=shape.problems)
+    if told is None:
         raise DiffGestureError(
             f"No upper arms and forearms were found in the armature {armature_object.name}: its bone names "
             "follow none of the known rig families, and its shape shows no pair of arms. Choose another armature, "
             "or set its bones by hand in the bone map, or rename them, for instance upper_arm.L, forearm.L, "
             "hand.L and the same with .R."
         )
-    if named is None:
-        found = _from_slots(SHAPE_ONLY, shape.slots, skeleton, source="shape", problems=shape.problems)
-        if found is not None:
-            return found
-        raise DiffGestureError(f"The bones of {armature_object.name} form no pair of arms that could be told.")
-    return named if shape is None else _filled_by_shape(named, shape.slots, skeleton)
+    return told
 
 
 def match_families(armature_object: bpy.types.Object, families: Iterable[RigFamily]) -> BoneMap | None:

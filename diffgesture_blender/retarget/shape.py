@@ -158,7 +158,7 @@ def _is_mirrored(pair: _Pair, across: FloatArray, skeleton: Skeleton) -> bool:
         step = a - b
         if np.linalg.norm(step - (step @ across) * across) > limit:
             return False
-    return abs((_end(pair.left, skeleton) - _end(pair.right, skeleton)) @ across) > 0.25 * limit
+    return bool(abs((_end(pair.left, skeleton) - _end(pair.right, skeleton)) @ across) > 0.25 * limit)
 
 
 def _arms_and_legs(
@@ -342,7 +342,7 @@ def _neck_and_head(
         above = (skeleton.heads[chain[-1]] - shoulders) @ up / max(upper_arm, 1e-9)
         if last > 1.3 * before or above > _TOP_OF_HEAD:  # a long last step leads through the skull to its top
             chain.pop()
-    slots = {"head": (chain[-1],)}
+    slots: dict[str, tuple[str, ...]] = {"head": (chain[-1],)}
     if len(chain) > 1:
         slots["neck"] = tuple(chain[:-1])
     return slots

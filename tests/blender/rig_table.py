@@ -162,8 +162,8 @@ def passes(row: Row) -> bool:
 def _line(row: Row) -> str:
     spans = "  ".join(f"{low:4.0f} ..{high:4.0f}" for low, high in (row.forearm_twist, row.wrist_twist))
     return (
-        f"{row.rig:32} {row.family:26.26} {row.mapped:3}/{row.present:<3} {row.mean_error:7.3f} {row.max_error:7.3f}"
-        + f"  {spans}  {row.seconds:6.2f}  {'' if passes(row) else 'FAILS '}{row.problem}"
+        f"{row.rig:32} {row.family:26.26} {row.mapped:3}/{row.present:<3} {row.mean_error:7.3f}"
+        + f" {row.max_error:7.3f}  {spans}  {row.seconds:6.2f}  {'' if passes(row) else 'FAILS '}{row.problem}"
     )
 
 

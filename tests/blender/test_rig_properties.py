@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("bpy")
+pytest.importorskip("hypothesis")
 
 import rig_builders
 from family_names import FAMILIES

@@ -3,9 +3,12 @@
 
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("bpy")
+
 import bpy
 import numpy as np
-import pytest
 import rig_builders
 from family_names import FAMILIES
 from family_skeletons import family_skeleton
