@@ -6,7 +6,7 @@ from typing import Final
 import bpy
 
 from . import character, rig_map, setup_ui
-from .retarget.bone_map import SLOTS, has_stored_map
+from .retarget.bone_map import SLOTS, BoneMap, has_stored_map
 from .session import session
 
 _SOURCES: Final = {
@@ -56,7 +56,7 @@ class DIFFGESTURE_PT_bone_map(bpy.types.Panel):
         _draw_slots(layout, armature)
 
 
-def _draw_summary(layout: bpy.types.UILayout, bone_map: object, width: int) -> None:
+def _draw_summary(layout: bpy.types.UILayout, bone_map: BoneMap | None, width: int) -> None:
     column = layout.column(align=True)
     if bone_map is None:
         setup_ui.draw_text(column, "No arms were found; choose their bones below.", width - 4, icon="ERROR")

@@ -78,7 +78,7 @@ def plan_from_scene(context: bpy.types.Context) -> Plan:
 
 
 class _StartsJob:
-    """Starts a job; waits for it in the background or when told to."""
+    """Mixed into an operator. Starts a job; waits for it in the background or when told to."""
 
     wait: BoolProperty(
         name="Wait",

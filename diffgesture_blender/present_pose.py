@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import bpy
 import numpy as np
@@ -28,9 +28,9 @@ _SIDES: Final = {"left": "L", "right": "R"}
 _CLAVICLE_LIMIT: Final = np.radians(30)
 
 
-def model_skeleton(card: dict[str, object]) -> Motion:
+def model_skeleton(card: dict[str, Any]) -> Motion:
     """One frame of the model's neutral pose, from the card that the backend greets with (KeyError without)."""
-    skeleton = dict(card["skeleton"])  # type: ignore[call-overload]
+    skeleton = card["skeleton"]
     return motion_from_fields({
         "directions": np.asarray(skeleton["neutral_directions"])[None],
         "fps": card["fps"],
@@ -41,9 +41,9 @@ def model_skeleton(card: dict[str, object]) -> Motion:
     })  # fmt: skip
 
 
-def model_rest(card: dict[str, object]) -> Motion:
+def model_rest(card: dict[str, Any]) -> Motion:
     """One frame of the pose that the model rests in (KeyError where the card does not tell it)."""
-    rest = np.asarray(dict(card["skeleton"])["rest_directions"], dtype=float)  # type: ignore[call-overload]
+    rest = np.asarray(card["skeleton"]["rest_directions"], dtype=float)
     return replace(model_skeleton(card), directions=quat.normalize(rest)[None])
 
 

@@ -135,7 +135,7 @@ def write_constraints(
     indices = [index for index, _ in known]
     directions = np.zeros((max(indices) + 1, *sampled.shape[1:]), dtype=np.float32)
     mask = np.zeros(directions.shape[:2], dtype=bool)
-    seen = np.isfinite(sampled).all(axis=-1)
+    seen = np.asarray(np.isfinite(sampled).all(axis=-1))
     directions[indices], mask[indices] = np.where(seen[..., None], sampled, 0.0), seen
     path = folder / "constraints.npz"
     np.savez(path, directions=directions, mask=mask, fps=np.float64(skeleton.fps), layout=np.str_(skeleton.layout))

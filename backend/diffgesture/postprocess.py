@@ -77,7 +77,11 @@ def part_factors(
         if part.endswith("_arm"):
             carried = own + bones[f"{side}_fingers"]
         wanted = shaping.intensity * amount * envelope
-        freedom = _freedom(known[:, carried].any(axis=1)[:, None], fps)[:, 0] if carried else np.ones(num_frames)
+        freedom = (
+            _freedom(np.asarray(known[:, carried].any(axis=1))[:, None], fps)[:, 0]
+            if carried
+            else np.ones(num_frames)
+        )
         factors[part] = 1 + freedom * (wanted - 1)
     return factors
 
@@ -107,7 +111,7 @@ def _freedom(known: FloatArray, fps: float) -> FloatArray:
     """(T, K): 0 where known (T, K) is true, rising to 1 within ``FADE_SECONDS`` of it."""
     result = np.ones(known.shape)
     for column in np.flatnonzero(known.any(axis=0)):
-        frames_away = distance_transform_edt(~known[:, column])
+        frames_away = np.asarray(distance_transform_edt(~known[:, column]))
         result[:, column] = _ease(frames_away / (FADE_SECONDS * fps))
     return result
 
