@@ -15,8 +15,8 @@ class Names:
 
     ``upper_arm``, ``forearm``: the bones of the limb with the place (0 to 1) where each begins; those with a ``+``
     hang beside the first instead of being links of the chain. ``fingers``: names of the three phalanges.
-    ``metacarpals``: name of a bone before a finger. ``loose``: bones that belong to nothing here, with what they hang
-    on. ``tips``: name of a finger's end. ``arms_on``: part that the clavicles hang on; ``legs_on``: the
+    ``metacarpals``: name of a bone before a finger. ``loose``: bones that belong to nothing here, with what
+    they hang on. ``tips``: name of a finger's end. ``arms_on``: part that the clavicles hang on; ``legs_on``: the
     legs', with a ``+`` for a bone of its own below the pelvis.
     """
 
