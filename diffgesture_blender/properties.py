@@ -21,7 +21,7 @@ QUALITIES: Final = (
     ("HIGH", "High", "More steps, slower, a little finer"),
 )
 # Denoising steps of the fast sampler; None lets the backend decide.
-QUALITY_STEPS: Final[dict[str, int | None]] = {"DRAFT": 5, "NORMAL": None, "HIGH": 25}
+QUALITY_STEPS: Final[dict[str, int | None]] = {"DRAFT": 4, "NORMAL": None, "HIGH": 16}
 
 
 PARTS: Final = ("left_arm", "right_arm", "head", "torso", "fingers")

@@ -43,7 +43,8 @@ class Config:
     """One training run.
 
     ``window``, ``overlap``, ``seed_frames`` and ``window_stride`` are in frames; ``overlap``, ``seed_frames``
-    and ``guidance`` also go onto the card for synthesis. ``model`` holds the network's constructor arguments.
+    and the guidance also go onto the card for synthesis; ``guidance_log_snr`` (lowest, highest) are the noise levels
+    with guidance, empty means all. ``model`` holds the network's constructor arguments.
     ``ema_decay`` 0 switches averaging off; ``schedule`` is ``cosine`` (with warm-up), ``constant`` or ``step`` (a
     tenth every ``decay_steps``). ``mean_direction`` fixes
     the mean that the official network's data are reduced by; empty means measured. The loss curve gets a point
@@ -58,6 +59,7 @@ class Config:
     overlap: int = 18
     seed_frames: int = 4
     guidance: float = 1.0
+    guidance_log_snr: list = field(default_factory=list)
     window_stride: int = 10
     name: str = "diffgesture"
     licence: str = ""

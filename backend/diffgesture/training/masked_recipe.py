@@ -85,6 +85,7 @@ class MaskedRecipe:
             "overlap": config.overlap,
             "seed_frames": config.seed_frames,
             "guidance": config.guidance,
+            **({"guidance_log_snr": config.guidance_log_snr} if config.guidance_log_snr else {}),
             "network": "masked_pose_transformer",
             "hyperparameters": self._model,
             "normalisation": {"mean": _numbers(norm.pose_mean), "std": _numbers(norm.pose_std)},
