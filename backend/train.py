@@ -31,9 +31,11 @@ def main(arguments: argparse.Namespace) -> None:
     from diffgesture.training.config import load_config
     from diffgesture.training.distributed import join_group
     from diffgesture.training.loop import train
+    from diffgesture.training.memory import keep_freed_memory
     from diffgesture.training.panel import make_panel
     from diffgesture.training.recipes import make_recipe
 
+    keep_freed_memory()
     config = load_config(arguments.config)
     if arguments.max_steps is not None:
         config = dataclasses.replace(config, steps=arguments.max_steps)
