@@ -8,6 +8,7 @@ with both networks; only with an official network and preset ``reference`` is th
 
 import math
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
@@ -133,7 +134,8 @@ def generate(
     steps = settings.steps or (REFERENCE_STEPS if reference else card.get("steps", DEFAULT_STEPS))
     sample = _sample_sequentially if reference else _sample_jointly
     with torch.inference_mode():
-        poses = sample(predictor, checkpoint, settings, steps, num_frames, progress)
+        noise = GaussianNoise(noise_generator(audio, settings.seed), checkpoint.device)
+        poses = sample(predictor, checkpoint, settings, steps, num_frames, noise, progress)
     poses = poses.cpu().numpy() * checkpoint.std + checkpoint.mean
     directions = normalize(poses.reshape(num_frames, skeleton.num_bones, 3).astype(np.float64))
     if card["frame"] == "native":
@@ -155,12 +157,23 @@ def generate(
     return Result(motion, steps, timings, warnings)
 
 
+def noise_generator(audio: np.ndarray, seed: int) -> torch.Generator:
+    """Randomness of one clip: the same seed does not give two recordings the same gestures.
+
+    Only the beginning of the speech counts, so that a sentence added at the end leaves the rest as it was.
+    """
+    beginning = np.round(audio[: 5 * SAMPLE_RATE] * 32767).astype("<i2").tobytes()
+    state = np.random.SeedSequence([seed, zlib.crc32(beginning)]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+
+
 def _sample_jointly(
     predictor: Predictor,
     checkpoint: Checkpoint,
     settings: Settings,
     steps: int,
     num_frames: int,
+    noise: GaussianNoise,
     progress: Progress,
 ) -> Tensor:
     """Preset ``default``: (T, D) by DPM-Solver++(2M) on one trajectory for the whole clip."""
@@ -173,7 +186,6 @@ def _sample_jointly(
         clean = bound_lengths(predict_clip(x, log_snr), mean, std)
         return clean if known is None else known.impose(clean)
 
-    noise = GaussianNoise(torch.Generator().manual_seed(settings.seed), device)
     x_T = noise.own(0, (predictor.num_frames, len(checkpoint.mean)))
     clip = sample_dpm_solver_pp_2m(
         predict_x0, x_T, predictor.log_snrs(steps), on_step=_on_step(progress, "Denoising")
@@ -218,6 +230,7 @@ def _sample_sequentially(
     settings: Settings,
     steps: int,
     num_frames: int,
+    noise: GaussianNoise,
     progress: Progress,
 ) -> Tensor:
     """Preset ``reference``: (T, D) by the official sampler and long-form rule, cut to the speech's length."""
@@ -226,7 +239,6 @@ def _sample_sequentially(
     schedule = linear_schedule(steps).to(device)
     guidance = REFERENCE_GUIDANCE if settings.guidance is None else settings.guidance
     count = count_sequential_windows(num_frames / fps, fps, window, seed_frames)
-    noise = GaussianNoise(torch.Generator().manual_seed(settings.seed), device)
 
     def sample_window(index: int, seed: Tensor | None) -> Tensor:
         x_T = noise.own(steps + 1, (1, window, len(checkpoint.mean)))

@@ -17,7 +17,7 @@ from diffgesture.checkpoint import load_checkpoint, save_checkpoint
 from diffgesture.errors import ConfigError
 from diffgesture.networks.official import OfficialNetwork
 from diffgesture.skeletons import TED, TED_EXPRESSIVE, directions_to_joints, neutral_directions
-from diffgesture.synthesis import Settings, generate
+from diffgesture.synthesis import Settings, generate, noise_generator
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,16 @@ def test_motion_depends_on_the_speech(checkpoint):
         generate(babble(4.0, seed), checkpoint, Settings(steps=4)).motion.directions for seed in (1, 2)
     )
     assert np.abs(first - second).max() > 0.01
+
+
+def test_one_seed_gives_two_recordings_different_noise_and_an_addition_none():
+    speech, other = babble(6.0), babble(6.0, seed=1)
+
+    def draw(audio: np.ndarray, seed: int = 3) -> float:
+        return torch.rand(1, generator=noise_generator(audio, seed)).item()
+
+    assert draw(speech) == draw(speech) == draw(np.concatenate([speech, other]))
+    assert len({draw(speech), draw(other), draw(speech, 4)}) == 3
 
 
 def test_silence_is_a_note_and_not_an_error(checkpoint):
