@@ -121,10 +121,10 @@ def cosine_log_snr(time: Tensor) -> Tensor:
     return -2 * torch.log(torch.tan(time * math.pi / 2))
 
 
-def few_step_times(num_steps: int, first: float = 0.999, last: float = 0.03) -> Tensor:
+def few_step_times(num_steps: int, first: float = 0.999, last: float = 0.015) -> Tensor:
     """(num_steps,) times from ``first`` down to ``last``, evenly spaced.
 
-    At ``last`` a twentieth of the clip is still noise: later looks change nothing, earlier ones blur the beat.
+    At ``last`` a fortieth of the clip is still noise; an earlier last look blurs the beat.
     """
     return torch.linspace(first, last, num_steps, dtype=torch.float64)
 

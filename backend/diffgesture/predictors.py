@@ -33,8 +33,7 @@ PredictNoise = Callable[[Tensor, int], Tensor]
 class Guidance:
     """Classifier-free guidance towards speech, by ``scale`` between two log-SNRs and not at all outside.
 
-    At the noisiest steps guidance only costs variety, and at the last ones it changes nothing that is seen
-    (Kynkäänniemi et al. 2024); each of those steps then costs half.
+    Guidance everywhere costs twice the time, and at the noisiest steps variety (Kynkäänniemi et al. 2024).
     """
 
     scale: float
