@@ -18,6 +18,22 @@ sys.path.insert(0, str(ROOT))
 SCRIPTED_WORKER = Path(__file__).with_name("scripted_worker.py")
 
 
+_status = 0
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    global _status
+    _status = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave at once: Blender 4.5 as a module may wait for ever in its own exit, after all is reported."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(_status)
+
+
 def write_wav(path: Path, samples: np.ndarray, rate: int = 16_000) -> Path:
     """Mono float samples in -1..1 as 16-bit WAV."""
     with wave.open(str(path), "wb") as file:
