@@ -18,12 +18,11 @@ sys.path.insert(0, str(ROOT))
 SCRIPTED_WORKER = Path(__file__).with_name("scripted_worker.py")
 
 
-_status = 0
+_STATUS = pytest.StashKey[int]()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    global _status
-    _status = int(exitstatus)
+    session.config.stash[_STATUS] = int(exitstatus)
 
 
 @pytest.hookimpl(trylast=True)
@@ -31,7 +30,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave at once: Blender 4.5 as a module may wait for ever in its own exit, after all is reported."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(_status)
+    os._exit(config.stash.get(_STATUS, 0))
 
 
 def write_wav(path: Path, samples: np.ndarray, rate: int = 16_000) -> Path:
