@@ -85,6 +85,18 @@ def resolve(settings: bpy.types.PropertyGroup, context: bpy.types.Context, folde
     return decoded(clip, folder)
 
 
+def mono_samples(path: Path) -> tuple[np.ndarray, int] | None:
+    """(N,) samples in -1..1 by Blender's audio library, and their rate; None where that cannot."""
+    try:
+        import aud
+
+        sound = aud.Sound(str(path))
+        rate = int(sound.specs[0])  # first: it raises where data() of an unreadable file would abort
+        return np.asarray(sound.rechannel(1).data(), dtype=float).reshape(-1), rate
+    except Exception:  # aud raises types of its own and may be missing or broken
+        return None
+
+
 def decoded(clip: AudioClip, folder: Path) -> AudioClip:
     """The same clip as WAV if the backend may not read its format; unchanged if Blender cannot either.
 
@@ -92,16 +104,10 @@ def decoded(clip: AudioClip, folder: Path) -> AudioClip:
     """
     if clip.path.suffix.lower() in _READABLE:
         return clip
-    try:
-        import aud
-
-        sound = aud.Sound(str(clip.path))
-        rate = int(sound.specs[0])
-        samples = sound.rechannel(1).data()
-    except Exception:  # aud raises types of its own and may be missing or broken
+    sound = mono_samples(clip.path)
+    if sound is None or not len(sound[0]):
         return clip
-    if len(samples) == 0:
-        return clip
+    samples, rate = sound
     target = folder / "speech.wav"
     with wave.open(str(target), "wb") as file:  # aud's own writer would pad the end
         file.setnchannels(1)

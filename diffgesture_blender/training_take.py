@@ -21,7 +21,7 @@ import numpy as np
 from mathutils import Quaternion
 
 from . import compat
-from .audio_source import AudioClip
+from .audio_source import AudioClip, mono_samples
 from .errors import DiffGestureError
 from .present_pose import follower
 from .retarget import find_bone_map
@@ -252,14 +252,7 @@ def read_samples(clip: AudioClip) -> tuple[FloatArray, int]:
 
     By Blender's audio library, or for a plain WAV file without it. DiffGestureError if neither can.
     """
-    try:
-        import aud
-
-        sound = aud.Sound(str(clip.path))
-        rate = int(sound.specs[0])
-        samples = np.asarray(sound.rechannel(1).data(), dtype=float).reshape(-1)
-    except Exception:  # aud raises types of its own and may be missing or broken
-        samples, rate = _read_wav(clip.path)
+    samples, rate = mono_samples(clip.path) or _read_wav(clip.path)
     start = round(clip.start * rate)
     samples = samples[start:] if clip.end is None else samples[start : round(clip.end * rate)]
     if not len(samples):

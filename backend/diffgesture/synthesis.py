@@ -2,7 +2,7 @@
 """From speech samples to a motion: the two presets.
 
 ``reference`` is the official algorithm: 500 DDPM steps with the smooth stabilizer and guidance 1.15, windows one
-after another, cross-fade. ``default`` denoises all windows at once in a few DPM-Solver++ steps. Both presets run
+after another, cross-fade. ``default`` denoises the clip at once in a few DPM-Solver++ steps. Both presets run
 with both networks; only with an official network and preset ``reference`` is the whole chain the published one.
 """
 
