@@ -82,9 +82,9 @@ def _chain(root: str, skeleton: Skeleton) -> list[str]:
     return chain
 
 
-def from_knuckle(chain: list[str], wrist: FloatArray, skeleton: Skeleton) -> list[str]:
-    """The chain without the metacarpal, whose root lies in the palm."""
-    if len(chain) < 4:
+def from_knuckle(chain: list[str], wrist: FloatArray, skeleton: Skeleton, shortest: int = 4) -> list[str]:
+    """The chain without the metacarpal, whose root lies in the palm; chains of less than ``shortest`` are whole."""
+    if len(chain) < shortest:
         return chain
     far = float(np.linalg.norm(skeleton.heads[chain[-1]] - wrist))
     near = float(np.linalg.norm(skeleton.heads[chain[0]] - wrist))

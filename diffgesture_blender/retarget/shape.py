@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from .body_frame import body_frame, facing_evidence
-from .checks import swap_sides
+from .checks import named_sides, swap_sides
 from .hand_shape import finger_slots, hand_of
 from .mirror import mirrored_part
 from .quaternion import normalize
@@ -381,6 +381,9 @@ def _leg_slots(legs: _Pair, skeleton: Skeleton) -> dict[str, tuple[str, ...]]:
 def _sided(slots: dict[str, tuple[str, ...]], skeleton: Skeleton) -> ShapeMap:
     """Left and right by where the body faces; where it does not tell, by the way characters usually face."""
     problems = ["The bone names are not known: the map was told from the skeleton's shape; check it."]
+    named = named_sides(skeleton, slots)
+    if named:
+        return ShapeMap(slots if named > 0 else swap_sides(slots), tuple(problems))
     evidence = facing_evidence(skeleton.heads, slots)
     if abs(evidence) >= _SURE_FACING:
         return ShapeMap(slots if evidence > 0 else swap_sides(slots), tuple(problems))

@@ -61,7 +61,7 @@ def test_every_family_names_its_arms_and_no_bone_twice() -> None:
         ("mixamo_xbot", "Mixamo", "mixamorig:LeftHand", 3),
         ("mpfb_mixamo", "Mixamo", "mixamorig:LeftHand", 3),
         ("readyplayerme", "Mixamo", "LeftHand", 3),
-        ("biped_rocketbox", "3ds Max Biped", "Bip01 L Hand", 3),
+        ("biped_rocketbox", "3ds Max Biped", "Bip01 L Hand", 2),
         ("mpfb_default", "MPFB default", "wrist.L", 5),
         ("mpfb_game_engine", "Unreal", "hand_l", 3),
     ],
