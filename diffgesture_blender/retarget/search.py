@@ -113,6 +113,11 @@ def _best_of_families(
     return best[1] if best is not None else None
 
 
+def _parts_of_arm(side: str) -> set[tuple[str, str, str]]:
+    parts = ("upper_arm", "forearm", "hand", *FINGERS, *(f"{finger}_tip" for finger in FINGERS))
+    return {(part, ".", side) for part in parts}
+
+
 def _has_arm(slots: Mapping[str, tuple[str, ...]]) -> bool:
     """Whether the bones of at least one arm are there."""
     return any(slots.get(upper) and slots.get(fore) for upper, fore in _ARMS)
@@ -191,6 +196,9 @@ def _from_slots(
     problems = (*problems, *_drop_misplaced(slots, skeleton, loose))
     if not _has_arm(slots):
         return None
+    for side, arm in zip(SIDES, _ARMS, strict=True):
+        if not all(slot in slots for slot in arm):  # half an arm is none
+            slots = {s: n for s, n in slots.items() if s.partition(".") not in _parts_of_arm(side)}
     if not exact:
         if source == "names" and (family is None or family.priority <= 0):
             slots = completed(slots, skeleton)
