@@ -172,7 +172,7 @@ def _leads_on(chain: list[str], child: str, skeleton: Skeleton) -> bool:
     if skeleton.children[child]:
         return True
     alike = [word for word in name_words(chain[-1]) if not word.isdigit()]
-    return len(chain) < 2 and [word for word in name_words(child) if not word.isdigit()] == alike
+    return [word for word in name_words(child) if not word.isdigit()] == alike
 
 
 def _shared(name: str, below: str, skeleton: Skeleton) -> bool:

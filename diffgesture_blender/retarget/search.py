@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import DiffGestureError
 from .bone_map import SHAPE_ONLY, BoneMap
 from .checks import doubts, swap_sides, wrong_sides
+from .creature import not_a_person
 from .completion import completed, leg_roots, without_leg_carriers
 from .families import ALL_SLOTS, FINGERS, KEYED_SLOTS, SIDES, SPARE_SLOTS, RigFamily, load_families
 from .hand_shape import from_knuckle
@@ -21,6 +22,18 @@ from .vrm import humanoid_slots
 
 if TYPE_CHECKING:
     import bpy
+
+
+class NotAPerson(DiffGestureError):
+    """Arms were found, but the skeleton is no person's; ``bone_map`` is the map to use anyway."""
+
+    def __init__(self, name: str, reason: str, bone_map: BoneMap) -> None:
+        super().__init__(
+            f"The armature {name} does not look like a person: {reason}. If it is to gesture all the same, press "
+            "Use Anyway in the bone map panel or give a bone map with --bone-map."
+        )
+        self.bone_map = bone_map
+
 
 # Without those of a side no gesture can be shown.
 ESSENTIAL: Final = tuple(f"{slot}.{side}" for side in SIDES for slot in ("upper_arm", "forearm"))
@@ -47,6 +60,23 @@ def search_bone_map(armature_object: bpy.types.Object) -> BoneMap:
         stated = _from_slots("VRM humanoid", humanoid, skeleton, source="vrm")
         if stated is not None:
             return stated
+    return map_of_skeleton(skeleton, armature_object.name)
+
+
+def map_of_skeleton(skeleton: Skeleton, name: str) -> BoneMap:
+    """The best map that names and shape give. DiffGestureError, which calls the armature ``name``, without arms."""
+    return _of_a_person(_best_map(skeleton, name), skeleton, name)
+
+
+def _of_a_person(bone_map: BoneMap, skeleton: Skeleton, name: str) -> BoneMap:
+    """The map, or NotAPerson with it where the skeleton is an animal's or a machine's."""
+    reason = not_a_person(skeleton, bone_map.slots, named=bone_map.source != "shape")
+    if reason is not None:
+        raise NotAPerson(name, reason, bone_map)
+    return bone_map
+
+
+def _best_map(skeleton: Skeleton, name: str) -> BoneMap:
     named = _best_of_families(skeleton, load_families())
     if named is not None and named.score > 0.85:
         return named
@@ -58,7 +88,7 @@ def search_bone_map(armature_object: bpy.types.Object) -> BoneMap:
         told = _from_slots(SHAPE_ONLY, shape.slots, skeleton, source="shape", problems=shape.problems)
     if told is None:
         raise DiffGestureError(
-            f"No upper arms and forearms were found in the armature {armature_object.name}: its bone names "
+            f"No upper arms and forearms were found in the armature {name}: its bone names "
             "follow none of the known rig families, and its shape shows no pair of arms. Choose another armature, "
             "or set its bones by hand in the bone map, or rename them, for instance upper_arm.L, forearm.L, "
             "hand.L and the same with .R."
@@ -251,11 +281,20 @@ def _drop_misplaced(slots: dict[str, tuple[str, ...]], skeleton: Skeleton, loose
         upper = next((each for each in above if each in slots), None)
         if slot not in slots or upper is None or skeleton.is_below(slots[slot][0], slots[upper][0]):
             continue
+        if upper.startswith("hand.") and _beside(slots[slot][0], slots[upper][0], skeleton):
+            continue
         if slot in loose:
             continue
         problems.append(f"{slots[slot][0]} ({slot}) is not below {slots[upper][0]} ({upper}); it was left out.")
         del slots[slot]
     return problems
+
+
+def _beside(finger: str, hand: str, skeleton: Skeleton) -> bool:
+    """Whether a finger hangs beside the hand's bone on what that hangs on: hands of several palm bones."""
+    above = skeleton.parents[hand]
+    near = above is not None and skeleton.is_below(finger, above)
+    return near and skeleton.distance(finger, hand) < skeleton.distance(str(above), hand)
 
 
 def _in_parent_order(names: Iterable[str], skeleton: Skeleton) -> tuple[str, ...]:
