@@ -144,9 +144,7 @@ def local_rotations(
     rotations = solve(read_rest(armature_object, found.links), bone_map, motion, options)
     warnings = list(found.unclear)
     if found.held:
-        warnings.append(
-            f"Constraints or drivers hold these bones, so they get no keys: {', '.join(found.held)}."
-        )
+        warnings.append(f"Constraints or drivers hold these bones, so they get no keys: {', '.join(found.held)}.")
     return {name: local for name, local in rotations.items() if name not in found.held}, warnings
 
 

@@ -104,7 +104,7 @@ def needs_probing(armature_object: bpy.types.Object, bone_map: BoneMap, *, every
 
 @dataclass(frozen=True)
 class Links:
-    """What carries each mapped bone, bones that do not turn by keys, and sentences about bones that stay unclear."""
+    """What carries each mapped bone, bones that no key turns, and sentences about bones that stay unclear."""
 
     links: dict[str, ParentLink]
     held: tuple[str, ...] = ()

@@ -30,7 +30,9 @@ _FINGER_WORDS: Final = {
 # What is no phalanx though it hangs in a finger's line: its end, and the bone inside the palm.
 _END: Final = re.compile(r"tip|end|nub|effector|leaf|top|goal|target")
 _PALM: Final = re.compile(r"meta|carpal|palm|inhand|base|start|cup")
-_NOT_FINGER: Final = re.compile(r"twist|roll|muscle|helper|corrective|ik|pole|ctrl|control|slot|weapon|prop|attach")
+_NOT_FINGER: Final = re.compile(
+    r"twist|roll|muscle|helper|corrective|ik|pole|ctrl|control|slot|weapon|prop|attach"
+)
 _SPINE: Final = re.compile(r"spine|chest|torso|abdomen|waist|stomach|belly|back|thorax|rib|trunk|lumbar|body")
 _NECK: Final = re.compile(r"neck|cervical")
 _ZERO: Final = 1e-4
@@ -182,7 +184,7 @@ def _between(chain: list[str], skeleton: Skeleton) -> list[str]:
 
 
 def _leads_on(chain: list[str], child: str, skeleton: Skeleton) -> bool:
-    """Whether a last child is a phalanx and not the finger's end: as long as a phalanx, with a child of its own."""
+    """Whether a last child is a phalanx and not the finger's end: named like one, or with a child of its own."""
     if skeleton.children[child]:
         return True
     alike = [word for word in name_words(chain[-1]) if not word.isdigit()]
@@ -227,7 +229,9 @@ def _lengthen_trunk(slots: Slots, skeleton: Skeleton) -> None:
     if not arms:
         return
     thighs = [slots[f"thigh.{side}"][0] for side in SIDES if f"thigh.{side}" in slots]
-    way = [name for name in reversed(skeleton.ancestors(arms[0])) if all(skeleton.is_below(arm, name) for arm in arms)]
+    way = [
+        name for name in reversed(skeleton.ancestors(arms[0])) if all(skeleton.is_below(arm, name) for arm in arms)
+    ]
     taken = _used({slot: names for slot, names in slots.items() if slot not in ("spine", "pelvis")})
     chain = slots.get("spine", ())
     named = [
@@ -256,7 +260,7 @@ def _is_neck(name: str, skeleton: Skeleton) -> bool:
 
 
 def _is_spine(name: str, thighs: list[str], way: list[str], skeleton: Skeleton) -> bool:
-    """Whether a bone on the way to the arms is spine: named so, with legs elsewhere or with something before it."""
+    """Whether a bone on the way to the arms is spine: named so, with legs elsewhere or something before it."""
     if not _SPINE.search(" ".join(name_words(name))):
         return False
     return bool(thighs) or skeleton.parents[name] in way
@@ -284,7 +288,7 @@ def without_leg_carriers(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleto
 
 
 def leg_roots(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton) -> list[str]:
-    """Roots of the legs: named thighs, else the branches beside the trunk that reach farthest away from the head."""
+    """Roots of the legs: named thighs, else the branches beside the trunk that reach far away from the head."""
     named = [slots[f"thigh.{side}"][0] for side in SIDES if slots.get(f"thigh.{side}")]
     named += [slots[f"foot.{side}"][0] for side in SIDES if slots.get(f"foot.{side}") and not named]
     if named:
@@ -305,7 +309,10 @@ def leg_roots(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton) -> list[
         for child in skeleton.children[name]:
             if child in _used(dict(slots)) or any(arm == child or skeleton.is_below(arm, child) for arm in arms):
                 continue
-            lowest = min((float((skeleton.heads[n] - skeleton.heads[name]) @ up) for n in _below(child, skeleton)), default=0.0)
+            lowest = min(
+                (float((skeleton.heads[n] - skeleton.heads[name]) @ up) for n in _below(child, skeleton)),
+                default=0.0,
+            )
             if lowest < -0.5 * reach:
                 found.append(child)
     return found if len(found) >= 2 else []

@@ -62,7 +62,9 @@ def known_plan(armature_object: bpy.types.Object, bone_map: BoneMap) -> ControlP
         Setting(switches.switch_path(armature_object, switch), switch.value, switch.bone)
         for switch in switches.present_switches(armature_object, bone_map)
     )
-    freed = tuple((bone.name, each.name) for bone, each in switches.overriding_constraints(armature_object, bone_map))
+    freed = tuple(
+        (bone.name, each.name) for bone, each in switches.overriding_constraints(armature_object, bone_map)
+    )
     return ControlPlan(bone_map, settings, freed)
 
 
@@ -180,7 +182,9 @@ def _with_switches(
 ) -> tuple[ControlPlan, list[str]]:
     """The plan with every property and constraint switched that makes more deforming bones follow."""
     found: list[Setting] = []
-    for setting in _candidates(armature_object, [shown[name] for name in behind], set(shown), skeleton)[:_MOST_TRIES]:
+    for setting in _candidates(armature_object, [shown[name] for name in behind], set(shown), skeleton)[
+        :_MOST_TRIES
+    ]:
         trial = [*plan.all_settings, *found, setting]
         with applied(armature_object, trial):
             left = _behind(armature_object, shown, view_layer)
@@ -266,8 +270,8 @@ def _on_deforming_bones(
             dead = _unmoved(armature_object, direct, view_layer)
         if len(dead) < len(behind):
             note = (
-                f"Nothing makes the deforming bones follow the controls of {plan.bone_map.family}; they are turned "
-                "themselves."
+                f"Nothing makes the deforming bones follow the controls of {plan.bone_map.family}; they are "
+                "turned themselves."
             )
             return ControlPlan(direct, other.settings, other.freed, (note,))
     names = ", ".join(shown[name] for name in behind[:4])
@@ -275,9 +279,7 @@ def _on_deforming_bones(
     return ControlPlan(plan.bone_map, plan.settings, plan.freed, (*plan.notes, note))
 
 
-def _unmoved(
-    armature_object: bpy.types.Object, bone_map: BoneMap, view_layer: bpy.types.ViewLayer
-) -> list[str]:
+def _unmoved(armature_object: bpy.types.Object, bone_map: BoneMap, view_layer: bpy.types.ViewLayer) -> list[str]:
     """Bones of the arms that do not turn when they are turned."""
     names = tuple(shown_bones(bone_map.slots, read_skeleton(armature_object), {}))
     turn = quat.from_axis_angle(quat.normalize(np.array([[1.0, 0.0, 1.0]])), np.array([_TURN]))[0]
@@ -290,5 +292,3 @@ def _unmoved(
         after = _ways(armature_object, set(names), view_layer)
     view_layer.update()
     return [name for name in names if float(before[name] @ after[name]) > np.cos(0.1)]
-
-

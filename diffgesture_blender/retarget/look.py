@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Looks at the result: whether the bones that deform the mesh point where the motion points, and if not, why.
 
-Keys that have no effect look like success from the inside. A few frames are evaluated as the audience will see them.
+Keys that have no effect look like success from the inside. A few frames are evaluated as the audience sees them.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -47,7 +48,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen: limbs that do not follow (``left arm``) with the largest error in degrees, and the reasons."""
+    """What was seen: limbs that do not follow (``left arm``), the largest error in degrees, and the reasons."""
 
     behind: tuple[str, ...] = ()
     largest_error: float = 0.0
@@ -66,7 +67,9 @@ class Look:
         if self.behind:
             limbs = " and ".join(", ".join(self.behind).rsplit(", ", 1))
             verb = "does" if len(self.behind) == 1 and not self.behind[0].endswith("s") else "do"
-            texts.insert(0, f"The {limbs} {verb} not show the gestures (up to {self.largest_error:.0f} degrees off).")
+            texts.insert(
+                0, f"The {limbs} {verb} not show the gestures (up to {self.largest_error:.0f} degrees off)."
+            )
         return tuple(texts)
 
 
@@ -79,9 +82,9 @@ def look_at_result(
     *,
     fades: bool = False,
 ) -> Look:
-    """Evaluate some of the motion's frames, which fall on the scene's ``frames`` (T,). The current frame is put back.
+    """Evaluate some of the motion's frames, which fall on the scene's ``frames`` (T,).
 
-    ``fades``: the motion comes in and goes out, so that only its middle is looked at.
+    The current frame is put back. ``fades``: the motion comes in and goes out; only its middle is looked at.
     """
     remapped = _remapping(scene)
     if bpy.context.scene != scene or armature_object.name not in bpy.context.view_layer.objects:
@@ -157,7 +160,7 @@ def _steps(bone_map: BoneMap, skeleton: Skeleton, motion: Motion) -> list[tuple[
             if f"hand.{side}" in bone_map.slots:
                 limbs.append((f"{name} fingers", joints))
         for limb, joints in limbs:
-            for (start, first), (end, second) in zip(joints, joints[1:], strict=False):
+            for (start, first), (end, second) in itertools.pairwise(joints):
                 bone = motion.bone(start, end)
                 if bone is not None and first in shown and second in shown:
                     found.append((limb, bone, shown[first], shown[second]))
@@ -169,8 +172,8 @@ def _remapping(scene: bpy.types.Scene) -> tuple[Finding, ...]:
     if render.frame_map_old == render.frame_map_new:
         return ()
     text = (
-        f"The scene stretches time from {render.frame_map_old} to {render.frame_map_new} frames, so it plays at another "
-        "speed than its sound; set both to 100."
+        f"The scene stretches time from {render.frame_map_old} to {render.frame_map_new} frames, so it plays at "
+        "another speed than its sound; set both to 100."
     )
     return (Finding(text, "remap"),)
 
@@ -184,7 +187,9 @@ def _reasons(armature_object: bpy.types.Object, bone_map: BoneMap, behind: Itera
         found.append(scale)
     found += _bone_reasons(armature_object, names)
     if not found:
-        found.append(Finding("What moves these bones instead was not found; look at their constraints and drivers."))
+        found.append(
+            Finding("What moves these bones instead was not found; look at their constraints and drivers.")
+        )
     return found
 
 
@@ -196,19 +201,27 @@ def _animation_reasons(armature_object: bpy.types.Object) -> list[Finding]:
     found = []
     solo = tuple(track.name for track in animation.nla_tracks if track.is_solo)
     if solo:
-        found.append(Finding(f"The track {solo[0]} plays solo; turn its star off to see the gestures.", "solo", solo))
+        found.append(
+            Finding(f"The track {solo[0]} plays solo; turn its star off to see the gestures.", "solo", solo)
+        )
     if animation.action is not None and animation.action_influence < 0.999:
-        text = f"The action's influence is {animation.action_influence:.2f}; set it to 1 to see the gestures whole."
+        text = (
+            f"The action's influence is {animation.action_influence:.2f}; set it to 1 to see the gestures whole."
+        )
         found.append(Finding(text, "influence"))
     if animation.action is not None and animation.nla_tracks and animation.action_blend_type != "REPLACE":
         blend = animation.action_blend_type.title()
-        found.append(Finding(f"The action is set to {blend}; set it to Replace to see the gestures alone.", "blend"))
+        found.append(
+            Finding(f"The action is set to {blend}; set it to Replace to see the gestures alone.", "blend")
+        )
     if animation.nla_tracks and not animation.use_nla and animation.action is None:
         found.append(Finding("The nonlinear animation of the character is turned off; turn it on.", "use_nla"))
     top = [(track, strip) for track in animation.nla_tracks for strip in track.strips]
     for track, strip in top:
         if animation.action is None and strip == top[-1][1] and (track.mute or strip.mute):
-            found.append(Finding(f"The strip {strip.name} is muted; unmute it.", "unmute", (track.name, strip.name)))
+            found.append(
+                Finding(f"The strip {strip.name} is muted; unmute it.", "unmute", (track.name, strip.name))
+            )
         elif animation.action is None and strip == top[-1][1] and strip.influence < 0.999:
             text = f"The strip {strip.name} has an influence of {strip.influence:.2f}; set it to 1."
             found.append(Finding(text, "strip_influence", (track.name, strip.name)))
@@ -231,8 +244,8 @@ def _uneven_scale(armature_object: bpy.types.Object, names: list[str]) -> Findin
     sizes = np.linalg.svd(world, compute_uv=False)
     if sizes[-1] > 0 and sizes[0] / sizes[-1] > _UNEVEN:
         return Finding(
-            f"{armature_object.name} is scaled unevenly (by itself, its parent or its delta scale), which bends every "
-            "direction; make its scale even, or apply it (Ctrl A)."
+            f"{armature_object.name} is scaled unevenly (by itself, its parent or its delta scale), which bends "
+            "every direction; make its scale even, or apply it (Ctrl A)."
         )
     for name in names:
         bone = armature_object.pose.bones[name]
@@ -279,4 +292,3 @@ def _bone_reasons(armature_object: bpy.types.Object, names: list[str]) -> list[F
         text = f"Constraints move these bones: {listed}{' and more' if len(active) > 6 else ''}."
         found.append(Finding(text, "constraints" if on_controls else "", on_controls))
     return found
-

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from ..errors import DiffGestureError
 from .bone_map import SHAPE_ONLY, BoneMap
 from .checks import doubts, swap_sides, wrong_sides
-from .creature import not_a_person
 from .completion import completed, leg_roots, without_leg_carriers
+from .creature import not_a_person
 from .families import ALL_SLOTS, FINGERS, KEYED_SLOTS, SIDES, SPARE_SLOTS, RigFamily, load_families
 from .hand_shape import from_knuckle
 from .names import NameIndex, canonical_name, index_names
@@ -65,7 +65,7 @@ def search_bone_map(armature_object: bpy.types.Object) -> BoneMap:
 
 
 def map_of_skeleton(skeleton: Skeleton, name: str) -> BoneMap:
-    """The best map that names and shape give. DiffGestureError, which calls the armature ``name``, without arms."""
+    """The best map that names and shape give. DiffGestureError, calling the armature ``name``, without arms."""
     return _of_a_person(_best_map(skeleton, name), skeleton, name)
 
 
@@ -129,7 +129,7 @@ def _named_or_shaped(named: BoneMap | None, skeleton: Skeleton, name: str) -> Bo
 def match_families(
     armature_object: bpy.types.Object, families: Iterable[RigFamily], *, exact: bool = False
 ) -> BoneMap | None:
-    """The best map that these families give, or None if none names an arm. ``exact``: with the named bones alone."""
+    """The best map that these families give, or None if none names an arm. ``exact``: the named bones alone."""
     return _best_of_families(read_skeleton(armature_object), families, exact=exact)
 
 
@@ -150,7 +150,9 @@ def checked_map(bone_map: BoneMap, armature_object: bpy.types.Object) -> BoneMap
     for arm in _ARMS:
         lacking = [slot for slot in arm if not bone_map.slots.get(slot)]
         if len(lacking) == 1:
-            raise DiffGestureError(f"An arm needs both its bones: choose one for {lacking[0]}, or clear the other.")
+            raise DiffGestureError(
+                f"An arm needs both its bones: choose one for {lacking[0]}, or clear the other."
+            )
     if not _has_arm(bone_map.slots):
         raise DiffGestureError("An arm needs its bones: choose one for upper_arm and one for forearm of a side.")
     for slot, names in bone_map.slots.items():
@@ -160,9 +162,7 @@ def checked_map(bone_map: BoneMap, armature_object: bpy.types.Object) -> BoneMap
     return _finished(replace(bone_map, slots=slots, problems=(), notes=()), skeleton)
 
 
-def _best_of_families(
-    skeleton: Skeleton, families: Iterable[RigFamily], *, exact: bool = False
-) -> BoneMap | None:
+def _best_of_families(skeleton: Skeleton, families: Iterable[RigFamily], *, exact: bool = False) -> BoneMap | None:
     index = index_names(skeleton.parents)
     best: tuple[tuple[float, ...], BoneMap] | None = None
     for family in families:
@@ -236,7 +236,7 @@ def _match(
     bare = -len(affix[0] + affix[1]) * 1e-3
     # A family that is told by its marks is not this one where all of them are lacking.
     unmarked = 0.5 if family.marks and not marks else 0.0
-    # Of bones with the same names but for a prefix, those are meant that nothing else moves, and FK goes before IK.
+    # Of bones with the same names but for a prefix, those are meant that nothing else moves; FK goes before IK.
     led = sum(bone_map.slots[slot][0] in skeleton.constrained for slot in ESSENTIAL if slot in bone_map.slots)
     chain = 0.01 * (("fk" in affix[0] + affix[1]) - ("ik" in affix[0] + affix[1]))
     worth = filled - len(bone_map.problems) + min(family.priority, 0) - unmarked - 0.5 * led + chain

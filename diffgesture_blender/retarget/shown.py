@@ -90,7 +90,9 @@ def _common_end(a: str, b: str) -> str:
     return a[len(a) - count :]
 
 
-def shown_bones(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton, stated: Mapping[str, str]) -> dict[str, str]:
+def shown_bones(
+    slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton, stated: Mapping[str, str]
+) -> dict[str, str]:
     """Mapped bone -> the deforming bone that shows it, for the bones of arms and hands.
 
     ``stated``: what the rig's family says.
@@ -118,7 +120,7 @@ def arm_length(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton) -> floa
 
 
 def severed(shown: Mapping[str, str], skeleton: Skeleton) -> bool:
-    """Whether deforming bones cannot follow their controls: no parent and no constraint leads from one to the other.
+    """Whether deforming bones cannot follow their controls: no parent and no constraint leads there.
 
     A control rig that went through FBX or glTF has all its bones, but nothing that ties them.
     """

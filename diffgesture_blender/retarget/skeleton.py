@@ -111,9 +111,7 @@ def read_skeleton(armature_object: bpy.types.Object) -> Skeleton:
         tails={bone.name: np.array(bone.tail_local, dtype=float) for bone in bones},
         to_world=np.array(armature_object.matrix_world.to_3x3(), dtype=float),
         constrained=frozenset(
-            bone.name
-            for bone in armature_object.pose.bones
-            if len(bone.constraints) or bone.name in driven
+            bone.name for bone in armature_object.pose.bones if len(bone.constraints) or bone.name in driven
         ),
         deforming=deforming_bones(armature_object),
     )
