@@ -32,7 +32,7 @@ NEEDED = {
     "diffgesture_blender/registration.py",
     "diffgesture_blender/worker/client.py",
     "backend/worker.py",
-    "backend/diffgesture/skeletons.py",
+    "backend/diffgesture/motion/skeletons.py",
     "rigs/mixamo.json",
 }
 MAX_BYTES = 20 * 1024 * 1024
