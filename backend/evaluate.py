@@ -63,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _panel(arguments: argparse.Namespace) -> None:
     from diffgesture.data.dataset import Dataset
-    from diffgesture.evaluation.evaluation import evaluation as ev
+    from diffgesture.evaluation import evaluation as ev
     from diffgesture.evaluation.report import markdown_table
     from diffgesture.evaluation.takes import load_real_takes
     from diffgesture.generation.synthesis import Settings
@@ -101,7 +101,7 @@ def _panel(arguments: argparse.Namespace) -> None:
 
 def _videos(arguments: argparse.Namespace, systems: Any, generated: Any, human: list[Any]) -> list[Path]:
     """Generated beside given motion of the same speech, for up to three takes."""
-    from diffgesture.evaluation.evaluation import evaluation as ev
+    from diffgesture.evaluation import evaluation as ev
     from diffgesture.evaluation.side_by_side import save_comparison
 
     paths = []

@@ -16,7 +16,7 @@ from diffgesture.composing.recordings import Recording, make_take
 from diffgesture.data.dataset import Dataset, DatasetWriter, samples_for, split_of_speakers
 from diffgesture.evaluation.kinematics import hellinger
 from diffgesture.evaluation.takes import take_of_directions
-from diffgesture.motion.motion_file import rotation
+from diffgesture.motion import rotation
 from diffgesture.motion.skeletons import TED_EXPRESSIVE, neutral_directions
 from diffgesture.speech.prosody import analyse, frame_rms, pauses
 from hypothesis import given, settings

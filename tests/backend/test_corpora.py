@@ -17,7 +17,7 @@ from diffgesture.data.summary import summary
 from diffgesture.evaluation.evaluation import takes_of_dataset
 from diffgesture.evaluation.kinematics import speed_distance
 from diffgesture.evaluation.takes import load_real_takes
-from diffgesture.motion.motion_file import rotation
+from diffgesture.motion import rotation
 
 CORPORA = SHARED / "corpora"
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from conftest import SHARED, babble
 from diffgesture.errors import AudioError, DataError
-from diffgesture.evaluation.evaluation import anatomy, kinematics, synchrony
+from diffgesture.evaluation import anatomy, kinematics, synchrony
 from diffgesture.evaluation.report import markdown_table, save_plots
 from diffgesture.evaluation.scorecard import ROWS, measure, measure_real
 from diffgesture.evaluation.takes import (
