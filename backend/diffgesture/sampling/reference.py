@@ -53,11 +53,14 @@ def linear_schedule(num_steps: int = REFERENCE_STEPS, beta_1: float = 1e-4, beta
 
 
 def _linspace(start: float, end: float, count: int) -> np.ndarray:
-    """Equal steps in float32 from both ends towards the middle, as torch takes them, to the last bit or two."""
+    """Equal steps from both ends towards the middle, rounded to float32 as ``torch.linspace`` does."""
     first, last = np.float32(start), np.float32(end)
-    step = (last - first) / np.float32(max(count - 1, 1))
-    places = np.arange(count, dtype=np.float32)
-    return np.where(places < count // 2, first + step * places, last - step * places[::-1])
+    if count == 1:
+        return np.full(1, first)
+    step = np.float64((last - first) / np.float32(count - 1))
+    places = np.arange(count)
+    values = np.where(places < count // 2, first + step * places, last - step * places[::-1])
+    return values.astype(np.float32)
 
 
 def stabilized_noise(
