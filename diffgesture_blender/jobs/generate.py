@@ -25,7 +25,7 @@ from ..sound import source as audio_source
 from ..sound.source import AudioClip
 from ..state import character
 from ..state.session import remove_folder, session
-from ..worker import BackendError, Call, JobCancelled, Setup
+from ..worker import BackendError, Call, JobCancelled
 from ..worker.errors import WorkerRefused
 from .regenerate import Plan, apply_plan, write_constraints
 
@@ -158,9 +158,7 @@ class GenerateJob:
     def __init__(self, request: JobRequest) -> None:
         self.request = request
         self._started = time.monotonic()
-        self._connection = session.backend.connect(
-            Setup(python=request.machine.python, checkpoint=request.machine.checkpoint)
-        )
+        self._connection = session.backend.connect(request.machine.setup)
         self._call: Call | None = None
         self._error: BaseException | None = None
         self._waiting_for: str | None = None
@@ -260,7 +258,7 @@ class GenerateJob:
                 hint="Choose another checkpoint in the preferences, or none to use the bundled one.",
             )
         assert self._connection.client is not None
-        params = self.request.worker_params()
+        params = {**self.request.worker_params(), "engine": self._connection.engine}
         if self.request.plan is not None:
             params["constraints"] = str(self._write_constraints(self._connection.hello["checkpoint"]))
         self._call = self._connection.client.call(

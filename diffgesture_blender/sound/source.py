@@ -23,7 +23,7 @@ SOURCES: Final = (
     ("SPEAKER", "Speaker", "The sound of a speaker object"),
 )
 # What every backend reads. Anything else is first decoded by Blender, when this Blender can.
-_READABLE: Final = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".au"})
+_READABLE: Final = frozenset({".wav"})
 
 
 @dataclass(frozen=True)

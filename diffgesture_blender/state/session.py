@@ -152,7 +152,9 @@ def redraw() -> None:
                 area.tag_redraw()
 
 
-session = Session(Backend(interpreter.backend_script(Path(__file__).parents[1]), log_folder))
+session = Session(
+    Backend(interpreter.backend_script(Path(__file__).parents[1]), log_folder, own_python=interpreter.own_python())
+)
 
 
 def start_session() -> None:
