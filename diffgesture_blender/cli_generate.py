@@ -21,6 +21,7 @@ from .regenerate import Plan, check_action
 from .retarget.bone_map import load_bone_map
 from .session import Problem, new_job_folder, remove_folder, session
 from .training_take import copy_take, save_take
+from .window_context import window_showing
 
 _KEY_MODES: Final[dict[str, KeyMode]] = {"model": "MOTION", "every-frame": "WHOLE_FRAMES", "few": "REDUCED"}
 
@@ -91,7 +92,8 @@ def _open_blend(options: argparse.Namespace) -> None:
         if named:
             raise DiffGestureError(f"Blender could not open {named[-1]}; check its path.")
     if bpy.context.mode.startswith("EDIT"):  # a file saved in Edit Mode opens in it
-        bpy.ops.object.mode_set(mode="OBJECT")
+        with window_showing():
+            bpy.ops.object.mode_set(mode="OBJECT")
 
 
 def _arguments_before_command() -> list[str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import babble, blender_has_audio, write_wav
+from conftest import blender_has_audio
+from sounds import babble, write_wav
 
 bpy = pytest.importorskip("bpy")
 

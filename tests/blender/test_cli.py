@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, SCRIPTED_WORKER, babble, write_wav
+from conftest import ROOT, SCRIPTED_WORKER
+from sounds import babble, write_wav
 
 bpy = pytest.importorskip("bpy")
 
