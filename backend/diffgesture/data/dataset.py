@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..audio import SAMPLE_RATE
 from ..errors import DataError, OutputError
-from ..skeletons import SKELETONS, Skeleton
+from ..motion.skeletons import SKELETONS, Skeleton
+from ..speech.audio import SAMPLE_RATE
 
 FloatArray = np.ndarray
 
