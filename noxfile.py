@@ -75,7 +75,7 @@ def tests_blender_52(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def real_blender(session: nox.Session) -> None:
-    """The installed extension in whole Blenders, with and without a window (tests/real_blender/conftest.py)."""
+    """The installed extension in whole Blenders, with and without a window (see tests/real_blender)."""
     _install(session)
     session.run("python", "-m", "pytest", "-q", *(session.posargs or ["tests/real_blender"]))
 

@@ -16,7 +16,7 @@ from ..export import bvh as export_bvh
 from ..export.character import export_character
 from ..export.training_take import copy_take, save_take
 from ..jobs import runner as pump
-from ..jobs.generate import GenerateJob, JobRequest, JobResult, check_armature
+from ..jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
 from ..jobs.regenerate import Plan, check_action
 from ..motion import load_motion
 from ..retarget.bone_map import load_bone_map
@@ -148,14 +148,15 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
     _take_bone_map(options, armature)
     check_armature(armature, scene)
     plan = _plan(options, armature)
-    clip = audio_source.decoded(audio_source.clip_from_path(os.path.abspath(options.audio)), folder)
+    clip = audio_source.placed(audio_source.clip_from_path(os.path.abspath(options.audio)), scene)
+    clip = audio_source.decoded(clip, folder)
     return JobRequest(
         scene_uid=scene.session_uid,
         scene_name=scene.name,
         armature_uid=armature.session_uid,
         armature_name=armature.name,
         audio=clip,
-        frame_start=scene.frame_start if options.frame_start is None else options.frame_start,
+        frame_start=start_frame(options.frame_start, scene, clip),
         folder=folder,
         machine=machine_of(options),
         seed=options.seed,

@@ -116,7 +116,7 @@ def request_from_scene(
         armature_uid=armature.session_uid,
         armature_name=armature.name,
         audio=clip,
-        frame_start=start_frame(settings, scene, clip),
+        frame_start=start_frame(settings.chosen_frame_start(), scene, clip),
         folder=folder,
         machine=machine,
         seed=settings.seed,
@@ -128,15 +128,15 @@ def request_from_scene(
         rest_out=settings.rest_out,
         plan=plan,
         keys=settings.keys(),
-        # A strip is heard already, and so is the speech of a motion of which a part is replaced.
-        add_sound=settings.add_sound and settings.audio_source != "STRIP" and plan is None,
+        # The speech of a motion of which a part is replaced is heard already.
+        add_sound=settings.add_sound and not clip.heard and plan is None,
     )
 
 
-def start_frame(settings: bpy.types.PropertyGroup, scene: bpy.types.Scene, clip: AudioClip) -> int:
-    """The scene frame at which the speech begins."""
-    if settings.use_frame_start:
-        return settings.frame_start
+def start_frame(chosen: int | None, scene: bpy.types.Scene, clip: AudioClip) -> int:
+    """The scene frame at which the speech begins: as chosen, else where it is heard, else the scene's first."""
+    if chosen is not None:
+        return chosen
     return scene.frame_start if clip.frame is None else round(clip.frame)
 
 
@@ -294,6 +294,8 @@ class GenerateJob:
                 scene=scene,
             )
         warnings += report.warnings
+        warnings += request.audio.notes
+        warnings += filter(None, [sequencer.remapped(scene)])
         if request.add_sound:
             warnings += self._add_sound(scene)
         return JobResult(
@@ -344,13 +346,15 @@ class GenerateJob:
         return write_constraints(request.plan, armature, scene, request.frame_start, card, request.folder)
 
     def _add_sound(self, scene: bpy.types.Scene) -> list[str]:
-        clip = self.request.audio
+        clip, request = self.request.audio, self.request
         sound = bpy.data.sounds.get(clip.sound) if clip.sound is not None else None
         try:
-            sequencer.add_sound_strip(scene, str(clip.original), sound, self.request.frame_start)
+            _, told = sequencer.put_sound(
+                scene, str(clip.original), sound, request.frame_start, request.armature_name
+            )
         except RuntimeError as error:
             return [f"The sound was not added to the sequencer: {error}"]
-        return []
+        return [] if told is None else [told]
 
 
 def _interactive(window: bpy.types.Window) -> bool:

@@ -259,6 +259,8 @@ class DIFFGESTURE_OT_add_sound(bpy.types.Operator):
         settings = context.scene.diffgesture
         if settings.audio_source == "STRIP":
             return _poll(cls, "The sound is in the sequencer already")
+        if settings.audio_source == "SPEAKER":
+            return _poll(cls, "The speaker is heard already")
         return _poll(cls, audio_source.missing_reason(settings))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -266,15 +268,17 @@ class DIFFGESTURE_OT_add_sound(bpy.types.Operator):
         folder = new_job_folder()
         try:
             clip = audio_source.resolve(settings, context, folder)
-            frame = start_frame(settings, scene, clip)
+            frame = start_frame(settings.chosen_frame_start(), scene, clip)
             sound = bpy.data.sounds.get(clip.sound) if clip.sound is not None else None
-            name = sequencer.add_sound_strip(scene, str(clip.original), sound, frame)
+            armature = character.chosen_armature(settings, context)
+            owner = armature.name if armature is not None else ""
+            name, told = sequencer.put_sound(scene, str(clip.original), sound, frame, owner)
         except (DiffGestureError, RuntimeError) as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         finally:
             remove_folder(folder)
-        self.report({"INFO"}, f"Added the strip {name}" if name else "The sound is there already")
+        self.report({"INFO"}, told or (f"Added the strip {name}" if name else "The sound is there already"))
         return {"FINISHED"}
 
 
@@ -357,7 +361,7 @@ class DIFFGESTURE_OT_save_take(bpy.types.Operator):
         try:
             armature = check_armature(character.chosen_armature(settings, context), scene)
             clip = audio_source.resolve(settings, context, folder)
-            frame = start_frame(settings, scene, clip)
+            frame = start_frame(settings.chosen_frame_start(), scene, clip)
             target = Path(bpy.path.abspath(self.directory))
             take = save_take(armature, scene, clip, frame, target, self.take_name or clip.name)
         except DiffGestureError as error:

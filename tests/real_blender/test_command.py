@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RealBlender
+from real_blender import RealBlender
 
 
 def read(path: Path) -> dict[str, Any]:

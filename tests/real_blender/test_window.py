@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BLENDER_TESTS, RealBlender
 from motions import swinging_arms, write_motion
+from real_blender import BLENDER_TESTS, RealBlender
 
 
 @pytest.fixture(scope="module")
