@@ -15,6 +15,7 @@ from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
 from ..export.character import export_character
 from ..export.training_take import copy_take, save_take
+from ..jobs import playback
 from ..jobs import runner as pump
 from ..jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
 from ..jobs.regenerate import Plan, check_action
@@ -273,10 +274,15 @@ def _describe(result: JobResult, outputs: dict[str, Path], report: dict[str, Any
         keys=result.keys.total,
         key_error=round(result.keys.error, 4),
         frame_end=result.frame_end,
-        warnings=list(result.warnings),
+        warnings=[*result.warnings, *filter(None, [_range_note(result)])],
     )
     for name in ("frames", "fps", "layout", "audio_seconds", "preset", "steps", "device", "timings"):
         report[name] = reply.get(name)
+
+
+def _range_note(result: JobResult) -> str | None:
+    scene = character.find_scene(result.scene_uid)
+    return None if scene is None else playback.range_note(scene, result.frame_start, result.frame_end)
 
 
 class _ProgressPrinter:

@@ -227,9 +227,11 @@ class GenerateJob:
         remove_folder(self.request.folder)
 
     def obstacle(self) -> str | None:
-        """Why the result must not be written just now: the user is in the middle of something."""
+        """Why the result must not be written just now: the user or a render is in the middle of something."""
         if bpy.context.mode.startswith("EDIT"):
             self._waiting_for = "Done: leave Edit Mode to get the keys"
+        elif any(bpy.app.is_job_running(kind) for kind in ("RENDER", "OBJECT_BAKE")):
+            self._waiting_for = "Done: waiting for the render"
         elif any(_interactive(window) for window in bpy.context.window_manager.windows):
             self._waiting_for = "Done: waiting for the tool in use"
         else:

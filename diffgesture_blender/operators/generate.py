@@ -36,9 +36,10 @@ def generate_disabled_reason(context: bpy.types.Context) -> str | None:
     if settings is None:
         return "There is no scene"
     reason = audio_source.missing_reason(settings)
-    if reason is None and character.chosen_armature(settings, context) is None:
-        reason = "Choose the character's armature"
-    return reason
+    if reason is not None:
+        return reason
+    armature = character.chosen_armature(settings, context)
+    return "Choose the character's armature" if armature is None else character.unusable_reason(armature)
 
 
 def _poll(cls: type[bpy.types.Operator], reason: str | None) -> bool:

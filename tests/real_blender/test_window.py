@@ -72,6 +72,15 @@ def test_keys_wait_for_edit_mode_to_be_left(findings: dict[str, dict[str, Any]])
     assert findings["edit mode left"] == {"actions": 2, "problem": False}
 
 
+def test_a_running_job_leaves_the_view_alone(findings: dict[str, dict[str, Any]]) -> None:
+    assert findings["drawn while running"]["times"] <= 1
+
+
+def test_keys_wait_for_a_render_to_end(findings: dict[str, dict[str, Any]]) -> None:
+    assert findings["rendering"] == {"rendering": True, "text": "Done: waiting for the render", "new": 0}
+    assert findings["rendered"] == {"rendering": False, "new": 1}
+
+
 def test_opening_a_file_ends_the_job(findings: dict[str, dict[str, Any]]) -> None:
     opened = findings["file opened"]
     assert "Another file was opened" in opened["notice"]
