@@ -81,12 +81,12 @@ def resolve(settings: bpy.types.PropertyGroup, context: bpy.types.Context, folde
     if settings.audio_source == "FILE":
         clip = placed(clip_from_path(os.path.abspath(bpy.path.abspath(settings.audio_path))), context.scene)
     elif settings.audio_source == "SOUND":
-        clip = placed(_clip_from_sound(settings.sound, folder), context.scene)
+        clip = clip_from_sound(settings.sound, context.scene, folder)
     elif settings.audio_source == "STRIP":
         edit = compat.sequencer_scene(context)
-        clip = _clip_from_strip(settings.strip_name, edit, context.scene, folder, not settings.use_frame_start)
+        clip = clip_from_strip(settings.strip_name, edit, context.scene, folder, not settings.use_frame_start)
     else:
-        clip = _clip_from_speaker(settings.speaker, folder)
+        clip = clip_from_speaker(settings.speaker, folder)
     return decoded(clip, folder)
 
 
@@ -140,6 +140,11 @@ def decoded(clip: AudioClip, folder: Path) -> AudioClip:
     return replace(clip, path=target)
 
 
+def clip_from_sound(sound: bpy.types.Sound, scene: bpy.types.Scene, folder: Path) -> AudioClip:
+    """A sound of the .blend, at the frame where the scene's sequencer plays it already, if it does."""
+    return placed(_clip_from_sound(sound, folder), scene)
+
+
 def _clip_from_sound(sound: bpy.types.Sound, folder: Path) -> AudioClip:
     if sound.packed_file is not None:
         suffix = Path(sound.filepath).suffix or ".wav"
@@ -155,10 +160,13 @@ def _clip_from_sound(sound: bpy.types.Sound, folder: Path) -> AudioClip:
     return replace(clip, name=Path(sound.name).stem, sound=sound.name_full)
 
 
-def _clip_from_strip(
+def clip_from_strip(
     name: str, edit: bpy.types.Scene, scene: bpy.types.Scene, folder: Path, needs_place: bool
 ) -> AudioClip:
-    """A strip of the scene ``edit`` for a character in ``scene``; ``needs_place``: its frame there is wanted."""
+    """A strip of the scene ``edit`` for a character in ``scene``; without a name the active or only one.
+
+    ``needs_place``: its frame in ``scene`` is wanted.
+    """
     strip = sequencer.find_sound_strip(edit, name)
     if strip is None:
         raise DiffGestureError(
@@ -184,7 +192,8 @@ def _clip_from_strip(
     )
 
 
-def _clip_from_speaker(speaker: bpy.types.Object, folder: Path) -> AudioClip:
+def clip_from_speaker(speaker: bpy.types.Object, folder: Path) -> AudioClip:
+    """The sound of a speaker object, from where its strip starts."""
     sound = speaker.data.sound
     if sound is None:
         raise DiffGestureError(f"The speaker {speaker.name} has no sound; give it one in its properties.")
