@@ -12,7 +12,7 @@ from motion_builders import build_motion, gestures, neutral
 
 from diffgesture_blender import compat
 from diffgesture_blender.animation import keyframes
-from diffgesture_blender.animation.key_reduction import reduce_keys, write_reduced
+from diffgesture_blender.animation.key_reduction import _solve_tridiagonal, reduce_keys, write_reduced
 from diffgesture_blender.animation.key_writing import KeyOptions
 from diffgesture_blender.errors import DiffGestureError
 from diffgesture_blender.retarget import quaternion as quat
@@ -85,6 +85,28 @@ def test_a_still_bone_gets_two_keys_and_one_frame_one() -> None:
     assert reduced.frames.tolist() == [0.0, 39.0]
     assert reduced.error < 1e-6
     assert len(reduce_keys(np.array([3.0]), still[:1], "QUATERNION", 1.0).frames) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 65])
+def test_the_tridiagonal_solution_is_that_of_the_full_matrix(count: int) -> None:
+    rng = np.random.default_rng(count)
+    beside = rng.normal(size=count - 1)
+    diagonal = 1e-3 + np.abs(np.append(beside, 0.0)) + np.abs(np.append(0.0, beside))
+    right = rng.normal(size=(count, 4))
+    full = np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
+    assert _solve_tridiagonal(diagonal, beside, right) == pytest.approx(np.linalg.solve(full, right), rel=1e-6)
+
+
+def test_five_minutes_need_no_matrix_of_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object) -> None:
+        raise AssertionError("the cost would grow with the cube of the length")
+
+    monkeypatch.setattr(np.linalg, "solve", full)
+    times = np.arange(300 * 24.0)
+    turns = quat.from_axis_angle(np.array([0.6, 0.8, 0.0]), np.sin(times / 7) + 0.3 * np.sin(times / 3))
+    reduced = reduce_keys(times, keyframes.rotation_channels(turns, "QUATERNION"), "QUATERNION", 1.0)
+    assert reduced.error <= 1.0
+    assert len(reduced.frames) < len(times) / 2
 
 
 def test_written_handles_give_the_fitted_curve(rig: bpy.types.Object) -> None:
