@@ -18,7 +18,7 @@ from ..export.training_take import copy_take, save_take
 from ..jobs import playback
 from ..jobs import runner as pump
 from ..jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
-from ..jobs.regenerate import Plan, check_action
+from ..jobs.regenerate import Plan, kept_animation
 from ..motion import load_motion
 from ..retarget.bone_map import load_bone_map
 from ..settings import bone_map as rig_map
@@ -218,7 +218,7 @@ def _plan(options: argparse.Namespace, armature: bpy.types.Object) -> Plan | Non
         return None
     if options.preset == "reference":
         raise DiffGestureError("The preset reference cannot keep a part of a motion; use the preset default.")
-    check_action(armature)
+    kept_animation(armature)
     return plan
 
 

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import bpy
 
+from .. import compat
 from ..animation.key_writing import KeyOptions, KeyReport
+from ..animation.layers import is_generated, mark_generated
 from ..errors import DiffGestureError
 from ..motion import Motion, load_motion
 from ..retarget import find_bone_map
@@ -283,6 +285,12 @@ class GenerateJob:
             ) from error
         scene, armature = self._scene_and_armature()
         motion = load_motion(motion_path)
+        below = compat.current_action(armature).action
+        if request.keys.layer == "ADDITIVE" and request.plan is None and is_generated(below):
+            warnings.append(
+                f"The action {below.name} was generated too, so its gestures and the new ones add up; mute its "
+                "strip to see the new ones alone."
+            )
         if request.plan is not None:
             report = apply_plan(request.plan, armature, motion, scene, request.frame_start, request.action_name)
         else:
@@ -295,6 +303,7 @@ class GenerateJob:
                 rest_motion=self._rest_motion() if request.keys.layer == "ADDITIVE" else None,
                 scene=scene,
             )
+        mark_generated(bpy.data.actions[report.action_name])
         warnings += report.warnings
         warnings += request.audio.notes
         warnings += filter(None, [sequencer.remapped(scene)])

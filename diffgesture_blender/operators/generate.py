@@ -11,6 +11,7 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from .. import compat
+from ..animation.layers import own_strips
 from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
 from ..export.training_take import save_take
@@ -56,7 +57,7 @@ def regenerate_disabled_reason(context: bpy.types.Context) -> str | None:
         return reason
     scene, settings = context.scene, context.scene.diffgesture
     armature = character.chosen_armature(settings, context)
-    if armature is None or compat.current_action(armature).action is None:
+    if armature is None or not (compat.current_action(armature).action or own_strips(armature)):
         return "The character has no action yet; generate gestures first"
     if settings.use_reference:
         return "The reference algorithm cannot keep a part of a motion"

@@ -185,6 +185,19 @@ def test_without_old_animation_a_strip_is_alone(rig: bpy.types.Object) -> None:
     assert strip.scale == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("layer", ["STRIP", "ADDITIVE"])
+def test_a_second_run_takes_the_place_of_the_first(rig: bpy.types.Object, layer: str) -> None:
+    rest = build_motion(neutral(), "ted_expressive")
+    for start in (1, 20, 500):
+        retarget(rig, MOTION, frame_start=start, keys=KeyOptions(layer=layer), rest_motion=rest)
+    strips = [track.strips[0] for track in rig.animation_data.nla_tracks]
+    assert [strip.mute for strip in strips] == [True, False, False]  # the third plays at another time
+    frames = np.arange(30, 90.0)
+    both = local(rig, frames)
+    rig.animation_data.nla_tracks.remove(rig.animation_data.nla_tracks[0])
+    assert apart(local(rig, frames), both).max() < 1e-3
+
+
 def test_an_additive_layer_needs_a_rest_pose(rig: bpy.types.Object) -> None:
     actions = len(bpy.data.actions)
     with pytest.raises(DiffGestureError, match="rest pose"):
