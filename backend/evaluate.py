@@ -62,13 +62,13 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _panel(arguments: argparse.Namespace) -> None:
-    from diffgesture import evaluation as ev
-    from diffgesture.checkpoint import load_checkpoint
     from diffgesture.data.dataset import Dataset
-    from diffgesture.devices import pick_device
-    from diffgesture.metrics.report import markdown_table
-    from diffgesture.metrics.takes import load_real_takes
-    from diffgesture.synthesis import Settings
+    from diffgesture.evaluation import evaluation as ev
+    from diffgesture.evaluation.report import markdown_table
+    from diffgesture.evaluation.takes import load_real_takes
+    from diffgesture.generation.synthesis import Settings
+    from diffgesture.model.checkpoint import load_checkpoint
+    from diffgesture.model.devices import pick_device
 
     checkpoint = load_checkpoint(arguments.checkpoint, pick_device(arguments.device))
     layout = checkpoint.skeleton.name
@@ -101,8 +101,8 @@ def _panel(arguments: argparse.Namespace) -> None:
 
 def _videos(arguments: argparse.Namespace, systems: Any, generated: Any, human: list[Any]) -> list[Path]:
     """Generated beside given motion of the same speech, for up to three takes."""
-    from diffgesture import evaluation as ev
-    from diffgesture.evaluation_video import save_comparison
+    from diffgesture.evaluation import evaluation as ev
+    from diffgesture.evaluation.side_by_side import save_comparison
 
     paths = []
     given = "data" if arguments.data else "human"
@@ -124,16 +124,16 @@ def _videos(arguments: argparse.Namespace, systems: Any, generated: Any, human: 
 
 
 def _legacy(arguments: argparse.Namespace) -> None:
-    from diffgesture.checkpoint import load_checkpoint
     from diffgesture.data.dataset import Dataset
-    from diffgesture.devices import pick_device
-    from diffgesture.evaluation_legacy import (
+    from diffgesture.evaluation.embedding import load_autoencoder
+    from diffgesture.evaluation.legacy import (
         cut_validation_windows,
         default_preset,
         generate_windows,
         published_metrics,
     )
-    from diffgesture.metrics.embedding import load_autoencoder
+    from diffgesture.model.checkpoint import load_checkpoint
+    from diffgesture.model.devices import pick_device
 
     checkpoint = load_checkpoint(arguments.checkpoint, pick_device(arguments.device))
     autoencoder = load_autoencoder(arguments.autoencoder) if arguments.autoencoder else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from diffgesture.command_line import run_command
 
 if TYPE_CHECKING:
-    from diffgesture.amplitude import Amounts
+    from diffgesture.motion.amplitude import Amounts
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -57,11 +57,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from diffgesture.bvh import save_bvh
-    from diffgesture.constraints import keep_motion
     from diffgesture.errors import ConfigError
-    from diffgesture.requests import Engine, Request, write_motions
-    from diffgesture.synthesis import Settings
+    from diffgesture.generation.engine import Engine, Request, write_motions
+    from diffgesture.generation.synthesis import Settings
+    from diffgesture.motion.bvh import save_bvh
+    from diffgesture.motion.constraints import keep_motion
 
     if (arguments.keep is None) != (not arguments.regenerate):
         raise ConfigError("--keep MOTION.npz and --regenerate START END belong together; give both or neither.")
@@ -93,7 +93,7 @@ def main(arguments: argparse.Namespace) -> None:
             save_bvh(target, motion)
         extra["bvh"] = [str(target) for target in targets]
     if arguments.video:
-        from diffgesture.video import save_video
+        from diffgesture.motion.video import save_video
 
         targets = _numbered(arguments.video, len(paths))
         for target, motion in zip(targets, response.motions, strict=True):
@@ -127,8 +127,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _amounts(texts: list[str]) -> "Amounts":
     """``part=number`` texts as amounts; ConfigError where one is not."""
-    from diffgesture.amplitude import Amounts
     from diffgesture.errors import ConfigError
+    from diffgesture.motion.amplitude import Amounts
 
     values = {}
     for text in texts:

@@ -13,7 +13,7 @@ import sys
 _protocol = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", newline="\n")
 os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-from diffgesture.rpc import serve  # noqa: E402 (stdout is secured first)
+from diffgesture.worker.server import serve  # noqa: E402 (stdout is secured first)
 
 if __name__ == "__main__":
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]

@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="runs of the default preset; the median counts")
     parser.add_argument("--official-windows", type=int, default=1, help="0 leaves the published network out")
     arguments = parser.parse_args()
-    from diffgesture.audio import SAMPLE_RATE, load_audio
+    from diffgesture.speech.audio import SAMPLE_RATE, load_audio
 
     speech = np.resize(load_audio(arguments.audio), round(arguments.seconds * SAMPLE_RATE))
     with tempfile.TemporaryDirectory() as folder:
@@ -61,9 +61,9 @@ def main() -> None:
 def time_official(speech: np.ndarray, count: int) -> tuple[float, int]:
     """Seconds per window of the published chain at published size, and the windows of the whole clip."""
     import torch
-    from diffgesture.diffusion import GaussianNoise, linear_schedule, sample_ddpm
-    from diffgesture.longform import count_sequential_windows
-    from diffgesture.networks.official import SAMPLES_PER_WINDOW, OfficialNetwork
+    from diffgesture.model.official import SAMPLES_PER_WINDOW, OfficialNetwork
+    from diffgesture.sampling.diffusion import GaussianNoise, linear_schedule, sample_ddpm
+    from diffgesture.sampling.windows import count_sequential_windows
 
     torch.manual_seed(0)
     network = OfficialNetwork(pose_dim=126, hidden_dim=512, block_depth=8).eval()

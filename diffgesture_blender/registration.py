@@ -6,11 +6,17 @@ from typing import Final
 import bpy
 from bpy.app.handlers import persistent
 
-from . import character, cli, map_operators, operators, panel, pump, setup_operators
-from .preferences import DiffGesturePreferences
-from .properties import DiffGestureSettings
-from .rig_map import DiffGestureBoneMap
-from .session import end_session, session, start_session
+from .cli import command as cli
+from .jobs import runner as pump
+from .operators import bone_map as map_operators
+from .operators import generate as operators
+from .operators import setup as setup_operators
+from .settings.bone_map import DiffGestureBoneMap
+from .settings.preferences import DiffGesturePreferences
+from .settings.properties import DiffGestureSettings
+from .state import character
+from .state.session import end_session, session, start_session
+from .ui import panel
 
 CLASSES: Final[tuple[type, ...]] = (
     DiffGestureSettings,

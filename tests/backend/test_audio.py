@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import babble
-from diffgesture.audio import SAMPLE_RATE, is_silent, load_audio
 from diffgesture.errors import AudioError
-from diffgesture.features import FEATURE_DIM, audio_features
+from diffgesture.speech.audio import SAMPLE_RATE, is_silent, load_audio
+from diffgesture.speech.features import FEATURE_DIM, audio_features
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffgesture.checkpoint import load_checkpoint
 from diffgesture.errors import CheckpointError
+from diffgesture.model.checkpoint import load_checkpoint
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ import convert as command
 import numpy as np
 import pytest
 import torch
-from diffgesture.checkpoint import load_checkpoint
 from diffgesture.command_line import EXIT_BAD_INPUT, run_command
-from diffgesture.conversion import convert
 from diffgesture.errors import CheckpointError, OutputError
-from diffgesture.metrics.embedding import load_autoencoder
-from diffgesture.official_files import Record, read_official_file
-from diffgesture.synthesis import Settings, generate
+from diffgesture.evaluation.embedding import load_autoencoder
+from diffgesture.generation.synthesis import Settings, generate
+from diffgesture.model.checkpoint import load_checkpoint
+from diffgesture.model.conversion import convert
+from diffgesture.model.official_files import Record, read_official_file
 
 LAYOUT = {"ted": "ted", "expressive": "ted_expressive"}
 

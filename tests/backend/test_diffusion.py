@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from diffgesture.diffusion import (
+from diffgesture.sampling.diffusion import (
     GaussianNoise,
     cosine_log_snr,
     few_step_times,
@@ -16,7 +16,7 @@ from diffgesture.diffusion import (
     sample_dpm_solver_pp_2m,
     stabilized_noise,
 )
-from diffgesture.longform import blend_weights, cut_windows, overlap_add, window_starts
+from diffgesture.sampling.windows import blend_weights, cut_windows, overlap_add, window_starts
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -2,7 +2,7 @@
 """Given poses stay exactly, the frames around are led to them without a jump, far ones are left alone."""
 
 import torch
-from diffgesture.known_poses import JOIN_FRAMES, KnownPoses
+from diffgesture.sampling.known_poses import JOIN_FRAMES, KnownPoses
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,15 +8,20 @@ import numpy as np
 import pytest
 import torch
 from conftest import note_error
-from diffgesture.diffusion import linear_schedule, sample_ddpm
-from diffgesture.longform import (
+from diffgesture.model.official import OfficialNetwork
+from diffgesture.motion.skeletons import (
+    TED,
+    TED_EXPRESSIVE,
+    directions_to_joints,
+    joints_to_directions,
+)
+from diffgesture.sampling.diffusion import linear_schedule, sample_ddpm
+from diffgesture.sampling.windows import (
     count_sequential_windows,
     official_audio_window,
     official_fade_out,
     sequential_windows,
 )
-from diffgesture.networks.official import OfficialNetwork
-from diffgesture.skeletons import TED, TED_EXPRESSIVE, directions_to_joints, joints_to_directions
 
 KINDS = ("ted", "expressive")
 SKELETON = {"ted": TED, "expressive": TED_EXPRESSIVE}

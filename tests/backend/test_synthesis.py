@@ -12,12 +12,12 @@ import pytest
 import soundfile
 import torch
 from conftest import ROOT, babble
-from diffgesture.bvh import bvh_text
-from diffgesture.checkpoint import load_checkpoint, save_checkpoint
 from diffgesture.errors import ConfigError
-from diffgesture.networks.official import OfficialNetwork
-from diffgesture.skeletons import TED, TED_EXPRESSIVE, directions_to_joints, neutral_directions
-from diffgesture.synthesis import Settings, generate, noise_generator
+from diffgesture.generation.synthesis import Settings, generate, noise_generator
+from diffgesture.model.checkpoint import load_checkpoint, save_checkpoint
+from diffgesture.model.official import OfficialNetwork
+from diffgesture.motion.bvh import bvh_text
+from diffgesture.motion.skeletons import TED, TED_EXPRESSIVE, directions_to_joints, neutral_directions
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, babble
-from diffgesture.checkpoint import load_checkpoint
 from diffgesture.errors import CheckpointError, ConfigError
-from diffgesture.skeletons import TED_EXPRESSIVE, neutral_directions, normalize
-from diffgesture.synthesis import Settings, generate
+from diffgesture.generation.synthesis import Settings, generate
+from diffgesture.model.checkpoint import load_checkpoint
+from diffgesture.motion.skeletons import TED_EXPRESSIVE, neutral_directions, normalize
 from diffgesture.training.batches import mirror_bones, mirror_poses
 from diffgesture.training.config import Config, load_config
 from diffgesture.training.distributed import Group

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, babble
-from diffgesture.checkpoint import load_checkpoint
 from diffgesture.data.dataset import Dataset, DatasetWriter
 from diffgesture.errors import CheckpointError, ConfigError, DataError
-from diffgesture.skeletons import TED, neutral_directions, normalize
+from diffgesture.model.checkpoint import load_checkpoint
+from diffgesture.motion.skeletons import TED, neutral_directions, normalize
 from diffgesture.training.config import Config, load_config
 from diffgesture.training.distributed import Group
 from diffgesture.training.loop import Trainer, train
-from diffgesture.training.panel import make_panel
 from diffgesture.training.recipes import make_recipe
+from diffgesture.training.scorecard import make_panel
 
 CONFIG = """
 layout = "ted"

@@ -95,7 +95,7 @@ def addon(tmp_path: Path) -> Iterator[object]:
 
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     diffgesture_blender.register()
-    from diffgesture_blender.session import session
+    from diffgesture_blender.state.session import session
 
     try:
         yield session
@@ -108,7 +108,7 @@ def worker_mode(addon: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     """Put a scripted worker behind the add-on; the mode says how it behaves."""
     from motions import swinging_arms, write_motion
 
-    from diffgesture_blender.session import session
+    from diffgesture_blender.state.session import session
     from diffgesture_blender.worker import Backend, interpreter
 
     motion = write_motion(tmp_path / "scripted.npz", swinging_arms())

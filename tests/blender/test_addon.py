@@ -18,10 +18,11 @@ bpy = pytest.importorskip("bpy")
 from characters import mixamo_character
 
 import diffgesture_blender
-from diffgesture_blender import pump, sequencer
-from diffgesture_blender.job import GenerateJob, check_armature, request_from_scene
-from diffgesture_blender.preferences import machine_settings
-from diffgesture_blender.session import new_job_folder, session
+from diffgesture_blender.jobs import runner as pump
+from diffgesture_blender.jobs.generate import GenerateJob, check_armature, request_from_scene
+from diffgesture_blender.settings.preferences import machine_settings
+from diffgesture_blender.sound import sequencer
+from diffgesture_blender.state.session import new_job_folder, session
 from diffgesture_blender.worker import interpreter
 
 # The bpy package of Blender 4.2 has no audio; a real Blender has.
@@ -116,7 +117,7 @@ def test_operators_and_classes_are_described(addon: object) -> None:
 
 
 def test_generate_is_disabled_with_a_reason_until_there_is_audio_and_armature(addon: object, speech: Path) -> None:
-    from diffgesture_blender.operators import generate_disabled_reason
+    from diffgesture_blender.operators.generate import generate_disabled_reason
 
     settings = bpy.context.scene.diffgesture
     assert generate_disabled_reason(bpy.context) == "Choose an audio file"
@@ -132,7 +133,7 @@ def test_generate_is_disabled_with_a_reason_until_there_is_audio_and_armature(ad
 
 
 def test_only_armatures_of_the_scene_can_be_chosen(addon: object) -> None:
-    from diffgesture_blender.properties import _is_armature
+    from diffgesture_blender.settings.properties import _is_armature
 
     settings = bpy.context.scene.diffgesture
     other = bpy.data.scenes.new("Other")
@@ -153,7 +154,7 @@ def test_the_active_armature_serves_when_none_is_chosen(addon: object, speech: P
 
 
 def test_choosing_an_armature_notes_its_family(scene: Any) -> None:
-    from diffgesture_blender import character
+    from diffgesture_blender.state import character
 
     note = character.note_about(scene.diffgesture.armature)
     assert note.usable
@@ -331,7 +332,7 @@ def test_after_a_failure_the_next_job_works(scene: Any, worker_mode: Callable[[s
 def test_an_internal_error_goes_to_the_log(
     scene: Any, worker_mode: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from diffgesture_blender import job
+    from diffgesture_blender.jobs import generate as job
 
     def broken(*_arguments: object, **_options: object) -> None:
         raise ZeroDivisionError("a bug")

@@ -10,9 +10,10 @@ from conftest import babble, blender_has_audio, write_wav
 
 bpy = pytest.importorskip("bpy")
 
-from diffgesture_blender import audio_source, sequencer
-from diffgesture_blender.audio_source import AudioClip
 from diffgesture_blender.errors import DiffGestureError
+from diffgesture_blender.sound import sequencer
+from diffgesture_blender.sound import source as audio_source
+from diffgesture_blender.sound.source import AudioClip
 
 needs_audio = pytest.mark.skipif(
     not blender_has_audio(), reason="this bpy was built without audio: it makes no sound strips"

@@ -27,7 +27,7 @@ import bpy
 blend, *arguments = sys.argv[1:]
 if blend:
     bpy.ops.wm.open_mainfile(filepath=blend)
-from diffgesture_blender import cli
+from diffgesture_blender.cli import command as cli
 sys.exit(cli.main(arguments))
 """
 
@@ -90,7 +90,7 @@ def run_here(
     capsys: pytest.CaptureFixture[str], blend: Path, *arguments: object
 ) -> subprocess.CompletedProcess[str]:
     """The same in this process: quick, for the many ways to be wrong."""
-    from diffgesture_blender import cli
+    from diffgesture_blender.cli import command as cli
 
     bpy.ops.wm.open_mainfile(filepath=str(blend))
     capsys.readouterr()

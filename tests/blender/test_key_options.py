@@ -10,10 +10,11 @@ import bpy
 import rig_builders
 from motion_builders import build_motion, gestures, neutral
 
-from diffgesture_blender import compat, keyframes
+from diffgesture_blender import compat
+from diffgesture_blender.animation import keyframes
+from diffgesture_blender.animation.key_reduction import reduce_keys, write_reduced
+from diffgesture_blender.animation.key_writing import KeyOptions
 from diffgesture_blender.errors import DiffGestureError
-from diffgesture_blender.key_reduction import reduce_keys, write_reduced
-from diffgesture_blender.key_writing import KeyOptions
 from diffgesture_blender.retarget import quaternion as quat
 from diffgesture_blender.retarget.apply import retarget
 

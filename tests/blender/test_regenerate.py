@@ -13,15 +13,16 @@ import bpy
 import rig_builders
 from motion_builders import gestures
 
-from diffgesture_blender import compat, keyframes
+from diffgesture_blender import compat
+from diffgesture_blender.animation import keyframes
+from diffgesture_blender.animation.splice import key_frames_of, split_curve
 from diffgesture_blender.errors import DiffGestureError
+from diffgesture_blender.jobs.regenerate import Plan, apply_plan, selected_key_frames, write_constraints
 from diffgesture_blender.motion import Motion
-from diffgesture_blender.present_pose import sample_directions
-from diffgesture_blender.regenerate import Plan, apply_plan, selected_key_frames, write_constraints
 from diffgesture_blender.retarget import find_bone_map
 from diffgesture_blender.retarget.apply import retarget
 from diffgesture_blender.retarget.evaluate import angular_errors
-from diffgesture_blender.splice import key_frames_of, split_curve
+from diffgesture_blender.retarget.present_pose import sample_directions
 
 FPS = 24.0
 LAST = 96

@@ -28,7 +28,7 @@ def mode(name: str) -> None:
 
 
 def session() -> object:
-    return sys.modules[f"{ADDON}.diffgesture_blender.session"].session
+    return sys.modules[f"{ADDON}.diffgesture_blender.state.session"].session
 
 
 def window() -> bpy.types.Window:
@@ -51,7 +51,7 @@ def action() -> str | None:
 
 
 def count_strips() -> int:
-    return len(sys.modules[f"{ADDON}.diffgesture_blender.sequencer"].sound_strips(window().scene))
+    return len(sys.modules[f"{ADDON}.diffgesture_blender.sound.sequencer"].sound_strips(window().scene))
 
 
 def prepare() -> None:

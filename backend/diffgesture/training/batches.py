@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..features import LEVELS, audio_features
-from ..skeletons import Skeleton
+from ..motion.skeletons import Skeleton
+from ..speech.features import LEVELS, audio_features
 from .config import AugmentConfig
 
 

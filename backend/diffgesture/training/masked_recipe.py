@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..checkpoint import Checkpoint, save_checkpoint
-from ..diffusion import cosine_log_snr
 from ..errors import DataError
-from ..features import LOUDNESS
-from ..networks.masked import MaskedPoseTransformer
-from ..skeletons import SKELETONS, Skeleton, normalize
+from ..model.checkpoint import Checkpoint, save_checkpoint
+from ..model.masked import MaskedPoseTransformer
+from ..motion.skeletons import SKELETONS, Skeleton, normalize
+from ..sampling.diffusion import cosine_log_snr
+from ..speech.features import LOUDNESS
 from .batches import BatchMaker, Normalisation, Takes, bone_groups, collect_takes
 from .config import Config, LossConfig
 from .recipe import Batch, Split

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..audio import SAMPLE_RATE
-from ..checkpoint import save_checkpoint
 from ..data.dataset import Dataset
-from ..diffusion import linear_schedule
 from ..errors import ConfigError, DataError
-from ..networks.official import OfficialNetwork
-from ..skeletons import SKELETONS
+from ..model.checkpoint import save_checkpoint
+from ..model.official import OfficialNetwork
+from ..motion.skeletons import SKELETONS
+from ..sampling.diffusion import linear_schedule
+from ..speech.audio import SAMPLE_RATE
 from .config import Config
 from .recipe import Batch, Split
 

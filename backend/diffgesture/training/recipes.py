@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The recipe that a configuration asks for."""
 
-from ..checkpoint import Checkpoint
 from ..data.dataset import Dataset
 from ..errors import ConfigError
-from ..networks.autoencoder import AUTOENCODERS
+from ..model.autoencoder import AUTOENCODERS
+from ..model.checkpoint import Checkpoint
 from .autoencoder_recipe import AutoencoderRecipe
 from .config import Config
 from .masked_recipe import MaskedRecipe
