@@ -51,6 +51,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="seconds of --keep to generate anew; may be repeated",
     )
     parser.add_argument("--variations", type=int, default=1, metavar="K", help="K motions, seeds N … N+K-1")
+    parser.add_argument(
+        "--engine", default="auto", choices=("auto", "numpy", "torch"), help="what computes (default: auto)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     return parser.parse_args(arguments)
@@ -58,7 +61,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     from diffgesture.errors import ConfigError
-    from diffgesture.generation.engine import Engine, Request, write_motions
+    from diffgesture.generation.engine import Generator, Request, write_motions
     from diffgesture.generation.synthesis import Settings
     from diffgesture.motion.bvh import save_bvh
     from diffgesture.motion.constraints import keep_motion
@@ -82,9 +85,10 @@ def main(arguments: argparse.Namespace) -> None:
         settings=settings,
         checkpoint=arguments.checkpoint,
         device=arguments.device,
+        engine=arguments.engine,
         variations=arguments.variations,
     )
-    response = Engine().run(request, _show_progress)
+    response = Generator().run(request, _show_progress)
     paths = write_motions(response.motions, arguments.output)
     extra: dict[str, list[str]] = {}
     if arguments.bvh:
@@ -117,6 +121,7 @@ def main(arguments: argparse.Namespace) -> None:
             "audio_seconds": motion.audio_seconds,
             "preset": motion.preset,
             "steps": response.steps,
+            "engine": response.engine,
             "device": response.device,
             "timings": response.timings,
             "warnings": response.warnings,

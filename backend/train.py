@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
     start = load_checkpoint(arguments.start_from) if arguments.start_from else None
     provenance = {"dataset": dataset.card.get("provenance", {})}
     if start:
-        provenance["started_from"] = start.card.get("name", start.path.stem)
+        provenance["started_from"] = start.card.name
     group = join_group(arguments.device)
     try:
         train(

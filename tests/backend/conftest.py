@@ -74,8 +74,8 @@ def speech_file(tmp_path: Path) -> Path:
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small untrained network of our own kind, saved as the trainer saves it."""
     import torch
-    from diffgesture.model.checkpoint import save_checkpoint
     from diffgesture.model.masked import MaskedPoseTransformer
+    from diffgesture.model.torch_network import save_checkpoint
     from diffgesture.motion.skeletons import TED_EXPRESSIVE, neutral_directions
     from diffgesture.speech.features import FEATURE_DIM
 

@@ -109,7 +109,7 @@ def test_two_processes_learn_the_same_as_one(dataset: Path, tmp_path: Path):
     assert losses[0] == pytest.approx(losses[1], abs=2e-5)
     checkpoint = load_checkpoint(tmp_path / "two" / "model.safetensors")
     assert checkpoint.is_official
-    assert checkpoint.card["frame"] == "native"
+    assert checkpoint.card.frame == "native"
 
 
 def fresh_weights(dataset: Path) -> torch.Tensor:

@@ -12,12 +12,12 @@ import torch
 from conftest import babble
 from diffgesture.command_line import EXIT_BAD_INPUT, run_command
 from diffgesture.data.dataset import DatasetWriter
-from diffgesture.evaluation.embedding import save_autoencoder
 from diffgesture.evaluation.evaluation import seam_frames
 from diffgesture.evaluation.scorecard import ROWS
 from diffgesture.model.autoencoder import MotionAE
 from diffgesture.model.checkpoint import load_checkpoint
 from diffgesture.model.conversion import convert
+from diffgesture.model.embedding import save_autoencoder
 from diffgesture.motion.skeletons import SKELETONS, neutral_directions, normalize
 from test_metrics_panel import save_take
 
@@ -120,7 +120,6 @@ def test_published_metrics(kind: str, tiny_checkpoint: Path, dataset, parity_fol
 
 def test_seeded_windows_of_our_own_network(dataset, tiny_checkpoint: Path):
     """Each window sees its own seed: two windows differ, and a run can be repeated."""
-    import dataclasses
 
     from diffgesture.data.dataset import Dataset
     from diffgesture.evaluation.legacy import cut_validation_windows, generate_windows
@@ -130,7 +129,7 @@ def test_seeded_windows_of_our_own_network(dataset, tiny_checkpoint: Path):
     assert windows.directions.shape == (2, 34, 42, 3)
     assert windows.audio.shape == (2, 36_266)
     loaded = load_checkpoint(tiny_checkpoint)
-    checkpoint = dataclasses.replace(loaded, card={**loaded.card, "window": 40})
+    checkpoint = loaded.with_card(window=40)
     first, again = (generate_windows(checkpoint, windows, steps=2) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first[0] - first[1]).max() > 0.01

@@ -9,10 +9,10 @@ import pytest
 import torch
 from conftest import note_error
 from diffgesture.evaluation import legacy_metrics as legacy
-from diffgesture.evaluation.embedding import load_autoencoder
 from diffgesture.evaluation.frechet import bootstrap_frechet, frechet_distance, split_floor
 from diffgesture.model.autoencoder import MotionAE, autoencoder_loss
 from diffgesture.model.conversion import convert
+from diffgesture.model.embedding import load_autoencoder
 from diffgesture.motion.skeletons import TED, TED_EXPRESSIVE
 
 SKELETON = {"ted": TED, "expressive": TED_EXPRESSIVE}

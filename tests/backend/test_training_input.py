@@ -133,6 +133,6 @@ def test_full_disk_keeps_what_was_complete(config: Config, dataset: Path, tmp_pa
     assert full.returncode == 2
     assert full.stderr.splitlines()[-1].startswith("error: The training state cannot be written")
     assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path in before} == before
-    assert load_checkpoint(tmp_path / "run" / "model.safetensors").card["training"]["steps"] == 2
+    assert load_checkpoint(tmp_path / "run" / "model.safetensors").card.training["steps"] == 2
     assert not list((tmp_path / "run").glob("*.partial"))
     assert run(dataclasses.replace(config, steps=4), dataset, tmp_path / "run", resume=True).step == 4

@@ -113,7 +113,7 @@ def story() -> Iterator[None]:
     undo()
     found(step="regeneration undone", action=action(), actions=len(bpy.data.actions))
 
-    character = sys.modules[f"{ADDON}.diffgesture_blender.character"]
+    character = sys.modules[f"{ADDON}.diffgesture_blender.state.character"]
     character.inspect(armature())
     with in_view():
         bpy.ops.ed.undo_push(message="before the map")

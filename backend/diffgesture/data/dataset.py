@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import DataError, OutputError
 from ..motion.skeletons import SKELETONS, Skeleton
-from ..speech.audio import SAMPLE_RATE
+from ..speech.features import SAMPLE_RATE
 
 FloatArray = np.ndarray
 

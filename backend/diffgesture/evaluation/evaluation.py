@@ -110,16 +110,15 @@ def seam_frames(num_frames: int, checkpoint: Checkpoint, preset: str) -> tuple[i
     None where the whole clip is one sequence.
     """
     card = checkpoint.card
-    window = card["window"]
-    if preset == "default" and card["hyperparameters"].get("reach"):
+    if preset == "default" and card.reach:
         return None
     if preset == "reference":
-        stride = window - card["seed_frames"]
+        stride = card.window - card.seed_frames
         begins = range(stride, num_frames, stride)
-        ends = [begin + card["seed_frames"] for begin in begins]
+        ends = [begin + card.seed_frames for begin in begins]
     else:
-        starts = window_starts(max(num_frames, window), window, card["overlap"])
-        begins, ends = starts[1:], [start + window for start in starts[:-1]]
+        starts = window_starts(max(num_frames, card.window), card.window, card.overlap)
+        begins, ends = starts[1:], [start + card.window for start in starts[:-1]]
     return tuple(sorted({frame for frame in (*begins, *ends) if 0 < frame < num_frames}))
 
 

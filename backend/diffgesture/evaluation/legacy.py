@@ -11,25 +11,19 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import torch
 
 from ..data.dataset import Dataset
 from ..errors import ConfigError, DataError
-from ..generation.synthesis import DEFAULT_STEPS, REFERENCE_GUIDANCE, REFERENCE_STEPS, bound_lengths, guidance_of
+from ..generation.default_preset import log_snrs_of, sampler_of, speech_guidance
+from ..generation.reference_preset import seeded_clean_windows, seeded_windows
 from ..model.checkpoint import Checkpoint
-from ..model.official import SAMPLES_PER_WINDOW
-from ..sampling.diffusion import (
-    GaussianNoise,
-    cosine_log_snr,
-    few_step_times,
-    linear_schedule,
-    sample_ddpm,
-    sample_dpm_solver_pp_2m,
-)
-from ..sampling.predictors import seeded_clean_windows, seeded_windows
-from ..speech.audio import SAMPLE_RATE
+from ..model.embedding import Autoencoder
+from ..sampling.denoiser import bounded
+from ..sampling.noise import GaussianNoise
+from ..sampling.reference import REFERENCE_GUIDANCE, REFERENCE_STEPS, linear_schedule, sample_ddpm
+from ..sampling.solver import sample_dpm_solver_pp_2m
+from ..sampling.windows import official_samples
 from . import legacy_metrics as legacy
-from .embedding import Autoencoder
 
 WINDOW: Final = 34
 STRIDE: Final = 10
@@ -63,9 +57,7 @@ def cut_validation_windows(dataset: Dataset, split: str = "val", limit: int | No
     for index, start in places:
         if index != loaded:
             loaded, take = index, dataset.take(index)
-        first = round(start / legacy.FPS * SAMPLE_RATE)
-        sound = take[0][first : first + SAMPLES_PER_WINDOW]
-        sounds.append(np.pad(sound, (0, SAMPLES_PER_WINDOW - len(sound))))
+        sounds.append(official_samples(take[0], start / legacy.FPS))
         directions.append(take[1][start : start + WINDOW])
     return Windows(np.stack(directions), np.stack(sounds))
 
@@ -85,8 +77,8 @@ def generate_windows(
     ``reference``: as published (DDPM, smooth stabilizer, directions not re-normalised), with any network.
     ``default``: our own network's few steps. None: what the network was made for.
     """
-    card, skeleton = checkpoint.card, checkpoint.skeleton
-    if card["window"] < WINDOW:
+    card = checkpoint.card
+    if card.window < WINDOW:
         raise ConfigError(
             f"The published metrics need windows of {WINDOW} frames; {checkpoint.path.name} has fewer."
         )
@@ -94,20 +86,15 @@ def generate_windows(
     if preset == "default" and checkpoint.is_official:
         raise ConfigError("With a published network, --legacy takes the preset 'reference' alone.")
     sample = _sample_published if preset == "reference" else _sample_in_few_steps
-    real = skeleton.to_native(windows.directions) if card["frame"] == "native" else windows.directions
-    poses = (real.reshape(len(real), WINDOW, -1) - checkpoint.mean) / checkpoint.std
-    seeds = torch.from_numpy(poses[:, :SEED_FRAMES].astype(np.float32)).to(checkpoint.device)
-    noise = GaussianNoise(torch.Generator().manual_seed(seed), checkpoint.device)
+    seeds = card.to_poses(windows.directions)[:, :SEED_FRAMES]
+    noise = GaussianNoise(seed)
     results = []
-    with torch.inference_mode():
-        for start in range(0, len(seeds), _BATCH):
-            report(f"generating windows {start + 1} to {min(start + _BATCH, len(seeds))} of {len(seeds)}")
-            part = slice(start, start + _BATCH)
-            batch = sample(checkpoint, windows.audio[part], seeds[part], steps, guidance, noise)
-            results.append(batch[:, :WINDOW].cpu().numpy())
-    generated = np.concatenate(results) * checkpoint.std + checkpoint.mean
-    generated = generated.reshape(windows.directions.shape)
-    return skeleton.to_public(generated) if card["frame"] == "native" else generated
+    for start in range(0, len(seeds), _BATCH):
+        report(f"generating windows {start + 1} to {min(start + _BATCH, len(seeds))} of {len(seeds)}")
+        part = slice(start, start + _BATCH)
+        batch = sample(checkpoint, windows.audio[part], seeds[part], steps, guidance, noise)
+        results.append(batch[:, :WINDOW])
+    return card.to_directions(np.concatenate(results))
 
 
 def default_preset(checkpoint: Checkpoint) -> str:
@@ -118,37 +105,36 @@ def default_preset(checkpoint: Checkpoint) -> str:
 def _sample_published(
     checkpoint: Checkpoint,
     audio: np.ndarray,
-    seeds: torch.Tensor,
+    seeds: np.ndarray,
     steps: int | None,
     guidance: float | None,
     noise: GaussianNoise,
-) -> torch.Tensor:
-    schedule = linear_schedule(steps or REFERENCE_STEPS).to(checkpoint.device)
+) -> np.ndarray:
+    schedule = linear_schedule(steps or REFERENCE_STEPS)
     scale = REFERENCE_GUIDANCE if guidance is None else guidance
     predict = seeded_windows(audio, seeds, checkpoint, schedule, scale)
-    shape = (len(seeds), checkpoint.card["window"], seeds.shape[2])
+    shape = (len(seeds), checkpoint.card.window, seeds.shape[2])
     return sample_ddpm(predict, noise.own(schedule.num_steps + 1, shape), schedule, noise)
 
 
 def _sample_in_few_steps(
     checkpoint: Checkpoint,
     audio: np.ndarray,
-    seeds: torch.Tensor,
+    seeds: np.ndarray,
     steps: int | None,
     guidance: float | None,
     noise: GaussianNoise,
-) -> torch.Tensor:
-    card, device = checkpoint.card, checkpoint.device
-    predict = seeded_clean_windows(audio, seeds, checkpoint, guidance_of(card, guidance))
-    mean, std = (torch.from_numpy(values).to(device) for values in (checkpoint.mean, checkpoint.std))
-    log_snrs = cosine_log_snr(few_step_times(steps or card.get("steps", DEFAULT_STEPS)))
+) -> np.ndarray:
+    card = checkpoint.card
+    sampler = sampler_of(card, steps, guidance)
+    clean = seeded_clean_windows(audio, seeds, checkpoint, speech_guidance(sampler))
+    within = bounded(clean, card.mean, card.std)
 
-    def predict_x0(x: torch.Tensor, log_snr: float) -> torch.Tensor:
-        clean = bound_lengths(predict(x, log_snr), mean, std)
-        return torch.cat([seeds, clean[:, SEED_FRAMES:]], dim=1)
+    def denoise(x: np.ndarray, log_snr: float) -> np.ndarray:
+        return np.concatenate([seeds, within(x, log_snr)[:, SEED_FRAMES:]], axis=1)
 
-    x_T = noise.own(0, (len(seeds), card["window"], seeds.shape[2]))
-    return sample_dpm_solver_pp_2m(predict_x0, x_T, log_snrs)
+    x_T = noise.own(0, (len(seeds), card.window, seeds.shape[2]))
+    return sample_dpm_solver_pp_2m(denoise, x_T, log_snrs_of(sampler), noise=noise, eta=sampler.eta)
 
 
 def published_metrics(

@@ -14,7 +14,7 @@ import librosa
 import numpy as np
 
 from ..motion.skeletons import TED, TED_EXPRESSIVE, Skeleton, directions_to_joints, normalize
-from ..speech.audio import SAMPLE_RATE
+from ..speech.features import SAMPLE_RATE
 from .frechet import frechet_distance
 
 FloatArray = np.ndarray

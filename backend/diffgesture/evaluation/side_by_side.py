@@ -11,7 +11,7 @@ import soundfile
 from ..motion.motion_file import Motion
 from ..motion.skeletons import SKELETONS, neutral_directions
 from ..motion.video import save_video
-from ..speech.audio import SAMPLE_RATE
+from ..speech.features import SAMPLE_RATE
 from .takes import ARM_BONES, Take
 
 

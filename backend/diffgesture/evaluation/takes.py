@@ -17,7 +17,8 @@ from scipy.signal import butter, sosfiltfilt
 
 from ..errors import DataError
 from ..motion.skeletons import SKELETONS, normalize
-from ..speech.audio import SAMPLE_RATE, is_silent, load_audio
+from ..speech.audio import is_silent, load_audio
+from ..speech.features import SAMPLE_RATE
 from ..speech.prosody import analyse, frame_rms, pauses
 from .legacy_metrics import audio_onsets
 from .real_skeleton import arm_directions_of_real, layout_directions_of_real

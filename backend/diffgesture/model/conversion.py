@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from ..errors import CheckpointError, OutputError
-from ..evaluation.embedding import save_autoencoder
 from ..motion.skeletons import SKELETONS, Skeleton
 from .autoencoder import AUTOENCODERS, WINDOW
-from .checkpoint import save_checkpoint
+from .embedding import save_autoencoder
 from .official import OfficialNetwork
 from .official_files import Record, read_official_file
+from .torch_network import save_checkpoint
 
 _FPS: Final = 15.0
 _OVERLAP: Final = 8

@@ -16,15 +16,18 @@ What differs, and why:
 """
 
 import math
+from collections.abc import Callable
 from typing import Final
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..speech.features import FEATURE_DIM
-
 _TIME_DIM: Final = 64
+_WINDOWS_PER_BATCH: Final = 64
+
+Denoise = Callable[[np.ndarray, float], np.ndarray]
 
 
 def rotary_table(frames: int, head_dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -120,15 +123,14 @@ class MaskedPoseTransformer(nn.Module):
         depth: int = 5,
         num_heads: int = 6,
         mlp_ratio: float = 4.0,
-        feature_dim: int = FEATURE_DIM,
+        condition_dim: int = 29,
         dropout: float = 0.0,
         reach: int = 0,
     ):
-        """``reach`` in frames; 0: every frame sees all frames."""
+        """``condition_dim``: columns of all streams with their bits; ``reach`` in frames, 0: all of them."""
         super().__init__()
         self.pose_dim, self.hidden_dim, self.num_heads, self.reach = pose_dim, hidden_dim, num_heads, reach
-        # One extra feature says whether speech is given at all.
-        self.linear = nn.Linear(2 * pose_dim + pose_dim // 3 + feature_dim + 1, hidden_dim)
+        self.linear = nn.Linear(2 * pose_dim + pose_dim // 3 + condition_dim, hidden_dim)
         self.time = nn.Sequential(
             nn.Linear(_TIME_DIM, hidden_dim), nn.SiLU(), nn.Linear(hidden_dim, hidden_dim), nn.SiLU()
         )
@@ -150,20 +152,36 @@ class MaskedPoseTransformer(nn.Module):
                 block.offset[5].fill_(1.0)
         nn.init.normal_(self.modulation.weight, std=0.01)
 
-    def forward(self, x: Tensor, log_snr: Tensor, known: Tensor, mask: Tensor, speech: Tensor) -> Tensor:
+    def forward(self, x: Tensor, log_snr: Tensor, known: Tensor, mask: Tensor, conditions: Tensor) -> Tensor:
         """Estimate the clean poses.
 
         x (B, N, D) noisy poses; log_snr (B,); known (B, N, D) and mask (B, N, D/3) the given bones, zero
-        elsewhere; speech (B, N, F + 1) features and the bit that says they are given.
+        elsewhere; conditions (B, N, C) of ``Conditioning``. Returns (B, N, D).
         """
         time = self.time(_sinusoids(log_snr))
         modulation = self.modulation(time).view(-1, 6, self.hidden_dim)
-        h = self.linear(torch.cat([x, known, mask, speech], dim=-1))
+        h = self.linear(torch.cat([x, known, mask, conditions], dim=-1))
         positions = rotary_table(x.shape[1], self.hidden_dim // self.num_heads, x.device)
         mask = band_mask(x.shape[1], self.reach, x.device) if self.reach else None
         for block in self.blocks:
             h = block(h, modulation, positions, mask)
         return self.out(self.norm(h))
+
+    def bind(self, conditions: np.ndarray, known: np.ndarray, mask: np.ndarray) -> Denoise:
+        """The network with its conditions given: NumPy's (W, N, D) noisy poses and a log-SNR to clean ones."""
+        device = self.out.weight.device
+        given = [torch.from_numpy(np.asarray(x, dtype=np.float32)).to(device) for x in (known, mask, conditions)]
+
+        def evaluate(noisy: np.ndarray, log_snr: float) -> np.ndarray:
+            x = torch.from_numpy(np.asarray(noisy, dtype=np.float32)).to(device)
+            batches = zip(*(part.split(_WINDOWS_PER_BATCH) for part in (x, *given)), strict=True)
+            with torch.inference_mode():
+                clean = []
+                for part, *rest in batches:
+                    clean.append(self(part, torch.full((len(part),), log_snr, device=device), *rest))
+            return torch.cat(clean).cpu().numpy()
+
+        return evaluate
 
 
 def _sinusoids(log_snr: Tensor) -> Tensor:

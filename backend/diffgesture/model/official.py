@@ -5,15 +5,17 @@ Official files: ``pose_diffusion.py``, ``diffusion_util.py``. The transformer bl
 ``vision_transformer.Block`` without dropout.
 """
 
+from collections.abc import Callable
 from typing import Final
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 AUDIO_DIM: Final = 32
-SAMPLES_PER_WINDOW: Final = 36_266
-"""int(34 / 15 s * 16 kHz): what the official long-form code feeds one window."""
+
+_WINDOWS_PER_BATCH: Final = 64
 
 
 class _FirstConv(nn.Conv1d):
@@ -169,3 +171,25 @@ class OfficialNetwork(nn.Module):
             torch.cat([x, x]), torch.cat([beta, beta]), torch.cat([null, context])
         ).chunk(2)
         return unconditional + guidance_scale * (conditional - unconditional)
+
+    def bind(self, pre_seq: np.ndarray, audio: np.ndarray) -> Callable[[np.ndarray, float, float], np.ndarray]:
+        """The network with its conditions given: seeds with their bit (W, 34, D + 1) and samples (W, 36266).
+
+        Returns ``noise(x, beta, guidance_scale)``: NumPy's (W, 34, D) noisy poses to their guided noise.
+        """
+        device = self.null_cond_emb.device
+        tensors = [torch.from_numpy(np.asarray(x, dtype=np.float32)).to(device) for x in (pre_seq, audio)]
+        with torch.inference_mode():
+            batches = zip(*(x.split(_WINDOWS_PER_BATCH) for x in tensors), strict=True)
+            contexts = [self.context(*batch) for batch in batches]
+
+        def noise(x: np.ndarray, beta: float, guidance_scale: float) -> np.ndarray:
+            parts = torch.from_numpy(np.asarray(x, dtype=np.float32)).to(device).split(_WINDOWS_PER_BATCH)
+            with torch.inference_mode():
+                estimates = []
+                for part, context in zip(parts, contexts, strict=True):
+                    level = torch.full((len(part),), float(beta), device=device)
+                    estimates.append(self.guided_noise(part, level, context, guidance_scale))
+            return torch.cat(estimates).cpu().numpy()
+
+        return noise

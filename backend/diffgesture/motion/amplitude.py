@@ -11,9 +11,9 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ..errors import ConfigError
+from . import rotation
 from .skeletons import Skeleton, normalize
 
 FloatArray = np.ndarray
@@ -92,13 +92,14 @@ def scale_amplitude(
     """
     directions, rest = np.asarray(directions, dtype=np.float64), np.asarray(rest, dtype=np.float64)
     result = np.empty_like(directions)
-    torso = _torso_frame(directions, skeleton) * _torso_frame(rest[None], skeleton)[0].inv()
+    torso = rotation.mul(_torso_frame(directions, skeleton), rotation.inv(_torso_frame(rest[None], skeleton)))
     new_torso = _scaled(torso, factors["torso"], _LIMITS["torso"])
     trunk = skeleton.bone("spine", "neck")
-    result[:, trunk] = (new_torso * torso.inv()).apply(directions[:, trunk])
+    result[:, trunk] = rotation.rotate(rotation.mul(new_torso, rotation.inv(torso)), directions[:, trunk])
     bones = part_bones(skeleton)["head"]
-    head = _fit(rest[bones], directions[:, bones])
-    new_head = new_torso * _scaled(torso.inv() * head, factors["head"], _LIMITS["head"])
+    head = rotation.fit(rest[bones], directions[:, bones])
+    turned = _scaled(rotation.mul(rotation.inv(torso), head), factors["head"], _LIMITS["head"])
+    new_head = rotation.mul(new_torso, turned)
     for bone in bones:
         _, _, result[:, bone] = _swing(head, new_head, rest[bone], directions[:, bone], factors["head"], "head")
     for side in ("left", "right"):
@@ -112,7 +113,7 @@ def _scale_arm(
     rest: FloatArray,
     skeleton: Skeleton,
     side: str,
-    torso: tuple[Rotation, Rotation],
+    torso: tuple[FloatArray, FloatArray],
     factors: dict[str, FloatArray],
 ) -> None:
     """Fill in one side's arm, hand and fingers; ``torso`` is the chest's turn before and after."""
@@ -130,8 +131,9 @@ def _scale_arm(
     if not chains:
         return
     palm = [chain[0] for finger, chain in chains.items() if finger != "thumb"]
-    hand = _fit(rest[palm], directions[:, palm])
-    new_hand = new * _scaled(old.inv() * hand, amount, _LIMITS["hand"])
+    hand = rotation.fit(rest[palm], directions[:, palm])
+    turned = _scaled(rotation.mul(rotation.inv(old), hand), amount, _LIMITS["hand"])
+    new_hand = rotation.mul(new, turned)
     fingers = factors[f"{side}_fingers"]
     for chain in chains.values():
         before, after = hand, new_hand
@@ -142,29 +144,29 @@ def _scale_arm(
 
 
 def _swing(
-    old: Rotation, new: Rotation, rest: FloatArray, direction: FloatArray, amount: FloatArray, part: str
-) -> tuple[Rotation, Rotation, FloatArray]:
+    old: FloatArray, new: FloatArray, rest: FloatArray, direction: FloatArray, amount: FloatArray, part: str
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """One bone carried by ``old``, from now on by ``new``.
 
     Gives the bone's own turn before and after (without twist) and its new direction (T, 3).
     """
-    local = _shortest_arc(rest, old.inv().apply(direction))
-    turned = new * _scaled(local, amount, _LIMITS[part])
-    return old * local, turned, turned.apply(rest)
+    local = rotation.between(rest, rotation.rotate(rotation.inv(old), direction))
+    turned = rotation.mul(new, _scaled(local, amount, _LIMITS[part]))
+    return rotation.mul(old, local), turned, rotation.rotate(turned, rest)
 
 
-def _scaled(rotation: Rotation, amount: FloatArray, limit: float) -> Rotation:
+def _scaled(turn: FloatArray, amount: FloatArray, limit: float) -> FloatArray:
     """Rotations about the same axes by ``amount`` (T,) times the angle, which grows at most to about ``limit``."""
-    vector = rotation.as_rotvec()
+    vector = rotation.log(turn)
     angle = np.linalg.norm(vector, axis=-1)
     target = angle * amount
     room = np.radians(limit) - angle
     grown = np.where(room > 0, angle + room * np.tanh((target - angle) / np.where(room > 0, room, 1.0)), angle)
     target = np.where(amount > 1, grown, target)
-    return Rotation.from_rotvec(vector * (target / np.where(angle > 0, angle, 1.0))[:, None])
+    return rotation.exp(vector * (target / np.where(angle > 0, angle, 1.0))[:, None])
 
 
-def _torso_frame(directions: FloatArray, skeleton: Skeleton) -> Rotation:
+def _torso_frame(directions: FloatArray, skeleton: Skeleton) -> FloatArray:
     """(T,) frame of the chest: up the spine, and left along the shoulder line as far as it is across."""
     up = directions[:, skeleton.bone("spine", "neck")]
     line = (
@@ -172,23 +174,7 @@ def _torso_frame(directions: FloatArray, skeleton: Skeleton) -> Rotation:
         - directions[:, skeleton.bone("neck", "right_shoulder")]
     )
     left = normalize(line - (line * up).sum(-1, keepdims=True) * up)
-    return Rotation.from_matrix(np.stack([left, up, np.cross(left, up)], axis=-1))
-
-
-def _fit(rest: FloatArray, directions: FloatArray) -> Rotation:
-    """(T,) rotations that carry rest directions (K, 3) best onto directions (T, K, 3) (Kabsch 1976)."""
-    u, _, vt = np.linalg.svd(np.einsum("tki,kj->tij", directions, rest))
-    u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
-    return Rotation.from_matrix(u @ vt)
-
-
-def _shortest_arc(start: FloatArray, end: FloatArray) -> Rotation:
-    """Unit vector (3,) to unit vectors (T, 3) by the smallest rotations; opposite ones take any axis."""
-    w = 1 + end @ start
-    axis = np.cross(start, end)
-    across = np.cross(start, [1.0, 0, 0] if abs(start[0]) < 0.9 else [0, 1.0, 0])
-    axis[w < 1e-8] = across
-    return Rotation.from_quat(np.concatenate([axis, np.where(w < 1e-8, 0.0, w)[:, None]], axis=1))
+    return rotation.from_matrix(np.stack([left, up, np.cross(left, up)], axis=-1))
 
 
 def _finger_chains(skeleton: Skeleton, side: str) -> dict[str, list[int]]:

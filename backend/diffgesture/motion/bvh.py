@@ -8,9 +8,9 @@ any BVH reader gets the same joint positions. Rest pose: T-pose, y up, facing +z
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ..errors import OutputError
+from . import rotation
 from .motion_file import Motion
 
 _CENTIMETRES = 100.0
@@ -66,15 +66,17 @@ def bvh_text(motion: Motion) -> str:
     frames = len(motion.directions)
     columns = [np.zeros((frames, 3))]
     for joint in order:
-        turn = turns[joint] if joint not in parents else turns[parents[joint]].inv() * turns[joint]
-        columns.append(turn.as_euler("ZXY", degrees=True))
+        turn = turns[joint]
+        if joint in parents:
+            turn = rotation.mul(rotation.inv(turns[parents[joint]]), turn)
+        columns.append(np.degrees(rotation.to_euler_zxy(turn)))
     values = np.concatenate(columns, axis=1)
     lines += ["MOTION", f"Frames: {frames}", f"Frame Time: {1 / motion.fps:.8f}"]
     lines += [" ".join(f"{value:.4f}" for value in row) for row in values]
     return "\n".join(lines) + "\n"
 
 
-def _global_rotations(motion: Motion, children: dict[int, list[int]]) -> list[Rotation]:
+def _global_rotations(motion: Motion, children: dict[int, list[int]]) -> list[np.ndarray]:
     """Per joint the rotation (T,) that carries its rest bones onto the motion's.
 
     A joint with several bones (neck, wrist) takes the best fit (Kabsch); where the fit leaves a bone off, the
@@ -82,8 +84,8 @@ def _global_rotations(motion: Motion, children: dict[int, list[int]]) -> list[Ro
     """
     skeleton, directions = motion.skeleton, np.asarray(motion.directions, dtype=np.float64)
     neutral = np.asarray(motion.neutral_directions, dtype=np.float64)
-    identity = Rotation.identity(len(directions))
-    turns: list[Rotation] = [identity] * skeleton.num_joints
+    identity = np.tile(rotation.IDENTITY, (len(directions), 1))
+    turns: list[np.ndarray] = [identity] * skeleton.num_joints
     parents = {child: parent for parent, child in skeleton.bone_pairs}
     for joint in _depth_first(children, skeleton.bone_pairs):
         inherited = turns[parents[joint]] if joint in parents else identity
@@ -91,9 +93,10 @@ def _global_rotations(motion: Motion, children: dict[int, list[int]]) -> list[Ro
         if not bones:
             turns[joint] = inherited
         elif len(bones) == 1:
-            turns[joint] = _shortest_arc(inherited.apply(neutral[bones[0]]), directions[:, bones[0]]) * inherited
+            carried = rotation.rotate(inherited, neutral[bones[0]])
+            turns[joint] = rotation.mul(rotation.between(carried, directions[:, bones[0]]), inherited)
         else:
-            turns[joint] = _fit(neutral[bones], directions[:, bones])
+            turns[joint] = rotation.fit(neutral[bones], directions[:, bones])
     return turns
 
 
@@ -104,25 +107,6 @@ def _depth_first(children: dict[int, list[int]], pairs: tuple[tuple[int, int], .
         order.append(joint)
         stack += [pairs[bone][1] for bone in children[joint]]
     return order
-
-
-def _shortest_arc(start: np.ndarray, end: np.ndarray) -> Rotation:
-    """(T, 3) unit vectors to the smallest rotations between them."""
-    w = 1 + (start * end).sum(-1, keepdims=True)
-    axis = np.cross(start, end)
-    # Opposite vectors: any perpendicular axis will do.
-    helper = np.where(np.abs(start[:, :1]) < 0.9, [[1.0, 0, 0]], [[0, 1.0, 0]])
-    flipped = np.concatenate([np.cross(start, helper), np.zeros_like(w)], axis=1)
-    return Rotation.from_quat(np.where(w < 1e-8, flipped, np.concatenate([axis, w], axis=1)))
-
-
-def _fit(rest: np.ndarray, directions: np.ndarray) -> Rotation:
-    """Rest directions (K, 3) onto directions (T, K, 3): Kabsch 1976, per frame."""
-    covariance = np.einsum("tki,kj->tij", directions, rest)
-    u, _, vt = np.linalg.svd(covariance)
-    sign = np.sign(np.linalg.det(u @ vt))
-    u[:, :, 2] *= sign[:, None]
-    return Rotation.from_matrix(u @ vt)
 
 
 def _numbers(values: np.ndarray) -> str:

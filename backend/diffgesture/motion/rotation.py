@@ -86,8 +86,51 @@ def slerp(a: FloatArray, b: FloatArray, weight: FloatArray | float) -> FloatArra
 
 
 def between(a: FloatArray, b: FloatArray) -> FloatArray:
-    """The smallest rotation that takes unit vectors ``a`` to unit vectors ``b`` (not opposite ones)."""
-    return unit(np.concatenate([1.0 + np.sum(a * b, -1, keepdims=True), _cross(a, b)], axis=-1))
+    """The smallest rotation that takes unit vectors ``a`` to unit vectors ``b`` (..., 3).
+
+    Opposite vectors are turned about any axis across.
+    """
+    a, b = np.broadcast_arrays(a, b)
+    w = 1.0 + np.sum(a * b, -1, keepdims=True)
+    helper = np.where(np.abs(a[..., :1]) < 0.9, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+    opposite = np.concatenate([np.zeros_like(w), _cross(a, helper)], axis=-1)
+    return unit(np.where(w < 1e-8, opposite, np.concatenate([w, _cross(a, b)], axis=-1)))
+
+
+def fit(start: FloatArray, end: FloatArray) -> FloatArray:
+    """(T,) rotations that carry vectors ``start`` (K, 3) best onto ``end`` (T, K, 3) (Kabsch 1976)."""
+    u, _, vt = np.linalg.svd(np.einsum("tki,kj->tij", end, start))
+    u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
+    return from_matrix(u @ vt)
+
+
+def from_matrix(matrix: FloatArray) -> FloatArray:
+    """Rotation matrices (..., 3, 3) to quaternions, by the largest of the four components (Shepperd 1978)."""
+    m = np.moveaxis(matrix, (-2, -1), (0, 1))
+    trace = m[0, 0] + m[1, 1] + m[2, 2]
+    largest = np.argmax(np.stack([trace, m[0, 0], m[1, 1], m[2, 2]], axis=-1), axis=-1)
+    candidates = np.stack(
+        [
+            np.stack([1 + trace, m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]], axis=-1),
+            np.stack([m[2, 1] - m[1, 2], 1 + 2 * m[0, 0] - trace, m[0, 1] + m[1, 0], m[0, 2] + m[2, 0]], axis=-1),
+            np.stack([m[0, 2] - m[2, 0], m[0, 1] + m[1, 0], 1 + 2 * m[1, 1] - trace, m[1, 2] + m[2, 1]], axis=-1),
+            np.stack([m[1, 0] - m[0, 1], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], 1 + 2 * m[2, 2] - trace], axis=-1),
+        ],
+        axis=-2,
+    )
+    return unit(np.take_along_axis(candidates, largest[..., None, None], axis=-2)[..., 0, :])
+
+
+def to_euler_zxy(q: FloatArray) -> FloatArray:
+    """Quaternions to angles (..., 3) in radians about z, then the turned x, then the turned y (as in BVH)."""
+    w, x, y, z = np.moveaxis(q, -1, 0)
+    sine = np.clip(2 * (y * z + w * x), -1.0, 1.0)
+    # Near +-90 degrees about x the other two turn about one axis: all of it goes to z.
+    locked = np.abs(sine) > 1 - 1e-12
+    about_z = np.arctan2(-2 * (x * y - w * z), 1 - 2 * (x * x + z * z))
+    about_y = np.arctan2(-2 * (x * z - w * y), 1 - 2 * (x * x + y * y))
+    flat = np.arctan2(2 * (x * y + w * z), 1 - 2 * (y * y + z * z))
+    return np.stack([np.where(locked, flat, about_z), np.arcsin(sine), np.where(locked, 0.0, about_y)], axis=-1)
 
 
 def continuous(q: FloatArray) -> FloatArray:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter1d
 
 from .amplitude import Amounts, part_bones, scale_amplitude
 from .constraints import Constraints
@@ -104,16 +103,35 @@ def smooth(directions: FloatArray, fps: float, smoothing: float) -> FloatArray:
     if smoothing <= 0 or len(directions) < 2:
         return directions
     sigma = smoothing * SMOOTHING_SECONDS * fps
-    return normalize(gaussian_filter1d(directions, sigma, axis=0, mode="nearest"))
+    return normalize(_gaussian(directions, sigma))
 
 
 def _freedom(known: FloatArray, fps: float) -> FloatArray:
     """(T, K): 0 where known (T, K) is true, rising to 1 within ``FADE_SECONDS`` of it."""
     result = np.ones(known.shape)
     for column in np.flatnonzero(known.any(axis=0)):
-        frames_away = np.asarray(distance_transform_edt(~known[:, column]))
+        frames_away = _frames_away(known[:, column])
         result[:, column] = _ease(frames_away / (FADE_SECONDS * fps))
     return result
+
+
+def _gaussian(values: FloatArray, sigma: float) -> FloatArray:
+    """(T, ...) smoothed along the first axis by a Gaussian of ``sigma`` frames, cut at four; ends are repeated."""
+    radius = int(4 * sigma + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    weights /= weights.sum()
+    padded = np.concatenate([values[:1].repeat(radius, 0), values, values[-1:].repeat(radius, 0)])
+    result = np.zeros(values.shape)
+    for offset, weight in enumerate(weights):
+        result += weight * padded[offset : offset + len(values)]
+    return result
+
+
+def _frames_away(known: FloatArray) -> FloatArray:
+    """(T,) frames to the nearest one where ``known`` (T,) is true; some is."""
+    frames, places = np.arange(len(known)), np.flatnonzero(known)
+    behind = np.searchsorted(places, frames).clip(0, len(places) - 1)
+    return np.minimum(np.abs(places[behind] - frames), np.abs(places[(behind - 1).clip(0)] - frames))
 
 
 def _ease(x: FloatArray) -> FloatArray:

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import GestureError, OutputError
-from ..speech.audio import SAMPLE_RATE, load_audio
+from ..speech.audio import load_audio
+from ..speech.features import SAMPLE_RATE
 from .motion_file import Motion
 from .skeletons import Skeleton, directions_to_joints
 

@@ -3,25 +3,26 @@
 
 from typing import Final
 
-import torch
-from torch import Tensor
+import numpy as np
 
 JOIN_FRAMES: Final = 10
 
 
 class KnownPoses:
-    """Standardised poses (T, D) that are given where ``mask`` (T, D) is 1."""
+    """Standardised poses (T, D) float32 that are given where ``mask`` (T, D) is 1."""
 
-    def __init__(self, poses: Tensor, mask: Tensor):
+    def __init__(self, poses: np.ndarray, mask: np.ndarray) -> None:
         self.poses, self.mask = poses, mask
-        frames = torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)
-        given = mask > 0
-        before = torch.where(given, frames, -JOIN_FRAMES).cummax(dim=0).values
-        after = torch.where(given, frames, len(mask) + JOIN_FRAMES).flip(0).cummin(dim=0).values.flip(0)
-        self._before, self._after = before.clamp(min=0), after.clamp(max=len(mask) - 1)
+        length = len(mask)
+        frames = np.broadcast_to(np.arange(length)[:, None], mask.shape)
+        self._given = mask > 0
+        before = np.maximum.accumulate(np.where(self._given, frames, -JOIN_FRAMES), axis=0)
+        after = np.minimum.accumulate(np.where(self._given, frames, length + JOIN_FRAMES)[::-1], axis=0)[::-1]
+        self._before, self._after = before.clip(min=0), after.clip(max=length - 1)
         self._weight_before, self._weight_after = _fade(frames - before), _fade(after - frames)
+        self._weights = np.maximum(self._weight_before + self._weight_after, 1.0)
 
-    def impose(self, estimate: Tensor) -> Tensor:
+    def impose(self, estimate: np.ndarray) -> np.ndarray:
         """``estimate`` (T, D) with what is given in its place and the frames around led over to it.
 
         The network knows the given poses but does not meet them exactly. Its miss at the nearest given frame on
@@ -29,12 +30,11 @@ class KnownPoses:
         smooth.
         """
         miss = (self.poses - estimate) * self.mask
-        left, right = miss.gather(0, self._before), miss.gather(0, self._after)
-        weights = self._weight_before + self._weight_after
-        joined = estimate + (self._weight_before * left + self._weight_after * right) / weights.clamp(min=1.0)
-        return torch.where(self.mask > 0, self.poses, joined)
+        left, right = (np.take_along_axis(miss, at, axis=0) for at in (self._before, self._after))
+        joined = estimate + (self._weight_before * left + self._weight_after * right) / self._weights
+        return np.where(self._given, self.poses, joined)
 
 
-def _fade(distance: Tensor) -> Tensor:
+def _fade(distance: np.ndarray) -> np.ndarray:
     """1 at a given frame, 0 from ``JOIN_FRAMES`` away, with level ends."""
-    return 0.5 + 0.5 * torch.cos(torch.pi * (distance / JOIN_FRAMES).clamp(0, 1))
+    return (0.5 + 0.5 * np.cos(np.pi * (distance / JOIN_FRAMES).clip(0, 1))).astype(np.float32)

@@ -3,24 +3,23 @@
 
 import dataclasses
 import platform
+import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-import librosa
 import numpy as np
-import torch
 
 from .. import __version__
 from ..errors import DeviceError, GestureError, OutputError
-from ..generation.engine import Engine, Request, write_motions
+from ..generation.engine import Generator, Request, torch_is_installed, write_motions
 from ..generation.synthesis import Settings
-from ..model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint
-from ..model.devices import available_devices
+from ..model.arithmetic import has_fast_matmul, num_threads
+from ..model.card import Card
+from ..model.checkpoint import DEFAULT_CHECKPOINT
 from ..motion.constraints import load_constraints
 from ..motion.skeletons import neutral_directions
-from ..speech.audio import SAMPLE_RATE
-from ..speech.features import audio_features
 
 if TYPE_CHECKING:
     from .server import Server
@@ -28,34 +27,35 @@ if TYPE_CHECKING:
 Method = Callable[[Any, dict[str, Any]], dict[str, Any]]
 
 # Large parts of the card that a user interface has no use for.
-_BULKY_CARD_FIELDS = ("normalisation", "features", "rest_directions", "training")
+_BULKY_CARD_FIELDS: Final = ("normalisation", "features", "streams", "rest_directions", "training")
 
 
 def make_methods(server: "Server") -> dict[str, Method]:
     """The methods of one worker, sharing one engine."""
     from .server import INVALID_PARAMS, PROTOCOL_VERSION, RpcError, path_or_none
 
-    engine = Engine()
+    generator = Generator()
 
     def hello(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
-        # The first call of the audio library costs two seconds; let the greeting pay for it.
-        audio_features(np.zeros(SAMPLE_RATE, dtype=np.float32), 15, 15.0)
+        engine = params.get("engine", "auto")
         path = path_or_none(params.get("checkpoint"), "checkpoint") or DEFAULT_CHECKPOINT
-        card, problem = None, None
+        card, problem, chosen = None, None, "numpy"
         try:
-            checkpoint = engine.checkpoint(path, "cpu")
-            card = _public_card(path, checkpoint)
+            checkpoint = generator.checkpoint(path, "auto" if engine == "auto" else "cpu", engine)
+            chosen, card = checkpoint.engine, _public_card(path, checkpoint.card)
         except GestureError as error:
             problem = str(error)
         return {
             "protocol": PROTOCOL_VERSION,
             "backend_version": __version__,
             "python": platform.python_version(),
-            "torch": torch.__version__,
             "numpy": np.__version__,
-            "librosa": librosa.__version__,
-            "devices": available_devices(),
-            "threads": torch.get_num_threads(),
+            "blas": has_fast_matmul(),
+            "torch": _version("torch"),
+            "engine": chosen,
+            "engines": ["numpy", *(["torch"] if torch_is_installed() else [])],
+            "devices": _devices(),
+            "threads": num_threads(),
             "checkpoint": card,
             "checkpoint_error": problem,
         }
@@ -85,8 +85,10 @@ def make_methods(server: "Server") -> dict[str, Method]:
             raise RpcError(INVALID_PARAMS, f"a parameter has the wrong type: {error}") from error
         progress = server.progress_of(identity)
         try:
-            response = engine.run(request, progress)
-        except torch.OutOfMemoryError as error:
+            response = generator.run(request, progress)
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "memory" not in str(error):
+                raise
             raise DeviceError(
                 "The device has not enough memory for this speech.", "Choose the device 'cpu'."
             ) from error
@@ -103,6 +105,7 @@ def make_methods(server: "Server") -> dict[str, Method]:
             "audio_seconds": motion.audio_seconds,
             "preset": motion.preset,
             "steps": response.steps,
+            "engine": response.engine,
             "device": response.device,
             "timings": {name: round(value, 4) for name, value in response.timings.items()},
             "warnings": response.warnings,
@@ -111,19 +114,36 @@ def make_methods(server: "Server") -> dict[str, Method]:
     return {"hello": hello, "generate": generate}
 
 
-def _public_card(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
+def _version(package: str) -> str | None:
+    """The version of an installed package, which is not imported for it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _devices() -> list[str]:
+    """What torch can compute on if it is loaded already; the engine numpy knows the CPU alone."""
+    if "torch" not in sys.modules:
+        return ["cpu"]
+    from ..model.devices import available_devices
+
+    return available_devices()
+
+
+def _public_card(path: Path, card: Card) -> dict[str, Any]:
     """The card without its bulk, and the skeleton that the motion will have."""
-    card, skeleton = checkpoint.card, checkpoint.skeleton
-    small = {name: value for name, value in card.items() if name not in _BULKY_CARD_FIELDS}
-    neutral = neutral_directions(skeleton)
+    small = {name: value for name, value in card.data.items() if name not in _BULKY_CARD_FIELDS}
     return {
         **small,
-        "parameters": card.get("training", {}).get("parameters"),
+        "sampler": dataclasses.asdict(card.sampler),
+        "streams": {stream.name: list(stream.columns) for stream in card.streams},
+        "parameters": card.training.get("parameters"),
         "path": str(path),
         "skeleton": {
-            "joint_names": skeleton.joint_names,
-            "bone_pairs": skeleton.bone_pairs,
-            "neutral_directions": neutral.round(6).tolist(),
-            "rest_directions": np.round(card.get("rest_directions", neutral), 6).tolist(),
+            "joint_names": card.skeleton.joint_names,
+            "bone_pairs": card.skeleton.bone_pairs,
+            "neutral_directions": neutral_directions(card.skeleton).round(6).tolist(),
+            "rest_directions": card.rest.round(6).tolist(),
         },
     }

@@ -11,7 +11,8 @@ import numpy as np
 
 from ...errors import DataError, GestureError
 from ...motion.skeletons import directions_to_joints
-from ...speech.audio import SAMPLE_RATE, load_audio
+from ...speech.audio import load_audio
+from ...speech.features import SAMPLE_RATE
 from ..dataset import DatasetWriter
 from .body import Body, layout_directions, named_body
 from .bvh import read_bvh

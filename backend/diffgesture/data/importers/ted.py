@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...motion.skeletons import SKELETONS, Skeleton, joints_to_directions
-from ...speech.audio import SAMPLE_RATE
+from ...speech.features import SAMPLE_RATE
 from ..dataset import DatasetWriter
 from .arrow_stream import StreamError, deserialize
 from .checks import check_directions, check_lengths

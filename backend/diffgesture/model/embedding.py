@@ -17,9 +17,9 @@ import safetensors.torch
 import torch
 
 from ..errors import CheckpointError
-from ..model.autoencoder import AUTOENCODERS, WINDOW, EmbeddingNet, MotionAE
-from ..model.checkpoint import write_weights
 from ..motion.skeletons import SKELETONS, Skeleton
+from .autoencoder import AUTOENCODERS, WINDOW, EmbeddingNet, MotionAE
+from .torch_network import write_weights
 
 CARD_FORMAT: Final = "diffgesture-autoencoder"
 CARD_VERSION: Final = 1
