@@ -161,22 +161,30 @@ def preparation_time(distance: float, tempo: float) -> float:
 
 
 def _choose_times(
-    run: tuple[float, float], accents: list[Accent], style: Style, rng: np.random.Generator
+    run: tuple[float, float],
+    phrases: tuple[tuple[float, float], ...],
+    accents: list[Accent],
+    style: Style,
+    rng: np.random.Generator,
 ) -> list[Accent]:
     """Accents of one run that get a unit."""
     start, end = run
     chosen: list[Accent] = []
+    pairs = itertools.pairwise(phrases)
+    begins = [b[0] for a, b in pairs if b[0] - a[1] > 0.35]
+    # After a pause the hands need a moment, too.
+    accents = [a for a in accents if not any(0.0 <= a.time - begin < 0.28 for begin in begins)]
     if end - start < ISOLATED:
         return [max(accents, key=lambda a: a.strength)] if accents and rng.random() < 0.5 else chosen
-    earliest = start + rng.uniform(0.35, 0.75)
+    earliest = start + rng.uniform(0.45, 1.3)
     while True:
-        window = rng.uniform(0.5, 0.9) / style.pace
+        window = rng.uniform(0.42, 0.75) / style.pace
         options = [a for a in accents if earliest <= a.time <= earliest + window and a.time <= end - 0.1]
         if options:
             scores = [a.strength - 0.25 * (a.time - earliest) + 0.12 * rng.standard_normal() for a in options]
             accent = options[int(np.argmax(scores))]
             chosen.append(accent)
-            earliest = accent.time + rng.uniform(0.74, 1.2) / style.pace
+            earliest = accent.time + rng.uniform(0.5, 0.85) / style.pace
         else:
             earliest += window
         if earliest > end - 0.2:
@@ -306,7 +314,7 @@ class _Planner:
             own = gesture_phrases(self.prosody, run, self.style, self.rng)
             self.last = max(self.last, run[0] - 0.3)
             current: GesturePhrase | None = None
-            for accent in _choose_times(run, accents, self.style, self.rng):
+            for accent in _choose_times(run, self.prosody.phrases, accents, self.style, self.rng):
                 self._play_cues([c for c in waiting if c.time < accent.time + 0.6])
                 waiting = [c for c in waiting if c.time >= accent.time + 0.6]
                 phrase = next((p for p in own if accent.time <= p.end + 0.05), own[-1])
@@ -461,7 +469,7 @@ def _beats(
     beats = []
     for accent in accents:
         taken = any(-0.42 < accent.time - p.arrival < 0.42 for p in placements)
-        if taken or rng.random() > 0.06 + 0.36 * accent.strength:
+        if taken or rng.random() > 0.12 + 0.46 * accent.strength:
             continue
         phrase = next((p for p in phrases if accent.time <= p.end + 0.05), None)
         size = style.amplitude * (1.05 + 1.1 * accent.strength) * rng.uniform(0.75, 1.3)

@@ -92,8 +92,13 @@ def _release(
     return None
 
 
-def _schedule(plan: Plan, side: int, rest: FloatArray, style: Style, rng: np.random.Generator) -> list[_Layer]:
-    """When each placement of one arm takes over, and when the arm goes back to rest."""
+def _schedule(
+    plan: Plan, side: int, begins: FloatArray, rest: FloatArray, style: Style, rng: np.random.Generator
+) -> list[_Layer]:
+    """When each placement of one arm takes over, and when the arm goes back to rest.
+
+    ``begins`` are the times at which speech sets in after a pause: hands hardly move before.
+    """
     name = canonical.SIDES[side]
     placements = [p for p in plan.placements if name in p.sides]
     drops = sorted(time for s, time in plan.drops if s == name)
@@ -114,23 +119,26 @@ def _schedule(plan: Plan, side: int, rest: FloatArray, style: Style, rng: np.ran
         # A hand that also turns over (in the extreme palm down to palm up) needs its time as well.
         lead_in = max(preparation_time(distance, tempo), (0.24 + 0.17 * turn) / tempo)
         if at_rest:
-            lead_in = max(1.25 * lead_in, 0.62 / tempo)
+            lead_in = max(1.4 * lead_in, 0.85 / tempo)
         if at_rest and follows_rise:
             lead_in = max(lead_in, (unit.arrival - unit.rise) / WORK_FPS / tempo)
         # From elsewhere the arm comes its own way, and joins the clip in the last part of its stroke.
         first = float(unit.rise) if at_rest and follows_rise else 0.35 * unit.core + 0.65 * unit.arrival
         start = arrival - lead_in - 0.04
         if at_rest:
-            start = max(start, min(run[0] - 0.15, arrival - 0.60))
+            start = max(start, min(run[0] - rng.uniform(0.05, 0.5), arrival - 0.7))
             if layers:
                 start = max(start, layers[-1].placement.arrival + 0.3)
         elif layers:
             start = max(start, layers[-1].placement.arrival + 0.05)
+            before = begins[(begins < arrival) & (begins > layers[-1].placement.arrival)]
+            if len(before):
+                start = max(start, min(float(before[-1]) - 0.1, arrival - 0.45))
         # With a rise of its own early in, so that the clip's rise is seen and not multiplied by the fade.
         share = 0.8 if at_rest and follows_rise else 1.0
         fade = (start, max(start + share * (arrival - 0.02 - start), start + 0.28))
-        before = following.arrival if following is not None else np.inf
-        drop = next((t for t in drops if arrival - 0.3 < t < before), None)
+        end = following.arrival if following is not None else np.inf
+        drop = next((t for t in drops if arrival - 0.3 < t < end), None)
         release = _release(placement, following, drop, run, style, rng)
         retract, depth = None, 1.0
         if release is not None:
@@ -324,7 +332,9 @@ def perform(
 ) -> FloatArray:
     """Local rotations (frames, J, 4) at 30 fps of the whole performance, or of a listener to that speech."""
     rest_wrists = wrists_in_chest(style.rest.local[None])[0]
-    schedules = [_schedule(plan, k, rest_wrists[k], style, rng) for k in range(2)]
+    pauses = zip(prosody.phrases[:-1], prosody.phrases[1:], strict=True)
+    begins = np.array([b[0] for a, b in pauses if b[0] - a[1] > 0.35])
+    schedules = [_schedule(plan, k, begins, rest_wrists[k], style, rng) for k in range(2)]
     energy = loudness_curve(prosody, frames)
     vectors = idle_track(list(library.idles), frames, rng)
     vectors[:, list(canonical.TORSO)] *= 0.7
