@@ -20,6 +20,8 @@ _TRUNK_BOTTOM: Final = -0.42
 _HEAD_RADIUS: Final = 0.115
 _HEAD_CENTRE: Final = (0.0, 0.075, 0.035)
 _ELBOW_LIMIT: Final = np.deg2rad(150.0)
+_WRIST_SIDE: Final = np.deg2rad(40.0)
+_WRIST_BEND: Final = np.deg2rad(72.0)
 
 
 def _probes(side: str) -> list[int]:
@@ -115,4 +117,25 @@ def limit_elbows(local: FloatArray) -> FloatArray:
         vector[:, 0] = 0.0
         vector[:, 2] *= 0.5
         local[:, fore] = rotation.exp(vector)
+    return local
+
+
+def limit_wrists(local: FloatArray) -> FloatArray:
+    """Local rotations (T, J, 4) with hands softly kept within 40 degrees to the side and 72 of bending."""
+    local = local.copy()
+    for side in canonical.SIDES:
+        hand = canonical.joint(f"{side}_hand")
+        q = local[:, hand]
+        # The turn about the forearm is free; what is left bends the hand about its own axes.
+        twist = q * np.array([1.0, 1.0, 0.0, 0.0])
+        norm = np.linalg.norm(twist, axis=-1, keepdims=True)
+        twist = np.where(norm > 1e-4, twist / np.maximum(norm, 1e-9), rotation.IDENTITY)
+        vector = rotation.log(rotation.mul(rotation.inv(twist), q))
+        for axis, limit in ((1, _WRIST_SIDE), (2, _WRIST_BEND)):
+            # Linear up to two thirds of the limit, then ever slower.
+            free = limit * 2.0 / 3.0
+            over = np.maximum(np.abs(vector[:, axis]) - free, 0.0)
+            size = np.minimum(np.abs(vector[:, axis]), free) + (limit - free) * np.tanh(over / (limit - free))
+            vector[:, axis] = np.sign(vector[:, axis]) * size
+        local[:, hand] = rotation.mul(twist, rotation.exp(vector))
     return local

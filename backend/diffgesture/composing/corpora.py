@@ -42,7 +42,10 @@ MOTION_SETS: Final = (
 
 @dataclass(frozen=True)
 class Clip:
-    """A motion clip on the canonical body: ``local`` (T, J, 4) at 30 fps; ``sync`` marks in seconds."""
+    """A motion clip on the canonical body: ``local`` (T, J, 4) at 30 fps; ``sync`` marks in seconds.
+
+    ``index`` is its number in the file.
+    """
 
     motion_set: str
     name: str
@@ -53,6 +56,7 @@ class Clip:
     local: FloatArray
     sync: dict[str, float] | None
     licence: str
+    index: int = -1
 
     @property
     def seconds(self) -> float:
@@ -276,6 +280,7 @@ def _clip(motion_set: str, entry: dict[str, Any], local: FloatArray, licence: st
         local=local,
         sync={k: float(v) for k, v in entry["sync"].items()} if entry.get("sync_valid") else None,
         licence=licence,
+        index=int(entry["index"]),
     )
 
 

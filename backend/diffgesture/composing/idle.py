@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from ..motion import rotation
 from . import canonical
+from .arm_pose import reach
 from .corpora import WORK_FPS, Clip
 
 FloatArray = np.ndarray
@@ -81,7 +82,7 @@ def _neutral_torso(local: FloatArray) -> FloatArray:
 
 
 def rest_poses(clips: list[Clip]) -> list[RestPose]:
-    """Rest poses found in the idle clips, style "sides" or "front"; deterministic order."""
+    """Rest poses, style "sides" or "front" from the idle clips, "folded" posed; deterministic order."""
     poses = []
     for clip in _select(clips, _SIDES):
         local = rotation.mean(clip.local) if clip.kind == "idle" else clip.local[0]
@@ -93,7 +94,23 @@ def rest_poses(clips: list[Clip]) -> list[RestPose]:
                 local = rotation.slerp(_neutral_torso(clip.local[frame]), hanging, _FRONT_LOWERED)
                 poses.append(RestPose(f"{motion_set}:{name}@{frame}", "front", local))
                 poses.append(RestPose(f"{motion_set}:{name}@{frame}~mirror", "front", canonical.mirror(local)))
+    for name, height, depth in (("low", -0.30, 0.185), ("middle", -0.26, 0.20)):
+        local = folded(hanging, height, depth)
+        poses.append(RestPose(f"folded:{name}", "folded", local))
+        poses.append(RestPose(f"folded:{name}~mirror", "folded", canonical.mirror(local)))
     return poses
+
+
+def folded(hanging: FloatArray, height: float, depth: float) -> FloatArray:
+    """Rest pose (J, 4): the left hand lies in front of the right one, ``height`` and ``depth`` (m) from the chest.
+
+    Fingers are those of ``hanging``.
+    """
+    local = hanging.copy()
+    for side, sign, ahead in (("left", 1.0, 0.035), ("right", -1.0, 0.0)):
+        wrist = np.array([sign * 0.075, height, depth + ahead])
+        reach(local, side, wrist, np.array([0.0, -0.35, -1.0]), np.array([-sign, -0.25, 0.1]), elbow_out=0.5)
+    return local
 
 
 def idle_motions(clips: list[Clip]) -> list[IdleMotion]:

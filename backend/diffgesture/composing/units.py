@@ -19,10 +19,11 @@ from .corpora import WORK_FPS, Clip
 
 FloatArray = np.ndarray
 
-# Meanings that would be odd on arbitrary speech (emblems, adaptors) are left out or made rare.
+# Meanings that would be odd on arbitrary speech (emblems, pointing, adaptors) are left out or made rare.
 _EXCLUDED: Final = ("ScrewYou", "Think", "Contemplate", "ThrowAway", "Bow", "Victory", "Greeting", "Confused",
-                    "Head Nod", "Reject", "Interact", "Motex", "Idle", "DeicticLeft", "LHandOnHip")  # fmt: skip
-_RARE: Final = ("Point", "Stop", "You", "point", "stop", "you", "Me", "Plea", "Safe", "Indicate", "Shrug")
+                    "Head Nod", "Reject", "Interact", "Motex", "Idle", "DeicticLeft", "LHandOnHip",
+                    "Point", "Stop", "point", "stop")  # fmt: skip
+_RARE: Final = ("You", "you", "Me", "Plea", "Safe", "Indicate", "Shrug")
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def _speed(points: FloatArray) -> FloatArray:
     return np.linalg.norm(velocity, axis=-1)
 
 
-def _unit_from_sync(clip: Clip) -> Unit | None:
+def unit_of_clip(clip: Clip) -> Unit | None:
+    """The stroke that a clip's marks speak of; None for one that hardly moves. The clip must have marks."""
     assert clip.sync is not None
     wrists = wrists_in_chest(clip.local)
     speeds = _speed(wrists)
@@ -177,7 +179,7 @@ def build_library(clips: list[Clip], mirror: bool = True) -> list[Unit]:
             if not clip.name.startswith("Idle") or any(word in rest for word in _EXCLUDED):
                 continue
         if clip.kind == "gesture" and clip.sync is not None:
-            unit = _unit_from_sync(clip)
+            unit = unit_of_clip(clip)
             if unit is not None:
                 units.append(unit)
         elif clip.kind == "talk" and clip.motion_set in ("hifi_67", "hifi_76", "rocketbox_conversation"):
