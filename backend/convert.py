@@ -25,7 +25,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from diffgesture.conversion import convert
+    from diffgesture.model.conversion import convert
 
     summary = convert(arguments.source, arguments.output, name=arguments.name, licence=arguments.licence)
     print(

@@ -6,9 +6,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from diffgesture.command_line import run_command
+
+if TYPE_CHECKING:
+    from diffgesture.model.card import Card
 from diffgesture.errors import ConfigError, OutputError
 
 
@@ -62,13 +65,13 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _panel(arguments: argparse.Namespace) -> None:
-    from diffgesture import evaluation as ev
-    from diffgesture.checkpoint import load_checkpoint
     from diffgesture.data.dataset import Dataset
-    from diffgesture.devices import pick_device
-    from diffgesture.metrics.report import markdown_table
-    from diffgesture.metrics.takes import load_real_takes
-    from diffgesture.synthesis import Settings
+    from diffgesture.evaluation import evaluation as ev
+    from diffgesture.evaluation.report import markdown_table
+    from diffgesture.evaluation.takes import load_real_takes
+    from diffgesture.generation.synthesis import Settings
+    from diffgesture.model.checkpoint import load_checkpoint
+    from diffgesture.model.devices import pick_device
 
     checkpoint = load_checkpoint(arguments.checkpoint, pick_device(arguments.device))
     layout = checkpoint.skeleton.name
@@ -101,8 +104,8 @@ def _panel(arguments: argparse.Namespace) -> None:
 
 def _videos(arguments: argparse.Namespace, systems: Any, generated: Any, human: list[Any]) -> list[Path]:
     """Generated beside given motion of the same speech, for up to three takes."""
-    from diffgesture import evaluation as ev
-    from diffgesture.evaluation_video import save_comparison
+    from diffgesture.evaluation import evaluation as ev
+    from diffgesture.evaluation.side_by_side import save_comparison
 
     paths = []
     given = "data" if arguments.data else "human"
@@ -113,27 +116,27 @@ def _videos(arguments: argparse.Namespace, systems: Any, generated: Any, human: 
             known = next((own for own in generated[name] if arguments.data and own.name == take.name), None)
             takes[name] = known or ev.generate_takes(network, [ev.Speech(take.name, take.audio)], options, _say)[0]
         path = arguments.output / f"{take.name}.mp4"
-        save_comparison(path, {**takes, given: take}, checkpoint.skeleton.name, float(checkpoint.card["fps"]))
+        save_comparison(path, {**takes, given: take}, checkpoint.skeleton.name, checkpoint.card.fps)
         paths.append(path)
     if not human:
         path = arguments.output / f"{generated['ours'][0].name}.mp4"
         takes = {name: group[0] for name, group in generated.items()}
-        save_comparison(path, takes, checkpoint.skeleton.name, float(checkpoint.card["fps"]))
+        save_comparison(path, takes, checkpoint.skeleton.name, checkpoint.card.fps)
         paths.append(path)
     return paths
 
 
 def _legacy(arguments: argparse.Namespace) -> None:
-    from diffgesture.checkpoint import load_checkpoint
     from diffgesture.data.dataset import Dataset
-    from diffgesture.devices import pick_device
-    from diffgesture.evaluation_legacy import (
+    from diffgesture.evaluation.legacy import (
         cut_validation_windows,
         default_preset,
         generate_windows,
         published_metrics,
     )
-    from diffgesture.metrics.embedding import load_autoencoder
+    from diffgesture.model.checkpoint import load_checkpoint
+    from diffgesture.model.devices import pick_device
+    from diffgesture.model.embedding import load_autoencoder
 
     checkpoint = load_checkpoint(arguments.checkpoint, pick_device(arguments.device))
     autoencoder = load_autoencoder(arguments.autoencoder) if arguments.autoencoder else None
@@ -167,9 +170,9 @@ def _legacy(arguments: argparse.Namespace) -> None:
         _say("FGD, feature distance and Diversity need --autoencoder FILE.")
 
 
-def _header(arguments: argparse.Namespace, card: dict[str, Any], preset: str) -> dict[str, Any]:
+def _header(arguments: argparse.Namespace, card: "Card", preset: str) -> dict[str, Any]:
     return {
-        "checkpoint": card.get("name"),
+        "checkpoint": card.name,
         "preset": preset,
         "seed": arguments.seed,
         "steps": arguments.steps,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from diffgesture.command_line import run_command
 
 if TYPE_CHECKING:
-    from diffgesture.amplitude import Amounts
+    from diffgesture.motion.amplitude import Amounts
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -51,17 +51,20 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="seconds of --keep to generate anew; may be repeated",
     )
     parser.add_argument("--variations", type=int, default=1, metavar="K", help="K motions, seeds N … N+K-1")
+    parser.add_argument(
+        "--engine", default="auto", choices=("auto", "numpy", "torch"), help="what computes (default: auto)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     return parser.parse_args(arguments)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from diffgesture.bvh import save_bvh
-    from diffgesture.constraints import keep_motion
     from diffgesture.errors import ConfigError
-    from diffgesture.requests import Engine, Request, write_motions
-    from diffgesture.synthesis import Settings
+    from diffgesture.generation.engine import Generator, Request, write_motions
+    from diffgesture.generation.synthesis import Settings
+    from diffgesture.motion.bvh import save_bvh
+    from diffgesture.motion.constraints import keep_motion
 
     if (arguments.keep is None) != (not arguments.regenerate):
         raise ConfigError("--keep MOTION.npz and --regenerate START END belong together; give both or neither.")
@@ -82,9 +85,10 @@ def main(arguments: argparse.Namespace) -> None:
         settings=settings,
         checkpoint=arguments.checkpoint,
         device=arguments.device,
+        engine=arguments.engine,
         variations=arguments.variations,
     )
-    response = Engine().run(request, _show_progress)
+    response = Generator().run(request, _show_progress)
     paths = write_motions(response.motions, arguments.output)
     extra: dict[str, list[str]] = {}
     if arguments.bvh:
@@ -93,7 +97,7 @@ def main(arguments: argparse.Namespace) -> None:
             save_bvh(target, motion)
         extra["bvh"] = [str(target) for target in targets]
     if arguments.video:
-        from diffgesture.video import save_video
+        from diffgesture.motion.video import save_video
 
         targets = _numbered(arguments.video, len(paths))
         for target, motion in zip(targets, response.motions, strict=True):
@@ -117,6 +121,7 @@ def main(arguments: argparse.Namespace) -> None:
             "audio_seconds": motion.audio_seconds,
             "preset": motion.preset,
             "steps": response.steps,
+            "engine": response.engine,
             "device": response.device,
             "timings": response.timings,
             "warnings": response.warnings,
@@ -127,8 +132,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _amounts(texts: list[str]) -> "Amounts":
     """``part=number`` texts as amounts; ConfigError where one is not."""
-    from diffgesture.amplitude import Amounts
     from diffgesture.errors import ConfigError
+    from diffgesture.motion.amplitude import Amounts
 
     values = {}
     for text in texts:

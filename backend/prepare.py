@@ -6,11 +6,11 @@ import json
 import sys
 from pathlib import Path
 
-from diffgesture.data.compose import compose_dataset
+from diffgesture.composing.compose import compose_dataset
+from diffgesture.composing.held_out import write_held_out_speech
 from diffgesture.data.dataset import Dataset
-from diffgesture.data.held_out import write_held_out_speech
+from diffgesture.data.importers.commands import add_importers
 from diffgesture.errors import DataError, GestureError
-from diffgesture.importers.commands import add_importers
 
 
 def _say(text: str) -> None:
@@ -58,10 +58,10 @@ def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _report(arguments: argparse.Namespace) -> dict[str, object]:
-    from diffgesture.evaluation import evaluate, takes_of_dataset
-    from diffgesture.metrics.panel import columns_as_json
-    from diffgesture.metrics.report import markdown_table
-    from diffgesture.metrics.takes import load_real_takes
+    from diffgesture.evaluation.evaluation import evaluate, takes_of_dataset
+    from diffgesture.evaluation.report import markdown_table
+    from diffgesture.evaluation.scorecard import columns_as_json
+    from diffgesture.evaluation.takes import load_real_takes
 
     data = Dataset(arguments.source)
     given = takes_of_dataset(data, None, arguments.takes)

@@ -26,14 +26,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from diffgesture.checkpoint import load_checkpoint
     from diffgesture.data.dataset import Dataset
+    from diffgesture.model.checkpoint import load_checkpoint
     from diffgesture.training.config import load_config
     from diffgesture.training.distributed import join_group
     from diffgesture.training.loop import train
     from diffgesture.training.memory import keep_freed_memory
-    from diffgesture.training.panel import make_panel
     from diffgesture.training.recipes import make_recipe
+    from diffgesture.training.scorecard import make_panel
 
     keep_freed_memory()
     config = load_config(arguments.config)
@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
     start = load_checkpoint(arguments.start_from) if arguments.start_from else None
     provenance = {"dataset": dataset.card.get("provenance", {})}
     if start:
-        provenance["started_from"] = start.card.get("name", start.path.stem)
+        provenance["started_from"] = start.card.name
     group = join_group(arguments.device)
     try:
         train(

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffgesture.data.dataset import Dataset
-from diffgesture.diffusion import linear_schedule
-from diffgesture.networks.official import OfficialNetwork, _Attention
-from diffgesture.skeletons import directions_to_joints
+from diffgesture.model.official import OfficialNetwork, _Attention
+from diffgesture.motion.skeletons import directions_to_joints
+from diffgesture.sampling.diffusion import linear_schedule
 from diffgesture.training.config import Config
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate

@@ -33,7 +33,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="runs of the default preset; the median counts")
     parser.add_argument("--official-windows", type=int, default=1, help="0 leaves the published network out")
     arguments = parser.parse_args()
-    from diffgesture.audio import SAMPLE_RATE, load_audio
+    from diffgesture.speech.audio import load_audio
+    from diffgesture.speech.features import SAMPLE_RATE
 
     speech = np.resize(load_audio(arguments.audio), round(arguments.seconds * SAMPLE_RATE))
     with tempfile.TemporaryDirectory() as folder:
@@ -61,24 +62,24 @@ def main() -> None:
 def time_official(speech: np.ndarray, count: int) -> tuple[float, int]:
     """Seconds per window of the published chain at published size, and the windows of the whole clip."""
     import torch
-    from diffgesture.diffusion import GaussianNoise, linear_schedule, sample_ddpm
-    from diffgesture.longform import count_sequential_windows
-    from diffgesture.networks.official import SAMPLES_PER_WINDOW, OfficialNetwork
+    from diffgesture.model.official import OfficialNetwork
+    from diffgesture.sampling.noise import GaussianNoise
+    from diffgesture.sampling.reference import REFERENCE_GUIDANCE, linear_schedule, sample_ddpm
+    from diffgesture.sampling.windows import count_sequential_windows, official_samples
 
     torch.manual_seed(0)
     network = OfficialNetwork(pose_dim=126, hidden_dim=512, block_depth=8).eval()
-    schedule = linear_schedule()
-    noise = GaussianNoise(torch.Generator().manual_seed(0), torch.device("cpu"))
-    with torch.inference_mode():
-        started = time.perf_counter()
-        for _ in range(count):
-            context = network.context(torch.zeros(1, 34, 127), torch.from_numpy(speech[None, :SAMPLES_PER_WINDOW]))
-
-            def predict(x: torch.Tensor, t: int, context: torch.Tensor = context) -> torch.Tensor:
-                return network.guided_noise(x, schedule.betas[[t]], context)
-
-            sample_ddpm(predict, noise.own(501, (1, 34, 126)), schedule, noise)
-        seconds = (time.perf_counter() - started) / count
+    schedule, noise = linear_schedule(), GaussianNoise(0)
+    started = time.perf_counter()
+    for _ in range(count):
+        estimate = network.bind(np.zeros((1, 34, 127), dtype=np.float32), official_samples(speech, 0)[None])
+        sample_ddpm(
+            lambda x, t, estimate=estimate: estimate(x, schedule.betas[t], REFERENCE_GUIDANCE),
+            noise.own(501, (1, 34, 126)),
+            schedule,
+            noise,
+        )
+    seconds = (time.perf_counter() - started) / count
     return seconds, count_sequential_windows(len(speech) / 16_000, 15, 34, 4)
 
 

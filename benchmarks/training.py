@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "backend"))
 
 from diffgesture.data.dataset import Dataset, DatasetWriter  # noqa: E402
-from diffgesture.devices import pick_device  # noqa: E402
-from diffgesture.skeletons import SKELETONS  # noqa: E402
+from diffgesture.model.devices import pick_device  # noqa: E402
+from diffgesture.motion.skeletons import SKELETONS  # noqa: E402
 from diffgesture.training.config import Config, load_config  # noqa: E402
 from diffgesture.training.distributed import Group  # noqa: E402
 from diffgesture.training.loop import Trainer  # noqa: E402

@@ -89,7 +89,7 @@ def _say(text: str) -> None:
 def animate(options: Options) -> Any:
     """Build the scene, generate the gestures with the add-on's operator; returns the add-on's result."""
     from diffgesture_blender.mannequin import create_mannequin
-    from diffgesture_blender.session import session
+    from diffgesture_blender.state.session import session
 
     context = bpy.context
     started = time.perf_counter()

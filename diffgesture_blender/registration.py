@@ -6,11 +6,18 @@ from typing import Final
 import bpy
 from bpy.app.handlers import persistent
 
-from . import character, cli, map_operators, operators, panel, pump, setup_operators
-from .preferences import DiffGesturePreferences
-from .properties import DiffGestureSettings
-from .rig_map import DiffGestureBoneMap
-from .session import end_session, session, start_session
+from .cli import command as cli
+from .jobs import runner as pump
+from .operators import bone_map as map_operators
+from .operators import generate as operators
+from .operators import playback as playback_operators
+from .operators import setup as setup_operators
+from .settings.bone_map import DiffGestureBoneMap
+from .settings.preferences import DiffGesturePreferences
+from .settings.properties import DiffGestureSettings
+from .state import character
+from .state.session import end_session, session, start_session
+from .ui import panel
 
 CLASSES: Final[tuple[type, ...]] = (
     DiffGestureSettings,
@@ -18,6 +25,7 @@ CLASSES: Final[tuple[type, ...]] = (
     DiffGesturePreferences,
     *operators.CLASSES,
     *map_operators.CLASSES,
+    *playback_operators.CLASSES,
     *setup_operators.CLASSES,
     *panel.CLASSES,
 )
@@ -28,12 +36,14 @@ _commands: list[object] = []
 @persistent
 def _after_file_load(*_arguments: object) -> None:
     """Another file: the job's scene is gone, so the job ends and its answer will not be used."""
+    session.clear_messages()
     if session.job is not None:
         session.job.abandon()
         session.job = None
         session.notice = "Another file was opened, so the generation was cancelled."
     session.forget_result()
     session.forget_rigs()
+    character.inspect_shown()
 
 
 @persistent

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 import bpy
 import numpy as np
 
-from .. import compat, keyframes
+from .. import compat
+from ..animation import keyframes
+from ..animation.key_writing import KeyOptions, KeyReport, write_rotations
+from ..animation.layers import push_layers
 from ..errors import DiffGestureError
-from ..key_writing import KeyOptions, KeyReport, write_rotations
-from ..layers import push_layers
 from ..motion import Motion
-from ..sequencer import frame_rate
+from ..sound.sequencer import frame_rate
 from . import switches
 from .arm import arm_bones
 from .armature import Links, hierarchy_links, needs_probing, probe_links, read_rest

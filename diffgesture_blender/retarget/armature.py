@@ -17,7 +17,7 @@ import bpy
 import numpy as np
 from mathutils import Quaternion
 
-from ..keyframes import rotation_property
+from ..animation.keyframes import rotation_property
 from . import quaternion as quat
 from .bone_map import BoneMap
 from .rest import ParentLink, RestSkeleton

@@ -15,14 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from .errors import (
-    BackendError,
-    JobCancelled,
-    ProtocolGarbage,
-    WorkerDied,
-    WorkerRefused,
-    WorkerTimeout,
-)
+from .errors import BackendError, JobCancelled, ProtocolGarbage, WorkerDied, WorkerRefused, WorkerTimeout
 from .process import WorkerProcess
 from .protocol import CANCELLED, Notification, NotProtocol, RemoteError, Reply, decode, encode_request
 

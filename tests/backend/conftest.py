@@ -74,10 +74,10 @@ def speech_file(tmp_path: Path) -> Path:
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small untrained network of our own kind, saved as the trainer saves it."""
     import torch
-    from diffgesture.checkpoint import save_checkpoint
-    from diffgesture.features import FEATURE_DIM
-    from diffgesture.networks.masked import MaskedPoseTransformer
-    from diffgesture.skeletons import TED_EXPRESSIVE, neutral_directions
+    from diffgesture.model.masked import MaskedPoseTransformer
+    from diffgesture.model.torch_network import save_checkpoint
+    from diffgesture.motion.skeletons import TED_EXPRESSIVE, neutral_directions
+    from diffgesture.speech.features import FEATURE_DIM
 
     torch.manual_seed(0)
     hyper = {"hidden_dim": 24, "depth": 1, "num_heads": 2}

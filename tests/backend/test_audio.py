@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import babble
-from diffgesture.audio import SAMPLE_RATE, is_silent, load_audio
 from diffgesture.errors import AudioError
-from diffgesture.features import FEATURE_DIM, audio_features
+from diffgesture.speech.audio import is_silent, load_audio
+from diffgesture.speech.features import FEATURE_DIM, SAMPLE_RATE, audio_features
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def write_bad(folder: Path, kind: str) -> Path:
         ("text", "not an audio file"),
         ("short", "0.10 s long"),
         ("no samples", "no samples"),
-        ("nan", "not numbers"),
+        ("nan", "NaN or infinity"),
     ],
 )
 def test_bad_audio_is_named_in_a_sentence(tmp_path: Path, kind: str, words: str):

@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import babble
-from diffgesture.data import canonical, contact, rotation
-from diffgesture.data.compose import compose_motion, generator
-from diffgesture.data.composer import Library, draw_style, make_plan, speech_runs
-from diffgesture.data.corpora import Clip, DataError, hinge_forearms
+from diffgesture.composing import canonical, contact
+from diffgesture.composing.compose import compose_motion, generator
+from diffgesture.composing.composer import Library, draw_style, make_plan, speech_runs
+from diffgesture.composing.corpora import Clip, DataError, hinge_forearms
+from diffgesture.composing.recordings import Recording, make_take
 from diffgesture.data.dataset import Dataset, DatasetWriter, samples_for, split_of_speakers
-from diffgesture.data.prosody import analyse, frame_rms, pauses
-from diffgesture.data.recordings import Recording, make_take
-from diffgesture.metrics.kinematics import hellinger
-from diffgesture.metrics.takes import take_of_directions
-from diffgesture.skeletons import TED_EXPRESSIVE, neutral_directions
+from diffgesture.evaluation.kinematics import hellinger
+from diffgesture.evaluation.takes import take_of_directions
+from diffgesture.motion import rotation
+from diffgesture.motion.skeletons import TED_EXPRESSIVE, neutral_directions
+from diffgesture.speech.prosody import analyse, frame_rms, pauses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT, babble
-from diffgesture.amplitude import PARTS, Amounts, part_bones, scale_amplitude
-from diffgesture.checkpoint import load_checkpoint
-from diffgesture.constraints import Constraints, keep_motion, load_constraints
 from diffgesture.errors import ConfigError
-from diffgesture.metrics.anatomy import joint_limits
-from diffgesture.motion import Motion, save_motion
-from diffgesture.postprocess import Shaping, part_factors, rest_envelope, shape_motion
-from diffgesture.skeletons import SKELETONS, TED, TED_EXPRESSIVE, neutral_directions, normalize
-from diffgesture.synthesis import Settings, generate
+from diffgesture.evaluation.anatomy import joint_limits
+from diffgesture.generation.synthesis import Settings, generate
+from diffgesture.model.checkpoint import load_checkpoint
+from diffgesture.motion.amplitude import PARTS, Amounts, part_bones, scale_amplitude
+from diffgesture.motion.constraints import Constraints, keep_motion, load_constraints
+from diffgesture.motion.motion_file import Motion, save_motion
+from diffgesture.motion.shaping import Shaping, part_factors, rest_envelope, shape_motion
+from diffgesture.motion.skeletons import SKELETONS, TED, TED_EXPRESSIVE, neutral_directions, normalize
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d

@@ -14,13 +14,13 @@ import convert as command
 import numpy as np
 import pytest
 import torch
-from diffgesture.checkpoint import load_checkpoint
 from diffgesture.command_line import EXIT_BAD_INPUT, run_command
-from diffgesture.conversion import convert
 from diffgesture.errors import CheckpointError, OutputError
-from diffgesture.metrics.embedding import load_autoencoder
-from diffgesture.official_files import Record, read_official_file
-from diffgesture.synthesis import Settings, generate
+from diffgesture.generation.synthesis import Settings, generate
+from diffgesture.model.checkpoint import load_checkpoint
+from diffgesture.model.conversion import convert
+from diffgesture.model.embedding import load_autoencoder
+from diffgesture.model.official_files import Record, read_official_file
 
 LAYOUT = {"ted": "ted", "expressive": "ted_expressive"}
 
@@ -36,11 +36,11 @@ def test_parity_of_converted_checkpoints(kind: str, parity_folder: Path, tmp_pat
     for name in names:
         np.testing.assert_array_equal(state[name].numpy(), vectors[f"state/{name}"])
     card = checkpoint.card
-    assert (card["layout"], card["network"], card["frame"]) == (LAYOUT[kind], "official", "native")
-    assert (card["fps"], card["window"], card["overlap"], card["seed_frames"]) == (15, 34, 8, 4)
+    assert (card.skeleton.name, card.network, card.frame) == (LAYOUT[kind], "official", "native")
+    assert (card.fps, card.window, card.overlap, card.seed_frames) == (15, 34, 8, 4)
     np.testing.assert_allclose(checkpoint.mean, vectors["mean_dir_vec"], rtol=1e-6)
     np.testing.assert_array_equal(checkpoint.std, 1)
-    assert "path" not in json.dumps(card["training"])
+    assert "path" not in json.dumps(card.training)
 
 
 def test_a_converted_checkpoint_generates(parity_folder: Path, tmp_path: Path):

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT, SHARED
-from diffgesture.data import canonical, contact, rotation
-from diffgesture.data.composer import Library
-from diffgesture.data.corpora import Clip, DataError, load_motion, load_motion_set
+from diffgesture.composing import canonical, contact
+from diffgesture.composing.composer import Library
+from diffgesture.composing.corpora import Clip, DataError, load_motion, load_motion_set
+from diffgesture.composing.units import wrists_in_chest
 from diffgesture.data.dataset import Dataset
-from diffgesture.data.statistics import summary
-from diffgesture.data.units import wrists_in_chest
-from diffgesture.evaluation import takes_of_dataset
-from diffgesture.metrics.kinematics import speed_distance
-from diffgesture.metrics.takes import load_real_takes
+from diffgesture.data.summary import summary
+from diffgesture.evaluation.evaluation import takes_of_dataset
+from diffgesture.evaluation.kinematics import speed_distance
+from diffgesture.evaluation.takes import load_real_takes
+from diffgesture.motion import rotation
 
 CORPORA = SHARED / "corpora"
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import note_error
-from diffgesture.importers.arrow_stream import deserialize
-from diffgesture.importers.filters import MOTION, POSE, SPINE_ANGLE, WindowFilter, filter_sequence
-from diffgesture.importers.lmdb_file import LmdbFile
-from diffgesture.importers.mean_poses import MEAN_POSES
-from diffgesture.importers.resample import resample_published
-from diffgesture.importers.ted import read_clips
-from diffgesture.skeletons import TED, TED_EXPRESSIVE, joints_to_directions
+from diffgesture.data.importers.arrow_stream import deserialize
+from diffgesture.data.importers.filters import MOTION, POSE, SPINE_ANGLE, WindowFilter, filter_sequence
+from diffgesture.data.importers.lmdb_file import LmdbFile
+from diffgesture.data.importers.mean_poses import MEAN_POSES
+from diffgesture.data.importers.resample import resample_published
+from diffgesture.data.importers.ted import read_clips
+from diffgesture.motion.skeletons import TED, TED_EXPRESSIVE, joints_to_directions
 from diffgesture.training.config import load_config
 
 SKELETON = {"ted": TED, "expressive": TED_EXPRESSIVE}

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, babble
-from diffgesture.checkpoint import load_checkpoint
 from diffgesture.data.dataset import DatasetWriter
-from diffgesture.skeletons import TED, neutral_directions, normalize
+from diffgesture.model.checkpoint import load_checkpoint
+from diffgesture.motion.skeletons import TED, neutral_directions, normalize
 from safetensors.torch import load_file
 
 COMMON = """
@@ -109,11 +109,11 @@ def test_two_processes_learn_the_same_as_one(dataset: Path, tmp_path: Path):
     assert losses[0] == pytest.approx(losses[1], abs=2e-5)
     checkpoint = load_checkpoint(tmp_path / "two" / "model.safetensors")
     assert checkpoint.is_official
-    assert checkpoint.card["frame"] == "native"
+    assert checkpoint.card.frame == "native"
 
 
 def fresh_weights(dataset: Path) -> torch.Tensor:
-    from diffgesture.networks.official import OfficialNetwork
+    from diffgesture.model.official import OfficialNetwork
 
     torch.manual_seed(0)
     return OfficialNetwork(pose_dim=27, hidden_dim=16, block_depth=2).diffusion_net.net.linear.weight.detach()

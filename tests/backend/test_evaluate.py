@@ -10,15 +10,15 @@ import pytest
 import soundfile
 import torch
 from conftest import babble
-from diffgesture.checkpoint import load_checkpoint
 from diffgesture.command_line import EXIT_BAD_INPUT, run_command
-from diffgesture.conversion import convert
 from diffgesture.data.dataset import DatasetWriter
-from diffgesture.evaluation import seam_frames
-from diffgesture.metrics.embedding import save_autoencoder
-from diffgesture.metrics.panel import ROWS
-from diffgesture.networks.autoencoder import MotionAE
-from diffgesture.skeletons import SKELETONS, neutral_directions, normalize
+from diffgesture.evaluation.evaluation import seam_frames
+from diffgesture.evaluation.scorecard import ROWS
+from diffgesture.model.autoencoder import MotionAE
+from diffgesture.model.checkpoint import load_checkpoint
+from diffgesture.model.conversion import convert
+from diffgesture.model.embedding import save_autoencoder
+from diffgesture.motion.skeletons import SKELETONS, neutral_directions, normalize
 from test_metrics_panel import save_take
 
 
@@ -120,17 +120,16 @@ def test_published_metrics(kind: str, tiny_checkpoint: Path, dataset, parity_fol
 
 def test_seeded_windows_of_our_own_network(dataset, tiny_checkpoint: Path):
     """Each window sees its own seed: two windows differ, and a run can be repeated."""
-    import dataclasses
 
     from diffgesture.data.dataset import Dataset
-    from diffgesture.evaluation_legacy import cut_validation_windows, generate_windows
+    from diffgesture.evaluation.legacy import cut_validation_windows, generate_windows
 
     data = Dataset(dataset("ted_expressive"))
     windows = cut_validation_windows(data, limit=2)
     assert windows.directions.shape == (2, 34, 42, 3)
     assert windows.audio.shape == (2, 36_266)
     loaded = load_checkpoint(tiny_checkpoint)
-    checkpoint = dataclasses.replace(loaded, card={**loaded.card, "window": 40})
+    checkpoint = loaded.with_card(window=40)
     first, again = (generate_windows(checkpoint, windows, steps=2) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first[0] - first[1]).max() > 0.01

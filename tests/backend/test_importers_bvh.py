@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import SHARED
+from diffgesture.data.importers.body import Body, layout_directions, named_body
+from diffgesture.data.importers.bvh import read_bvh
+from diffgesture.data.importers.joint_names import map_joints
+from diffgesture.data.importers.motion_files import read_clips, read_smplx
 from diffgesture.errors import DataError
-from diffgesture.importers.body import Body, layout_directions, named_body
-from diffgesture.importers.bvh import read_bvh
-from diffgesture.importers.joint_names import map_joints
-from diffgesture.importers.motion_files import read_clips, read_smplx
-from diffgesture.skeletons import SKELETONS, TED, TED_EXPRESSIVE, neutral_directions
+from diffgesture.motion.skeletons import SKELETONS, TED, TED_EXPRESSIVE, neutral_directions
 from scipy.spatial.transform import Rotation
 
 REAL = SHARED / "corpora" / "real"

@@ -14,11 +14,11 @@ import pytest
 import soundfile
 from conftest import ROOT, SHARED, babble
 from diffgesture.data.dataset import Dataset, DatasetWriter
+from diffgesture.data.importers.folders import assign_splits
+from diffgesture.data.importers.lmdb_file import LmdbFile
+from diffgesture.data.importers.ted import read_clips
 from diffgesture.errors import DataError, OutputError
-from diffgesture.importers.folders import assign_splits
-from diffgesture.importers.lmdb_file import LmdbFile
-from diffgesture.importers.ted import read_clips
-from diffgesture.skeletons import TED, TED_EXPRESSIVE, joints_to_directions
+from diffgesture.motion.skeletons import TED, TED_EXPRESSIVE, joints_to_directions
 from test_importers_bvh import FRAMES, PERSON, write_bvh
 
 SECONDS = FRAMES * 0.0333333
@@ -150,7 +150,7 @@ def test_splits_keep_groups_together() -> None:
 
 
 def test_ted_takes_are_the_resampled_clips(prepare, parity_folder: Path, tmp_path: Path) -> None:
-    from diffgesture.importers.resample import resample_published
+    from diffgesture.data.importers.resample import resample_published
 
     code, result, _ = prepare("ted-lmdb", parity_folder / "lmdb" / "ted_train", "-o", tmp_path / "out")
     assert code == 0

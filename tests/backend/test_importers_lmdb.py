@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diffgesture.data.importers.arrow_stream import StreamError, deserialize
+from diffgesture.data.importers.lmdb_file import LmdbFile
+from diffgesture.data.importers.ted import find_databases, read_clips
 from diffgesture.errors import DataError
-from diffgesture.importers.arrow_stream import StreamError, deserialize
-from diffgesture.importers.lmdb_file import LmdbFile
-from diffgesture.importers.ted import find_databases, read_clips
 
 PAGE = 4096
 

@@ -4,7 +4,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from diffgesture.networks.masked import MaskedPoseTransformer, band_mask, banded_attention
+from diffgesture.model.masked import MaskedPoseTransformer, band_mask, banded_attention
 
 FRAMES, REACH, DEPTH = 100, 8, 2
 

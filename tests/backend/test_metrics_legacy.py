@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import note_error
-from diffgesture.conversion import convert
-from diffgesture.metrics import legacy
-from diffgesture.metrics.embedding import load_autoencoder
-from diffgesture.metrics.frechet import bootstrap_frechet, frechet_distance, split_floor
-from diffgesture.networks.autoencoder import MotionAE, autoencoder_loss
-from diffgesture.skeletons import TED, TED_EXPRESSIVE
+from diffgesture.evaluation import legacy_metrics as legacy
+from diffgesture.evaluation.frechet import bootstrap_frechet, frechet_distance, split_floor
+from diffgesture.model.autoencoder import MotionAE, autoencoder_loss
+from diffgesture.model.conversion import convert
+from diffgesture.model.embedding import load_autoencoder
+from diffgesture.motion.skeletons import TED, TED_EXPRESSIVE
 
 SKELETON = {"ted": TED, "expressive": TED_EXPRESSIVE}
 

@@ -10,11 +10,17 @@ import pytest
 import soundfile
 from conftest import SHARED, babble
 from diffgesture.errors import AudioError, DataError
-from diffgesture.metrics import anatomy, kinematics, synchrony
-from diffgesture.metrics.panel import ROWS, measure, measure_real
-from diffgesture.metrics.report import markdown_table, save_plots
-from diffgesture.metrics.takes import ARM_LENGTHS, Take, load_real_take, load_real_takes, take_of_directions
-from diffgesture.skeletons import SKELETONS, TED, TED_EXPRESSIVE, neutral_directions, normalize
+from diffgesture.evaluation import anatomy, kinematics, synchrony
+from diffgesture.evaluation.report import markdown_table, save_plots
+from diffgesture.evaluation.scorecard import ROWS, measure, measure_real
+from diffgesture.evaluation.takes import (
+    ARM_LENGTHS,
+    Take,
+    load_real_take,
+    load_real_takes,
+    take_of_directions,
+)
+from diffgesture.motion.skeletons import SKELETONS, TED, TED_EXPRESSIVE, neutral_directions, normalize
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@
 
 import pytest
 import torch
-from diffgesture.networks.masked import MaskedPoseTransformer
+from diffgesture.model.masked import MaskedPoseTransformer
 from diffgesture.training.muon import MuonAdamW, orthogonalize
 
 

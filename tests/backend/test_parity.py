@@ -8,15 +8,20 @@ import numpy as np
 import pytest
 import torch
 from conftest import note_error
-from diffgesture.diffusion import linear_schedule, sample_ddpm
-from diffgesture.longform import (
+from diffgesture.model.official import OfficialNetwork
+from diffgesture.motion.skeletons import (
+    TED,
+    TED_EXPRESSIVE,
+    directions_to_joints,
+    joints_to_directions,
+)
+from diffgesture.sampling.reference import linear_schedule, sample_ddpm
+from diffgesture.sampling.windows import (
     count_sequential_windows,
     official_audio_window,
     official_fade_out,
     sequential_windows,
 )
-from diffgesture.networks.official import OfficialNetwork
-from diffgesture.skeletons import TED, TED_EXPRESSIVE, directions_to_joints, joints_to_directions
 
 KINDS = ("ted", "expressive")
 SKELETON = {"ted": TED, "expressive": TED_EXPRESSIVE}
@@ -31,14 +36,14 @@ def assert_close(name: str, ours: np.ndarray, official: np.ndarray, tolerance: f
 
 class RecordedNoise:
     def __init__(self, vectors):
-        self._own = torch.from_numpy(vectors["sample_own_noise"]).float()
-        self._shared = torch.from_numpy(vectors["sample_shared_noise"]).float()
+        self._own = vectors["sample_own_noise"].astype(np.float32)
+        self._shared = vectors["sample_shared_noise"].astype(np.float32)
 
     def own(self, t, shape):
-        return self._own[t].expand(shape)
+        return np.broadcast_to(self._own[t], shape)
 
     def shared(self, t, shape):
-        return self._shared[t].expand(shape)
+        return np.broadcast_to(self._shared[t], shape)
 
 
 @pytest.fixture(params=KINDS)
@@ -61,7 +66,7 @@ def denoiser(request, parity_folder: Path):
 def test_parity_of_the_schedule(denoiser):
     kind, vectors, *_ = denoiser
     for name, table in vars(linear_schedule()).items():
-        assert_close(f"{kind} {name}", table.numpy(), vectors[f"schedule_{name}"])
+        assert_close(f"{kind} {name}", table, vectors[f"schedule_{name}"])
 
 
 @torch.no_grad()
@@ -75,7 +80,7 @@ def test_parity_of_the_networks(denoiser):
         buffer.copy_(torch.from_numpy(vectors[f"state/{name}"]))
     network.eval()
     assert_close(f"{kind} audio, eval", network.audio_encoder(audio), vectors["audio_feat_eval"])
-    beta = linear_schedule().betas[vectors["t"]]
+    beta = torch.from_numpy(linear_schedule().betas[vectors["t"]])
     x_t = torch.from_numpy(vectors["x_t"])
     context = network.context(seeds, audio)
     assert_close(f"{kind} eps_cond", network.noise(x_t, beta, context), vectors["eps_cond"])
@@ -87,10 +92,11 @@ def test_parity_of_the_networks(denoiser):
 def test_parity_of_the_loss(denoiser):
     kind, vectors, network, audio, seeds = denoiser
     schedule, t = linear_schedule(), vectors["t"]
+    alpha_bars, betas = torch.from_numpy(schedule.alpha_bars), torch.from_numpy(schedule.betas)
     noise, target = torch.from_numpy(vectors["loss_noise"]), torch.from_numpy(vectors["target"])
-    alpha_bar = schedule.alpha_bars[t].view(-1, 1, 1)
+    alpha_bar = alpha_bars[t].view(-1, 1, 1)
     noisy = alpha_bar.sqrt() * target + (1 - alpha_bar).sqrt() * noise
-    estimate = network.eval()(noisy, schedule.betas[t], seeds=seeds, audio=audio)
+    estimate = network.eval()(noisy, betas[t], seeds=seeds, audio=audio)
     loss = torch.nn.functional.mse_loss(estimate, noise).item()
     note_error(f"{kind} loss", abs(loss / float(vectors["loss"]) - 1))
     assert loss == pytest.approx(float(vectors["loss"]), rel=1e-4)
@@ -100,10 +106,10 @@ def test_parity_of_the_loss(denoiser):
 def test_parity_of_a_whole_chain(denoiser):
     kind, vectors, network, audio, seeds = denoiser
     schedule = linear_schedule(int(vectors["sample_num_steps"]))
-    context = network.eval().context(seeds[:1], audio[:1])
+    noise = network.eval().bind(seeds[:1].numpy(), audio[:1].numpy())
     result = sample_ddpm(
-        lambda x, t: network.guided_noise(x, schedule.betas[[t]], context),
-        torch.from_numpy(vectors["sample_x_T"]).float(),
+        lambda x, t: noise(x, schedule.betas[t], 1.15),
+        vectors["sample_x_T"].astype(np.float32),
         schedule,
         RecordedNoise(vectors),
     )
@@ -131,10 +137,10 @@ def test_parity_of_long_synthesis(kind: str, case: str, parity_folder: Path):
             pre_seq[:4, :-1], pre_seq[:4, -1] = seed, 1
         level = np.abs(samples[: 34 * 1066]).reshape(34, 1066).mean(axis=1)[:, None]
         y = 0.3 * np.sin(6.283 * (time + 0.1 * ramp)) + level * ramp + 0.5 * pre_seq[3, :-1]
-        return torch.from_numpy((y + 0.05 * pre_seq[:, -1].sum()).astype(np.float32))
+        return (y + 0.05 * pre_seq[:, -1].sum()).astype(np.float32)
 
-    seed = torch.from_numpy(vectors[f"{case}/seed"]) if f"{case}/seed" in vectors.files else None
-    clip = sequential_windows(sample_window, count, 4, seed).numpy()
+    seed = vectors[f"{case}/seed"] if f"{case}/seed" in vectors.files else None
+    clip = sequential_windows(sample_window, count, 4, seed)
     if vectors[f"{case}/fade_out"]:
         clip = official_fade_out(clip, padding, 15, 4, 16_000)
     assert_close(f"{kind} long form {case}", clip, expected, 1e-5)

@@ -12,12 +12,13 @@ import pytest
 import soundfile
 import torch
 from conftest import ROOT, babble
-from diffgesture.bvh import bvh_text
-from diffgesture.checkpoint import load_checkpoint, save_checkpoint
 from diffgesture.errors import ConfigError
-from diffgesture.networks.official import OfficialNetwork
-from diffgesture.skeletons import TED, TED_EXPRESSIVE, directions_to_joints, neutral_directions
-from diffgesture.synthesis import Settings, generate, noise_generator
+from diffgesture.generation.synthesis import Settings, generate, noise_seed
+from diffgesture.model.checkpoint import load_checkpoint
+from diffgesture.model.official import OfficialNetwork
+from diffgesture.model.torch_network import save_checkpoint
+from diffgesture.motion.bvh import bvh_text
+from diffgesture.motion.skeletons import TED, TED_EXPRESSIVE, directions_to_joints, neutral_directions
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +54,8 @@ def test_motion_depends_on_the_speech(checkpoint):
 def test_one_seed_gives_two_recordings_different_noise_and_an_addition_none():
     speech, other = babble(6.0), babble(6.0, seed=1)
 
-    def draw(audio: np.ndarray, seed: int = 3) -> float:
-        return torch.rand(1, generator=noise_generator(audio, seed)).item()
+    def draw(audio: np.ndarray, seed: int = 3) -> int:
+        return noise_seed(audio, seed)
 
     assert draw(speech) == draw(speech) == draw(np.concatenate([speech, other]))
     assert len({draw(speech), draw(other), draw(speech, 4)}) == 3
@@ -208,8 +209,10 @@ def test_guidance_costs_only_the_steps_it_is_used_in(checkpoint, monkeypatch: py
 
     def count(limits: tuple[float, float] | None, guidance: float) -> int:
         calls.clear()
-        card = {**checkpoint.card, **({"guidance_log_snr": limits} if limits else {})}
-        generate(babble(2.0), dataclasses.replace(checkpoint, card=card), Settings(steps=10, guidance=guidance))
+        sampler = checkpoint.card.sampler
+        if limits:
+            sampler = dataclasses.replace(sampler, guidance_log_snr=limits)
+        generate(babble(2.0), checkpoint.with_card(sampler=sampler), Settings(steps=10, guidance=guidance))
         return len(calls)
 
     assert count(None, 1.0) == 10

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, babble
-from diffgesture.checkpoint import load_checkpoint
 from diffgesture.errors import CheckpointError, ConfigError
-from diffgesture.skeletons import TED_EXPRESSIVE, neutral_directions, normalize
-from diffgesture.synthesis import Settings, generate
+from diffgesture.generation.synthesis import Settings, generate
+from diffgesture.model.checkpoint import load_checkpoint
+from diffgesture.motion.skeletons import TED_EXPRESSIVE, neutral_directions, normalize
 from diffgesture.training.batches import mirror_bones, mirror_poses
 from diffgesture.training.config import Config, load_config
 from diffgesture.training.distributed import Group
@@ -73,7 +73,7 @@ def test_loss_falls_and_the_checkpoint_speaks(tmp_path: Path):
     checkpoint = load_checkpoint(result.checkpoint)
     motion = generate(babble(3.0), checkpoint, Settings()).motion
     assert motion.directions.shape == (45, 42, 3)
-    assert checkpoint.card["training"]["steps"] == 150
+    assert checkpoint.card.training["steps"] == 150
 
 
 def test_fine_tuning_starts_from_the_checkpoint_and_keeps_its_scales(tmp_path: Path):
@@ -89,8 +89,8 @@ def test_fine_tuning_starts_from_the_checkpoint_and_keeps_its_scales(tmp_path: P
         report=lambda line: None,
     )
     tuned = load_checkpoint(result.checkpoint)
-    assert tuned.card["normalisation"] == start.card["normalisation"]
-    assert tuned.card["features"] == start.card["features"]
+    assert tuned.card.data["normalisation"] == start.card.data["normalisation"]
+    assert tuned.card.data["streams"] == start.card.data["streams"]
     for name, value in tuned.network.state_dict().items():
         torch.testing.assert_close(value, start.network.state_dict()[name], atol=2e-3, rtol=0)
 

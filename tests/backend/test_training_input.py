@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, babble
-from diffgesture.checkpoint import load_checkpoint
 from diffgesture.data.dataset import Dataset, DatasetWriter
 from diffgesture.errors import CheckpointError, ConfigError, DataError
-from diffgesture.skeletons import TED, neutral_directions, normalize
+from diffgesture.model.checkpoint import load_checkpoint
+from diffgesture.motion.skeletons import TED, neutral_directions, normalize
 from diffgesture.training.config import Config, load_config
 from diffgesture.training.distributed import Group
 from diffgesture.training.loop import Trainer, train
-from diffgesture.training.panel import make_panel
 from diffgesture.training.recipes import make_recipe
+from diffgesture.training.scorecard import make_panel
 
 CONFIG = """
 layout = "ted"
@@ -133,6 +133,6 @@ def test_full_disk_keeps_what_was_complete(config: Config, dataset: Path, tmp_pa
     assert full.returncode == 2
     assert full.stderr.splitlines()[-1].startswith("error: The training state cannot be written")
     assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path in before} == before
-    assert load_checkpoint(tmp_path / "run" / "model.safetensors").card["training"]["steps"] == 2
+    assert load_checkpoint(tmp_path / "run" / "model.safetensors").card.training["steps"] == 2
     assert not list((tmp_path / "run").glob("*.partial"))
     assert run(dataclasses.replace(config, steps=4), dataset, tmp_path / "run", resume=True).step == 4

@@ -13,9 +13,10 @@ bpy = pytest.importorskip("bpy")
 
 from characters import mixamo_character
 
-from diffgesture_blender import character, rig_map
 from diffgesture_blender.retarget.bone_map import SLOTS, find_bone_map, has_stored_map
-from diffgesture_blender.session import session
+from diffgesture_blender.settings import bone_map as rig_map
+from diffgesture_blender.state import character
+from diffgesture_blender.state.session import session
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ def test_the_command_line_takes_a_map(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from diffgesture_blender import cli
+    from diffgesture_blender.cli import command as cli
 
     scene.diffgesture.armature.diffgesture_map.spine = "mixamorig:Spine1"
     bpy.ops.diffgesture.map_save(filepath=str(tmp_path / "m.json"))

@@ -32,7 +32,7 @@ NEEDED = {
     "diffgesture_blender/registration.py",
     "diffgesture_blender/worker/client.py",
     "backend/worker.py",
-    "backend/diffgesture/skeletons.py",
+    "backend/diffgesture/motion/skeletons.py",
     "rigs/mixamo.json",
 }
 MAX_BYTES = 20 * 1024 * 1024
@@ -100,7 +100,9 @@ INSTALL = """
 import bpy, json, sys
 bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True)
 name = "bl_ext.user_default.diffgesture"
-from bl_ext.user_default.diffgesture.diffgesture_blender import session, identity, preferences
+from bl_ext.user_default.diffgesture.diffgesture_blender import identity
+from bl_ext.user_default.diffgesture.diffgesture_blender.settings import preferences
+from bl_ext.user_default.diffgesture.diffgesture_blender.state import session
 found = {
     "id": identity.ADDON_ID,
     "enabled": name in bpy.context.preferences.addons,

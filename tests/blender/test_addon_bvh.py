@@ -11,7 +11,7 @@ from motions import LENGTHS, NEUTRAL, PAIRS, swinging_arms, write_motion
 pytest.importorskip("bpy")
 
 from diffgesture_blender.errors import DiffGestureError
-from diffgesture_blender.export_bvh import bvh_text, save_bvh
+from diffgesture_blender.export.bvh import bvh_text, save_bvh
 from diffgesture_blender.motion import Motion, load_motion
 
 # Bones whose joint turns for them alone; the neck carries three and takes a compromise.

@@ -14,11 +14,11 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from diffgesture_blender import compat
-from diffgesture_blender.job import request_from_scene
-from diffgesture_blender.operators import regenerate_disabled_reason
-from diffgesture_blender.preferences import machine_settings
-from diffgesture_blender.session import new_job_folder, session
-from diffgesture_blender.splice import key_frames_of
+from diffgesture_blender.animation.splice import key_frames_of
+from diffgesture_blender.jobs.generate import request_from_scene
+from diffgesture_blender.operators.generate import regenerate_disabled_reason
+from diffgesture_blender.settings.preferences import machine_settings
+from diffgesture_blender.state.session import new_job_folder, session
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes by signal")
 
@@ -108,7 +108,7 @@ def test_a_range_outside_of_the_speech_changes_nothing(worker_mode: Callable[[st
 
 
 def command(blend: Path, *arguments: object) -> int:
-    from diffgesture_blender import cli
+    from diffgesture_blender.cli import command as cli
 
     bpy.ops.wm.open_mainfile(filepath=str(blend))
     return cli.main([str(part) for part in arguments])

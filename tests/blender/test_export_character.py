@@ -15,8 +15,8 @@ import addon_utils
 import rig_builders
 from motion_builders import gestures
 
-from diffgesture_blender.export_character import export_character, members
-from diffgesture_blender.key_writing import KeyOptions
+from diffgesture_blender.animation.key_writing import KeyOptions
+from diffgesture_blender.export.character import export_character, members
 from diffgesture_blender.retarget.apply import retarget
 
 MOTION = gestures(0, 45)
@@ -107,7 +107,7 @@ def test_the_command_line_exports(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from diffgesture_blender import cli
+    from diffgesture_blender.cli import command as cli
 
     worker_mode("motion")
     arguments = ["generate", "--audio", str(speech), "--keys", "few"]

@@ -12,7 +12,8 @@ import bpy
 import rig_builders
 from mathutils import Euler, Quaternion
 
-from diffgesture_blender import compat, keyframes
+from diffgesture_blender import compat
+from diffgesture_blender.animation import keyframes
 from diffgesture_blender.retarget import quaternion as quat
 
 EULER_ORDERS = ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")

@@ -16,7 +16,7 @@ from mathutils import Euler, Matrix, Vector
 from motion_builders import gestures
 from real_takes import REAL_TAKES, load_take
 
-from diffgesture_blender.key_writing import KeyOptions
+from diffgesture_blender.animation.key_writing import KeyOptions
 from diffgesture_blender.motion import Motion
 from diffgesture_blender.retarget import find_bone_map
 from diffgesture_blender.retarget import quaternion as quat

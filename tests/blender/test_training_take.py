@@ -10,18 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, babble, write_wav
+from conftest import ROOT
+from sounds import babble, write_wav
 
 bpy = pytest.importorskip("bpy")
 
 import rig_builders
 from motion_builders import gestures
 
-from diffgesture_blender.audio_source import clip_from_path
 from diffgesture_blender.errors import DiffGestureError
+from diffgesture_blender.export.training_take import copy_take, save_take
 from diffgesture_blender.retarget.apply import retarget
 from diffgesture_blender.retarget.evaluate import angular_errors
-from diffgesture_blender.training_take import copy_take, save_take
+from diffgesture_blender.sound.source import clip_from_path
 
 SECONDS = 6
 MOTION = gestures(0, SECONDS * 15)
@@ -138,7 +139,7 @@ def test_a_bvh_file_and_a_sound_become_a_take(rig: Any, sound: Path, tmp_path: P
 def test_button_and_command_line_save_takes(
     rig: Any, sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from diffgesture_blender import cli
+    from diffgesture_blender.cli import command as cli
 
     settings = bpy.context.scene.diffgesture
     settings.armature, settings.audio_path = rig, str(sound)

@@ -39,7 +39,7 @@ def test_a_range_is_generated_anew_and_joins_what_is_kept(monkeypatch: pytest.Mo
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     diffgesture_blender.register()
     try:
-        from diffgesture_blender.session import session
+        from diffgesture_blender.state.session import session
 
         bpy.ops.diffgesture.add_mannequin()
         settings = bpy.context.scene.diffgesture

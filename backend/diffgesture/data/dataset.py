@@ -3,13 +3,14 @@
 
 ``directions.npy`` (sum of T, B, 3) float32: unit bone directions in the public frame, the takes one after the
 other. ``audio.npy`` (sum of N,) int16: 16 kHz mono speech, for each take exactly ``round(T / fps * 16000)``
-samples. Both are memory-mapped by the reader. ``dataset.json`` names layout, fps and every take with its
-offsets, speaker, split and licence. Where windows were picked by filters, ``windows.npy`` (K, 3) int64 lists
-them: take, first frame and first audio sample in the take.
+samples. ``streams/NAME.npy`` (sum of T, n) float16, where there are any: further conditions of each frame, their
+columns named in ``dataset.json``. All are memory-mapped by the reader. ``dataset.json`` names layout,
+fps and every take with its offsets, speaker, split and licence. Where windows were
+picked by filters, ``windows.npy`` (K, 3) int64 lists them: take, first frame and first audio sample in the take.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
@@ -17,9 +18,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..audio import SAMPLE_RATE
 from ..errors import DataError, OutputError
-from ..skeletons import SKELETONS, Skeleton
+from ..motion.skeletons import SKELETONS, Skeleton
+from ..speech.features import SAMPLE_RATE
 
 FloatArray = np.ndarray
 
@@ -55,8 +56,12 @@ class DatasetWriter:
     OutputError and the takes before can still be completed with :meth:`close`: room for that is kept.
     """
 
-    def __init__(self, folder: Path, layout: str, fps: float) -> None:
+    def __init__(
+        self, folder: Path, layout: str, fps: float, streams: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """``streams`` names the columns of each further condition that every take brings."""
         self.folder = folder
+        self._columns = {name: list(columns) for name, columns in (streams or {}).items()}
         self.skeleton = SKELETONS[layout]
         self.fps = fps
         self.takes: list[Take] = []
@@ -69,7 +74,12 @@ class DatasetWriter:
             self._directions = (folder / "directions.part").open("wb", buffering=0)
             self._audio = (folder / "audio.part").open("wb", buffering=0)
             self._reserve = (folder / "reserve.part").open("wb", buffering=0)
-            for file in (self._directions, self._audio):
+            if self._columns:
+                (folder / "streams").mkdir(exist_ok=True)
+            self._streams = {
+                name: (folder / "streams" / f"{name}.part").open("wb", buffering=0) for name in self._columns
+            }
+            for file in (self._directions, self._audio, *self._streams.values()):
                 _write(file, bytes(_HEADER_BYTES))
             _write(self._reserve, bytes(_RESERVE_BYTES))
         except OSError as error:
@@ -85,8 +95,11 @@ class DatasetWriter:
         licence: str,
         source: str,
         windows: Sequence[tuple[int, int]] | None = None,
+        streams: Mapping[str, FloatArray] | None = None,
     ) -> None:
         """Adds a take: audio (N,) float in -1..1, directions (T, B, 3). Audio is cut or zero-padded to fit.
+
+        ``streams`` (T, n) are all those that the writer was made for.
 
         ``windows``: (first frame, first sample) of those that are good to learn from. Raises DataError for arrays
         of a wrong shape or with values that are not numbers, OutputError when the take cannot be written.
@@ -99,6 +112,10 @@ class DatasetWriter:
         if not np.isfinite(directions).all() or not np.isfinite(audio).all():
             raise DataError(f"Take {name}: directions or audio hold values that are not numbers.")
         frames = len(directions)
+        streams = streams or {}
+        for stream, columns in self._columns.items():
+            if stream not in streams or streams[stream].shape != (frames, len(columns)):
+                raise DataError(f"Take {name}: the stream '{stream}' must be ({frames}, {len(columns)}).")
         samples = samples_for(frames, self.fps)
         audio = np.pad(audio[:samples], (0, max(0, samples - len(audio))))
         pcm = np.round(np.clip(audio, -1.0, 1.0) * 32767.0).astype("<i2")
@@ -106,6 +123,8 @@ class DatasetWriter:
         try:
             _write(self._directions, np.ascontiguousarray(directions, dtype="<f4").tobytes())
             _write(self._audio, pcm.tobytes())
+            for stream, file in self._streams.items():
+                _write(file, np.ascontiguousarray(streams[stream], dtype="<f2").tobytes())
             _write(self._reserve, bytes(2 * len(json.dumps(asdict(take))) + 24 * len(windows or ()) + 256))
         except OSError as error:
             raise OutputError(
@@ -134,6 +153,7 @@ class DatasetWriter:
             "hours": round(self._frames / self.fps / 3600.0, 4),
             "statistics": statistics,
             "provenance": provenance,
+            **({"streams": {n: {"columns": c} for n, c in self._columns.items()}} if self._columns else {}),
             "takes": [asdict(take) for take in self.takes],
         }
         if self._has_windows:
@@ -150,7 +170,7 @@ class DatasetWriter:
 
     def discard(self) -> None:
         """Gives up: what was written is removed, a data set that was in the folder before stays."""
-        for file in (self._directions, self._audio, self._reserve):
+        for file in (self._directions, self._audio, *self._streams.values(), self._reserve):
             file.close()
             Path(file.name).unlink(missing_ok=True)
 
@@ -159,6 +179,10 @@ class DatasetWriter:
         arrays = (
             (self._directions, np.dtype("<f4"), (self._frames, self.skeleton.num_bones, 3)),
             (self._audio, np.dtype("<i2"), (self._samples,)),
+            *(
+                (file, np.dtype("<f2"), (self._frames, len(self._columns[name])))
+                for name, file in self._streams.items()
+            ),
         )
         for file, dtype, shape in arrays:
             file.truncate(_HEADER_BYTES + int(np.prod(shape)) * dtype.itemsize)
@@ -174,7 +198,7 @@ class DatasetWriter:
             np.save(windows, np.array(self._windows, dtype=np.int64).reshape(-1, 3))
         else:
             windows.unlink(missing_ok=True)
-        for name in ("directions", "audio"):
+        for name in ("directions", "audio", *(f"streams/{stream}" for stream in self._columns)):
             (self.folder / f"{name}.part").replace(self.folder / f"{name}.npy")
         new.replace(self.folder / "dataset.json")
 
@@ -222,6 +246,10 @@ class Dataset:
             raise DataError(f"{self._json}: field 'takes' is not as expected: {error}.") from error
         self.directions = self._map("directions.npy")
         self.audio = self._map("audio.npy")
+        self.stream_columns: dict[str, list[str]] = {
+            name: [str(column) for column in stream["columns"]] for name, stream in card.get("streams", {}).items()
+        }
+        self._streams = {name: self._map(f"streams/{name}.npy") for name in self.stream_columns}
         self.windows: np.ndarray | None = self._map("windows.npy") if "windows" in card else None
         self._check()
 
@@ -269,6 +297,12 @@ class Dataset:
                     f"{self.folder / name}.npy has {len(array)} entries, but the takes add up to {expected}."
                 )
 
+        for name, array in self._streams.items():
+            if array.shape != (frame, len(self.stream_columns[name])):
+                raise DataError(
+                    f"{self.folder / 'streams' / name}.npy has the shape {array.shape}, it must be"
+                    f" ({frame}, {len(self.stream_columns[name])})."
+                )
         if self.windows is not None:
             self._check_windows(self.windows)
 
@@ -301,6 +335,12 @@ class Dataset:
                 f"{self.folder / 'directions.npy'}: take '{take.name}' holds values that are not numbers."
             )
         return pcm.astype(np.float32) / 32768.0, np.array(directions, dtype=np.float32)
+
+    def streams(self, index: int) -> dict[str, FloatArray]:
+        """The further conditions of one take, (T, n) float32 each; their columns are in ``stream_columns``."""
+        take = self.takes[index]
+        frames = slice(take.frame_offset, take.frame_offset + take.frames)
+        return {name: np.array(array[frames], dtype=np.float32) for name, array in self._streams.items()}
 
 
 def split_of_speakers(speakers: Sequence[str], val_fraction: float, rng: np.random.Generator) -> dict[str, str]:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from ..data.dataset import Dataset
 from ..errors import ConfigError
-from ..metrics.embedding import save_autoencoder
-from ..networks.autoencoder import AUTOENCODERS, WINDOW, autoencoder_loss
+from ..model.autoencoder import AUTOENCODERS, WINDOW, autoencoder_loss
+from ..model.embedding import save_autoencoder
 from .config import Config
 from .official_recipe import WindowedData
 from .recipe import Batch, Split

@@ -2,14 +2,15 @@
 """Windows of speech and motion, cut at random and varied, as training batches."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..features import LEVELS, audio_features
-from ..skeletons import Skeleton
+from ..model.card import Card
+from ..model.conditioning import Stream
+from ..motion.skeletons import Skeleton
+from ..speech.features import LEVELS, audio_features
 from .config import AugmentConfig
 
 
@@ -44,36 +45,31 @@ def collect_takes(takes: list[tuple[np.ndarray, np.ndarray]], fps: float) -> Tak
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Normalisation:
-    """Means and standard deviations of poses (D,) and features (F,), and the features of silence (F,)."""
+    """Means and standard deviations of poses (D,), and the network's streams with theirs."""
 
     pose_mean: np.ndarray
     pose_std: np.ndarray
-    feature_mean: np.ndarray
-    feature_std: np.ndarray
-    silence: np.ndarray
+    streams: tuple[Stream, ...]
 
     @classmethod
     def measure(cls, takes: Takes, fps: float) -> "Normalisation":
         """Standard deviations have a floor, so that what hardly ever moves is not blown up into noise."""
         silence = audio_features(np.zeros(16_000, dtype=np.float32), round(fps), fps)
-        return cls(
-            takes.poses.mean(axis=0),
-            np.maximum(takes.poses.std(axis=0), 0.03),
+        speech = Stream(
+            "speech",
+            takes.features.shape[1],
             takes.features.mean(axis=0),
             np.maximum(takes.features.std(axis=0), 0.02),
             silence[len(silence) // 2],
         )
+        return cls(takes.poses.mean(axis=0), np.maximum(takes.poses.std(axis=0), 0.03), (speech,))
 
     @classmethod
-    def of_card(cls, card: dict[str, Any]) -> "Normalisation":
+    def of_card(cls, card: Card) -> "Normalisation":
         """That of a checkpoint, which its weights were trained with."""
-        poses, features = card["normalisation"], card["features"]
-        return cls(
-            *(np.asarray(poses[name], dtype=np.float32) for name in ("mean", "std")),
-            *(np.asarray(features[name], dtype=np.float32) for name in ("mean", "std", "silence")),
-        )
+        return cls(card.mean, card.std, card.streams)
 
 
 class BatchMaker:
@@ -90,7 +86,7 @@ class BatchMaker:
         self._groups = bone_groups(skeleton)
 
     def draw(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Standardised poses (B, N, D), known poses and their mask (B, N, D/3), speech (B, N, F + 1)."""
+        """Standardised poses (B, N, D), known poses and their mask (B, N, D/3), conditions (B, N, C)."""
         picks = rng.integers(self._rooms[-1], size=size)
         take = np.searchsorted(self._rooms, picks, side="right")
         first = self._starts[take] + picks - np.where(take > 0, self._rooms[take - 1], 0)
@@ -100,15 +96,14 @@ class BatchMaker:
         poses[mirrored] = mirror_poses(poses[mirrored], self._mirror_bones)
         features = self._vary_features(rng, features)
         poses = (poses - self.norm.pose_mean) / self.norm.pose_std
-        speech = (features - self.norm.feature_mean) / self.norm.feature_std
         given = (rng.random((size, 1, 1)) >= self.augment.drop_speech).astype(np.float32)
-        speech = np.concatenate([speech * given, np.broadcast_to(given, (size, self.window, 1))], axis=2)
+        conditions = self.norm.streams[0].encode(features, given)
         mask = self._draw_masks(rng, size)
         known = poses * np.repeat(mask, 3, axis=2)
-        poses, known, mask, speech = (
-            torch.from_numpy(np.asarray(array, np.float32)) for array in (poses, known, mask, speech)
+        poses, known, mask, conditions = (
+            torch.from_numpy(np.asarray(array, np.float32)) for array in (poses, known, mask, conditions)
         )
-        return poses, known, mask, speech
+        return poses, known, mask, conditions
 
     def _vary_features(self, rng: np.random.Generator, features: np.ndarray) -> np.ndarray:
         """Raise the noise floor of some clips (levels in units of 20 dB), jitter all a little."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ..skeletons import SKELETONS
+from ..motion.skeletons import SKELETONS
 
 if sys.version_info >= (3, 11):
     import tomllib

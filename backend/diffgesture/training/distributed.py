@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 
-from ..devices import pick_device
 from ..errors import ConfigError
+from ..model.devices import pick_device
 
 
 @dataclass(frozen=True)

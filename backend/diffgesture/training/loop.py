@@ -23,9 +23,9 @@ from ..errors import ConfigError, OutputError
 from .config import Config
 from .distributed import Group
 from .muon import MuonAdamW
-from .panel import ValidationPanel, panel_line
 from .progress import MetricsLog, Progress
 from .recipe import Batch, Recipe
+from .scorecard import ValidationPanel, panel_line
 from .state import ExponentialMovingAverage, load_state, save_state
 
 _VALIDATION_BATCHES = 4

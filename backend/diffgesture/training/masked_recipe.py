@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..checkpoint import Checkpoint, save_checkpoint
-from ..diffusion import cosine_log_snr
 from ..errors import DataError
-from ..features import LOUDNESS
-from ..networks.masked import MaskedPoseTransformer
-from ..skeletons import SKELETONS, Skeleton, normalize
+from ..model.checkpoint import Checkpoint
+from ..model.masked import MaskedPoseTransformer
+from ..model.torch_network import save_checkpoint
+from ..motion.skeletons import SKELETONS, Skeleton, normalize
+from ..speech.features import LOUDNESS
 from .batches import BatchMaker, Normalisation, Takes, bone_groups, collect_takes
 from .config import Config, LossConfig
 from .recipe import Batch, Split
@@ -34,7 +34,7 @@ class MaskedRecipe:
         if (self._takes.lengths < config.window).all():
             raise DataError(f"No take is as long as one window of {config.window} frames.")
         self._norm = Normalisation.of_card(start.card) if start else Normalisation.measure(self._takes, config.fps)
-        self._model = start.card["hyperparameters"] if start else config.model
+        self._model = dict(start.card.hyperparameters) if start else config.model
         self.hours = self._takes.frames / config.fps / 3600
         held_out = collect_takes(validation, config.fps) if validation else self._takes
         self._makers = {
@@ -62,10 +62,11 @@ class MaskedRecipe:
 
         Cosine variance-preserving process: ``x_t = cos(pi t / 2) x_0 + sin(pi t / 2) noise``.
         """
-        poses, known, mask, speech, times, noise = batch
+        poses, known, mask, conditions, times, noise = batch
         angle = times.view(-1, 1, 1) * (math.pi / 2)
         noisy = torch.cos(angle) * poses + torch.sin(angle) * noise
-        error = network(noisy, cosine_log_snr(times), known, mask, speech) - poses
+        log_snr = -2 * torch.log(torch.tan(times * (math.pi / 2)))
+        error = network(noisy, log_snr, known, mask, conditions) - poses
         weights = self._weights.to(error.device)
         pose_loss = (error.square() * weights).mean()
         velocity_loss = (error.diff(dim=1).square() * weights).mean()
@@ -84,16 +85,14 @@ class MaskedRecipe:
             "window": config.window,
             "overlap": config.overlap,
             "seed_frames": config.seed_frames,
-            "guidance": config.guidance,
-            **({"guidance_log_snr": config.guidance_log_snr} if config.guidance_log_snr else {}),
+            "sampler": {
+                "guidance": config.guidance,
+                **({"guidance_log_snr": config.guidance_log_snr} if config.guidance_log_snr else {}),
+            },
             "network": "masked_pose_transformer",
             "hyperparameters": self._model,
             "normalisation": {"mean": _numbers(norm.pose_mean), "std": _numbers(norm.pose_std)},
-            "features": {
-                "mean": _numbers(norm.feature_mean),
-                "std": _numbers(norm.feature_std),
-                "silence": _numbers(norm.silence),
-            },
+            "streams": {stream.name: stream.as_card() for stream in norm.streams},
             "rest_directions": rest_pose(self._takes).round(5).tolist(),
             "licence": config.licence,
             "training": training,

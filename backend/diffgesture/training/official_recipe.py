@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..audio import SAMPLE_RATE
-from ..checkpoint import save_checkpoint
 from ..data.dataset import Dataset
-from ..diffusion import linear_schedule
 from ..errors import ConfigError, DataError
-from ..networks.official import OfficialNetwork
-from ..skeletons import SKELETONS
+from ..model.official import OfficialNetwork
+from ..model.torch_network import save_checkpoint
+from ..motion.skeletons import SKELETONS
+from ..sampling.reference import linear_schedule
+from ..speech.features import SAMPLE_RATE
 from .config import Config
 from .recipe import Batch, Split
 
@@ -109,7 +109,9 @@ class OfficialRecipe:
 
     def __init__(self, config: Config, dataset: Dataset):
         self._config, self._data = config, WindowedData(config, dataset)
-        self._schedule = linear_schedule()
+        schedule = linear_schedule()
+        self._steps = schedule.num_steps
+        self._betas, self._alpha_bars = (torch.from_numpy(x) for x in (schedule.betas, schedule.alpha_bars))
         if config.window != (frames := config.model.get("window", 34)):
             raise ConfigError(f"'window' is {config.window}, but the network's ([model] window) {frames}.")
         self.hours = self._data.hours
@@ -123,7 +125,7 @@ class OfficialRecipe:
         rows = self._data.rows(split, size, step)
         poses = self._data.poses(rows)
         audio = np.stack([self._window_audio(int(take), int(sample)) for take, _, sample in rows])
-        t = rng.integers(1, self._schedule.num_steps + 1, size)
+        t = rng.integers(1, self._steps + 1, size)
         noise = rng.standard_normal(poses.shape, dtype=np.float32)
         null = rng.random(size) < self._config.null_probability
         return tuple(torch.from_numpy(array) for array in (poses, audio, t, noise, null))
@@ -139,10 +141,11 @@ class OfficialRecipe:
     def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean squared error of the noise estimate over all frames (official ``get_loss``)."""
         poses, audio, t, noise, null = batch
-        self._schedule = schedule = self._schedule.to(poses.device)
-        alpha_bar = schedule.alpha_bars[t].view(-1, 1, 1)
+        if self._betas.device != poses.device:
+            self._betas, self._alpha_bars = (table.to(poses.device) for table in (self._betas, self._alpha_bars))
+        alpha_bar = self._alpha_bars[t].view(-1, 1, 1)
         noisy = alpha_bar.sqrt() * poses + (1 - alpha_bar).sqrt() * noise
-        estimate = network(noisy, schedule.betas[t], seeds=self._seeds(poses), audio=audio, null=null)
+        estimate = network(noisy, self._betas[t], seeds=self._seeds(poses), audio=audio, null=null)
         loss = (estimate - noise).square().mean()
         return loss, {"noise": loss.detach()}
 

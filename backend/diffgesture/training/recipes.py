@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The recipe that a configuration asks for."""
 
-from ..checkpoint import Checkpoint
 from ..data.dataset import Dataset
 from ..errors import ConfigError
-from ..networks.autoencoder import AUTOENCODERS
+from ..model.autoencoder import AUTOENCODERS
+from ..model.checkpoint import Checkpoint
 from .autoencoder_recipe import AutoencoderRecipe
 from .config import Config
 from .masked_recipe import MaskedRecipe
@@ -14,13 +14,13 @@ from .recipe import Recipe
 
 def make_recipe(config: Config, dataset: Dataset, start: Checkpoint | None = None) -> Recipe:
     """Read the dataset for the configuration's network; ``start`` is a checkpoint to fine-tune."""
-    if start is not None and (start.card["network"], start.card["layout"], start.card["fps"]) != (
+    if start is not None and (start.card.network, start.card.skeleton.name, start.card.fps) != (
         "masked_pose_transformer",
         config.layout,
         config.fps,
     ):
         raise ConfigError(
-            f"{start.path.name} (network {start.card['network']}, {start.card['layout']} at {start.card['fps']:g}"
+            f"{start.path.name} (network {start.card.network}, {start.card.skeleton.name} at {start.card.fps:g}"
             f" fps) cannot be fine-tuned with this configuration ({config.layout} at {config.fps:g} fps); only"
             " networks 'masked_pose_transformer' can."
         )

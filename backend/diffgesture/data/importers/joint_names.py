@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which joint of a skeleton is which part of the body, by name.
+
+A family is a table in the form of ``rigs/*.json``: for each part a list of names, ``{side}`` standing for the
+family's words for left and right. Spine and neck list the joints from the hips upwards, as far as a skeleton has
+them; fingers list knuckle (thumb: the joint at the wrist), middle and last joint.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ...errors import DataError
+
+FINGERS: Final = ("index", "middle", "pinky", "ring", "thumb")
+SIDES: Final = ("left", "right")
+# A family's word for a part to ours: the joint at the upper end of a bone gets the name of that joint.
+_ARM: Final = {
+    "clavicle": "clavicle",
+    "upper_arm": "shoulder",
+    "forearm": "elbow",
+    "hand": "wrist",
+    "thigh": "hip",
+}
+_REQUIRED: Final = tuple(f"{side}_{joint}" for side in SIDES for joint in ("shoulder", "elbow", "wrist"))
+
+# The rigs of the repository; absent when the library is installed without it.
+_RIGS: Final = Path(__file__).resolve().parents[4] / "rigs"
+
+
+def _fingers(pattern: str, words: Sequence[str] = (), segments: Sequence[str] = "123") -> dict[str, list[str]]:
+    words = words or [finger.capitalize() for finger in FINGERS]
+    return {
+        finger: [pattern.replace("{finger}", word).replace("{segment}", segment) for segment in segments]
+        for finger, word in zip(FINGERS, words, strict=True)
+    }
+
+
+def _arm(clavicle: str, upper_arm: str, forearm: str, hand: str, thigh: str) -> dict[str, list[str]]:
+    return {
+        "clavicle": [clavicle],
+        "upper_arm": [upper_arm],
+        "forearm": [forearm],
+        "hand": [hand],
+        "thigh": [thigh],
+    }
+
+
+def _trunk(pelvis: str, spine: str, neck: str, head: str) -> dict[str, list[str]]:
+    return {"pelvis": pelvis.split(), "spine": spine.split(), "neck": neck.split(), "head": head.split()}
+
+
+_LEFT_RIGHT: Final = [["Left", "Right"]]
+_FAMILIES: Final[list[dict[str, Any]]] = [
+    {
+        # ZeroEGGS, CMU as BVH, LaFAN, Motorica, Perception Neuron, MotionBuilder, Mixamo.
+        "family": "HumanIK",
+        "sides": _LEFT_RIGHT,
+        "bones": {
+            **_trunk("Hips", "LowerBack Spine Spine1 Spine2 Spine3 Spine4", "Neck Neck1 Neck2", "Head"),
+            **_arm("{side}Shoulder", "{side}Arm", "{side}ForeArm", "{side}Hand", "{side}UpLeg"),
+            **_fingers("{side}Hand{finger}{segment}"),
+        },
+    },
+    {
+        "family": "TalkingWithHands, GENEA",
+        "sides": [["l", "r"]],
+        "bones": {
+            **_trunk("b_root", "b_spine0 b_spine1 b_spine2 b_spine3", "b_neck0 b_neck1", "b_head"),
+            **_arm("b_{side}_shoulder", "b_{side}_arm", "b_{side}_forearm", "b_{side}_wrist", "b_{side}_upleg"),
+            **_fingers("b_{side}_{finger}{segment}", FINGERS),
+        },
+    },
+    {
+        "family": "BEAT",
+        "sides": [["L", "R"]],
+        "bones": {
+            **_trunk("Hips", "Spine Spine1 Spine2 Spine3", "Neck Neck1", "Head"),
+            **_arm("{side}Shoulder", "{side}Arm", "{side}Arm1", "{side}Hand", "{side}UpLeg"),
+            **_fingers("{side}Hand{finger}{segment}"),
+        },
+    },
+    {
+        "family": "SMPL-X",
+        "sides": [["left", "right"]],
+        "bones": {
+            **_trunk("pelvis", "spine1 spine2 spine3", "neck", "head"),
+            **_arm("{side}_collar", "{side}_shoulder", "{side}_elbow", "{side}_wrist", "{side}_hip"),
+            **_fingers("{side}_{finger}{segment}", FINGERS),
+        },
+    },
+    {
+        "family": "classic BVH, Xsens",
+        "sides": _LEFT_RIGHT,
+        "bones": {
+            **_trunk("Hips", "Chest Chest2 Chest3 Chest4", "Neck", "Head"),
+            **_arm("{side}Collar", "{side}Shoulder", "{side}Elbow", "{side}Wrist", "{side}Hip"),
+        },
+    },
+    {
+        "family": "Acclaim (CMU)",
+        "sides": [["l", "r"]],
+        "bones": {
+            **_trunk("root", "lowerback upperback thorax", "lowerneck upperneck", "head"),
+            **_arm("{side}clavicle", "{side}humerus", "{side}radius", "{side}hand", "{side}femur"),
+        },
+    },
+    {
+        "family": "Unity humanoid, VRM",
+        "sides": _LEFT_RIGHT,
+        "bones": {
+            **_trunk("Hips", "Spine Chest UpperChest", "Neck", "Head"),
+            **_arm("{side}Shoulder", "{side}UpperArm", "{side}LowerArm", "{side}Hand", "{side}UpperLeg"),
+            **_fingers("{side}{finger}{segment}", ("Index", "Middle", "Little", "Ring", "Thumb"), (
+                "Proximal", "Intermediate", "Distal",
+            )),
+        },
+    },
+    {
+        "family": "Bandai Namco",
+        "sides": [["L", "R"]],
+        "bones": {
+            **_trunk("Hips", "Spine Chest", "Neck", "Head"),
+            **_arm("Shoulder_{side}", "UpperArm_{side}", "LowerArm_{side}", "Hand_{side}", "UpperLeg_{side}"),
+        },
+    },
+    {
+        "family": "SmartBody",
+        "sides": [["Lf", "Rt"]],
+        "bones": {
+            **_trunk("JtRoot", "JtSpineA JtSpineB JtSpineC", "JtNeckA JtNeckB", "JtSkullA"),
+            **_arm(
+                "JtClavicle{side}", "JtShoulder{side}", "JtElbow{side}", "JtWrist{side}", "JtHip{side}"
+            ),
+            **_fingers("Jt{finger}{segment}{side}", ("Index", "Middle", "Little", "Ring", "Thumb"), "ABC"),
+        },
+    },
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class JointMap:
+    """Joint indices of a skeleton: single parts by our names, ``spine`` and ``neck`` from below upwards."""
+
+    family: str
+    parts: dict[str, int]
+    spine: tuple[int, ...]
+
+    def fingers(self, side: str) -> dict[str, tuple[int, ...]]:
+        """The fingers of a side that are complete: finger to its three joints."""
+        found = {f: [self.parts.get(f"{side}_{f}{k}") for k in (1, 2, 3)] for f in FINGERS}
+        return {f: tuple(j for j in joints if j is not None) for f, joints in found.items() if None not in joints}
+
+
+def map_joints(names: Sequence[str], place: str, map_file: Path | None = None) -> JointMap:
+    """Finds the parts of the body among joint ``names``, with the family that fits best.
+
+    ``map_file`` is a family of the user's own. Raises DataError, naming ``place`` and what is missing.
+    """
+    families = [_read_family(map_file)] if map_file else [*_FAMILIES, *_rig_families()]
+    best: tuple[int, int, JointMap] | None = None
+    for spelling in _spellings(names):
+        for family in families:
+            for sides in _side_pairs(family["sides"]):
+                found = _match(family, sides, spelling)
+                key = (sum(part in found.parts for part in _REQUIRED), len(found.parts) + len(found.spine))
+                if best is None or key > best[:2]:
+                    best = (*key, found)
+    if best is None:
+        raise DataError(f"{place}: there are no joints.")
+    found = best[2]
+    missing = [part.replace("_", " ") for part in _REQUIRED if part not in found.parts]
+    if "neck" not in found.parts and not found.spine:
+        missing.append("spine")
+    if missing:
+        raise DataError(
+            f"{place}: the skeleton has no joint that is known as {', '.join(missing)}.",
+            f"Its joints are {', '.join(names[:80])}. Name them in a map file (--map, form: rigs/*.json).",
+        )
+    return found
+
+
+def _side_pairs(sides: Any) -> list[tuple[str, str]]:
+    pairs = [sides] if isinstance(sides[0], str) else sides
+    return [(str(left), str(right)) for left, right in pairs]
+
+
+def _match(family: dict[str, Any], sides: tuple[str, str], spelling: dict[str, int]) -> JointMap:
+    parts: dict[str, int] = {}
+
+    def take(part: str, names: Sequence[str], side: str = "") -> list[int]:
+        found = []
+        for name in names:  # "|" separates spellings of one joint
+            plain = (_plain(each.replace("{side}", side)) for each in name.split("|"))
+            found += [spelling[each] for each in plain if each in spelling][:1]
+        if found:
+            parts[part] = found[0]
+        return found
+
+    bones = family["bones"]
+    spine = take("pelvis", bones.get("pelvis", []))
+    spine += [joint for joint in take("", bones.get("spine", [])) if joint not in spine]
+    parts.pop("", None)
+    take("neck", bones.get("neck", []))
+    take("head", bones.get("head", []))
+    for ours, side in zip(SIDES, sides, strict=True):
+        for part, joint in _ARM.items():
+            take(f"{ours}_{joint}", bones.get(part, []), side)
+        for finger in FINGERS:
+            for k, name in enumerate(bones.get(finger, [])[:3], start=1):
+                take(f"{ours}_{finger}{k}", [name], side)
+    return JointMap(str(family.get("family", "")), parts, tuple(spine))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _spellings(names: Sequence[str]) -> list[dict[str, int]]:
+    """Plain names to joints: as they are, without a namespace, and without a beginning that all share."""
+    bare = [re.split(r"[:|]", name)[-1] for name in names]
+    plain = [_plain(name) for name in bare]
+    shared = _common_beginning([name for name in plain if name])
+    variants = [[_plain(name) for name in names], plain]
+    if len(shared) >= 3 and len(names) > 1:
+        variants.append([name[len(shared) :] for name in plain])
+    # A name that occurs twice stands for its first joint.
+    return [{name: k for k, name in reversed(list(enumerate(variant))) if name} for variant in variants]
+
+
+def _common_beginning(names: list[str]) -> str:
+    first, last = min(names, default=""), max(names, default="")
+    length = next(
+        (k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last))
+    )
+    return first[:length]
+
+
+def _rig_families() -> list[dict[str, Any]]:
+    return [_read_family(path) for path in sorted(_RIGS.glob("*.json"))]
+
+
+def _read_family(path: Path) -> dict[str, Any]:
+    try:
+        family = json.loads(path.read_text(encoding="utf-8"))
+        sides, bones = _side_pairs(family["sides"]), family["bones"]
+        usable = all(isinstance(name, str) for names in bones.values() for name in names)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise DataError(
+            f"The bone map {path} cannot be used: {error}.", "See rigs/*.json for its form."
+        ) from error
+    if not usable or not sides:
+        raise DataError(f"The bone map {path}: field 'bones' must give a list of names for each part.")
+    return family

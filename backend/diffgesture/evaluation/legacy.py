@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The published evaluation: windows of the validation split, seeded with their first frames, published metrics.
+
+Differences from the official script, all towards meaning what the paper says: batch normalisation runs in
+evaluation mode (officially it is never switched off), the last incomplete batch counts, and windows without onsets
+do not end in a division by zero. Windows are cut every 10 frames, as the official preprocessing does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ..data.dataset import Dataset
+from ..errors import ConfigError, DataError
+from ..generation.default_preset import log_snrs_of, sampler_of, speech_guidance
+from ..generation.reference_preset import seeded_clean_windows, seeded_windows
+from ..model.checkpoint import Checkpoint
+from ..model.embedding import Autoencoder
+from ..sampling.denoiser import bounded
+from ..sampling.noise import GaussianNoise
+from ..sampling.reference import REFERENCE_GUIDANCE, REFERENCE_STEPS, linear_schedule, sample_ddpm
+from ..sampling.solver import sample_dpm_solver_pp_2m
+from ..sampling.windows import official_samples
+from . import legacy_metrics as legacy
+
+WINDOW: Final = 34
+STRIDE: Final = 10
+SEED_FRAMES: Final = 4
+_BATCH: Final = 128
+
+
+@dataclass(frozen=True)
+class Windows:
+    """``directions`` (N, 34, B, 3) in the public frame and ``audio`` (N, 36266) of the same windows."""
+
+    directions: np.ndarray
+    audio: np.ndarray
+
+
+def cut_validation_windows(dataset: Dataset, split: str = "val", limit: int | None = None) -> Windows:
+    """Windows of all takes of a split, or ``limit`` of them, evenly spread. DataError when there are none."""
+    if dataset.fps != legacy.FPS:
+        raise DataError(f"{dataset.folder}: the published metrics need {legacy.FPS:g} fps, not {dataset.fps:g}.")
+    places = [
+        (index, start)
+        for index in dataset.indices(split)
+        for start in range(0, dataset.takes[index].frames - WINDOW + 1, STRIDE)
+    ]
+    if not places:
+        raise DataError(f"{dataset.folder}: the split '{split}' has no take of {WINDOW} frames.")
+    if limit is not None and limit < len(places):
+        places = [places[k] for k in np.linspace(0, len(places) - 1, limit).round().astype(int)]
+    directions, sounds = [], []
+    loaded, take = -1, (np.zeros(0), np.zeros(0))
+    for index, start in places:
+        if index != loaded:
+            loaded, take = index, dataset.take(index)
+        sounds.append(official_samples(take[0], start / legacy.FPS))
+        directions.append(take[1][start : start + WINDOW])
+    return Windows(np.stack(directions), np.stack(sounds))
+
+
+def generate_windows(
+    checkpoint: Checkpoint,
+    windows: Windows,
+    *,
+    preset: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    seed: int = 0,
+    report: Callable[[str], None] = lambda line: None,
+) -> np.ndarray:
+    """(N, 34, B, 3) generated directions in the public frame, each seeded with 4 real frames.
+
+    ``reference``: as published (DDPM, smooth stabilizer, directions not re-normalised), with any network.
+    ``default``: our own network's few steps. None: what the network was made for.
+    """
+    card = checkpoint.card
+    if card.window < WINDOW:
+        raise ConfigError(
+            f"The published metrics need windows of {WINDOW} frames; {checkpoint.path.name} has fewer."
+        )
+    preset = preset or default_preset(checkpoint)
+    if preset == "default" and checkpoint.is_official:
+        raise ConfigError("With a published network, --legacy takes the preset 'reference' alone.")
+    sample = _sample_published if preset == "reference" else _sample_in_few_steps
+    seeds = card.to_poses(windows.directions)[:, :SEED_FRAMES]
+    noise = GaussianNoise(seed)
+    results = []
+    for start in range(0, len(seeds), _BATCH):
+        report(f"generating windows {start + 1} to {min(start + _BATCH, len(seeds))} of {len(seeds)}")
+        part = slice(start, start + _BATCH)
+        batch = sample(checkpoint, windows.audio[part], seeds[part], steps, guidance, noise)
+        results.append(batch[:, :WINDOW])
+    return card.to_directions(np.concatenate(results))
+
+
+def default_preset(checkpoint: Checkpoint) -> str:
+    """How windows of this network are sampled unless told otherwise."""
+    return "reference" if checkpoint.is_official else "default"
+
+
+def _sample_published(
+    checkpoint: Checkpoint,
+    audio: np.ndarray,
+    seeds: np.ndarray,
+    steps: int | None,
+    guidance: float | None,
+    noise: GaussianNoise,
+) -> np.ndarray:
+    schedule = linear_schedule(steps or REFERENCE_STEPS)
+    scale = REFERENCE_GUIDANCE if guidance is None else guidance
+    predict = seeded_windows(audio, seeds, checkpoint, schedule, scale)
+    shape = (len(seeds), checkpoint.card.window, seeds.shape[2])
+    return sample_ddpm(predict, noise.own(schedule.num_steps + 1, shape), schedule, noise)
+
+
+def _sample_in_few_steps(
+    checkpoint: Checkpoint,
+    audio: np.ndarray,
+    seeds: np.ndarray,
+    steps: int | None,
+    guidance: float | None,
+    noise: GaussianNoise,
+) -> np.ndarray:
+    card = checkpoint.card
+    sampler = sampler_of(card, steps, guidance)
+    clean = seeded_clean_windows(audio, seeds, checkpoint, speech_guidance(sampler))
+    within = bounded(clean, card.mean, card.std)
+
+    def denoise(x: np.ndarray, log_snr: float) -> np.ndarray:
+        return np.concatenate([seeds, within(x, log_snr)[:, SEED_FRAMES:]], axis=1)
+
+    x_T = noise.own(0, (len(seeds), card.window, seeds.shape[2]))
+    return sample_dpm_solver_pp_2m(denoise, x_T, log_snrs_of(sampler), noise=noise, eta=sampler.eta)
+
+
+def published_metrics(
+    generated: np.ndarray, windows: Windows, dataset: Dataset, autoencoder: Autoencoder | None, seed: int = 0
+) -> dict[str, float | None]:
+    """The published numbers; those in feature space are None without an autoencoder of the layout."""
+    skeleton = dataset.skeleton
+    native = [skeleton.to_native(values.astype(np.float64)) for values in (generated, windows.directions)]
+    ours, real = (values.reshape(len(values), WINDOW, -1) for values in native)
+    zero = np.zeros(skeleton.pose_dim)
+    result: dict[str, float | None] = {
+        "bc": legacy.beat_consistency(ours, windows.audio, skeleton).score,
+        "bc_real": legacy.beat_consistency(real, windows.audio, skeleton).score,
+        "joint_mae": legacy.joint_mae(ours, real, zero, skeleton, SEED_FRAMES),
+        "acceleration_difference": legacy.acceleration_difference(ours, real, zero, skeleton),
+        **dict.fromkeys(("fgd", "feature_distance", "diversity", "diversity_real")),
+        "windows": float(len(ours)),
+    }
+    if autoencoder is None:
+        return result
+    if autoencoder.skeleton is not skeleton:
+        raise ConfigError(
+            f"The autoencoder is made for {autoencoder.skeleton.name}, the data for {skeleton.name}."
+        )
+    features = [autoencoder.features(autoencoder.poses(values)) for values in (generated, windows.directions)]
+    if len(features[0]) > 1:
+        result["fgd"] = legacy.fgd(*features)
+    result["feature_distance"] = legacy.feature_distance(*features)
+    batch = min(_BATCH, max(1, len(features[0]) // 4))
+    order = np.random.default_rng(seed).permutation(len(features[0]) // batch)
+    # So few windows that every batch meets itself say nothing about diversity.
+    if (order != np.arange(len(order))).any():
+        result["diversity"], result["diversity_real"] = (legacy.diversity(f, batch, order) for f in features)
+    return result

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One request, from an audio file to motion files: what the command line and the worker share."""
+
+import dataclasses
+import importlib.util
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import ConfigError, OutputError
+from ..model.card import read_card
+from ..model.checkpoint import DEFAULT_CHECKPOINT, ENGINES, Checkpoint, Engine, load_checkpoint
+from ..motion.motion_file import Motion, save_motion
+from ..speech.audio import load_audio
+from ..speech.features import SAMPLE_RATE
+from .synthesis import Progress, Settings, generate
+
+MAX_VARIATIONS = 16
+
+
+@dataclass(frozen=True)
+class Request:
+    """Speech ``audio`` (seconds ``audio_start`` to ``audio_end``) to ``variations`` motions.
+
+    ``engine`` auto: see ``choose_engine``.
+    """
+
+    audio: Path
+    settings: Settings
+    checkpoint: Path | None = None
+    device: str = "auto"
+    engine: str = "auto"
+    audio_start: float = 0.0
+    audio_end: float | None = None
+    variations: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.variations <= MAX_VARIATIONS:
+            raise ConfigError(f"variations must lie between 1 and {MAX_VARIATIONS}, not {self.variations}.")
+        if self.audio_start < 0 or (self.audio_end is not None and self.audio_end <= self.audio_start):
+            raise ConfigError("audio_end must be later than audio_start, and neither may be negative.")
+        if self.engine not in ENGINES:
+            raise ConfigError(f"There is no engine '{self.engine}'; choose {', '.join(ENGINES)}.")
+
+
+@dataclass
+class Response:
+    """The motions and what to tell the user."""
+
+    motions: list[Motion]
+    engine: str
+    device: str
+    steps: int
+    timings: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def torch_is_installed() -> bool:
+    """Whether PyTorch could be imported; it is not imported."""
+    return "torch" in sys.modules or importlib.util.find_spec("torch") is not None
+
+
+def choose_engine(wanted: str, *, preset: str, device: str, official: bool) -> Engine:
+    """The engine for a request.
+
+    ``auto`` takes NumPy, which is ready at once, for the preset ``default`` with our own network on the CPU; and
+    PyTorch, where it is installed, for what is slow without it or needs it: the reference preset, official
+    networks, graphics cards. ConfigError when what is asked for needs PyTorch and it is not there.
+    """
+    other_device = device not in ("auto", "cpu")
+    if wanted == "numpy" and (official or other_device):
+        what = "an official network" if official else f"the device '{device}'"
+        raise ConfigError(f"The engine numpy cannot use {what}; choose the engine torch.")
+    if wanted == "numpy":
+        return "numpy"
+    needed = wanted == "torch" or official or other_device
+    if torch_is_installed():
+        return "torch" if needed or preset == "reference" or "torch" in sys.modules else "numpy"
+    if needed:
+        raise ConfigError(
+            "This needs PyTorch, which is not installed here.",
+            "Install the PyTorch backend in the add-on's preferences, or pip install torch.",
+        )
+    return "numpy"
+
+
+class Generator:
+    """Keeps the last checkpoint loaded, so that a second request starts at once."""
+
+    def __init__(self) -> None:
+        self._loaded: Checkpoint | None = None
+        self._key: tuple[object, ...] = ()
+
+    def checkpoint(
+        self, path: Path | None, device: str = "auto", engine: str = "auto", preset: str = "default"
+    ) -> Checkpoint:
+        """The checkpoint (None: the bundled one), loaded for the engine that suits the request."""
+        path = DEFAULT_CHECKPOINT if path is None else path
+        chosen = choose_engine(engine, preset=preset, device=device, official=read_card(path).is_official)
+        place: object = "cpu"
+        if chosen == "torch":
+            from ..model.devices import pick_device
+
+            place = pick_device(device)
+        key = (path, os.stat(path).st_mtime_ns, chosen, str(place))
+        if self._loaded is None or key != self._key:
+            self._loaded, self._key = load_checkpoint(path, place, chosen), key
+        return self._loaded
+
+    def run(self, request: Request, progress: Progress) -> Response:
+        """Generate every variation; variation ``k`` has the seed ``seed + k``."""
+        started = time.perf_counter()
+        progress("audio", 0.0, "Reading the speech")
+        audio = load_audio(request.audio, request.audio_start, request.audio_end)
+        read = time.perf_counter() - started
+        progress("model", 0.0, "Loading the model")
+        preset, seconds = request.settings.preset, len(audio) / SAMPLE_RATE
+        checkpoint = self.checkpoint(request.checkpoint, request.device, request.engine, preset)
+        response = Response([], checkpoint.engine, checkpoint.device, 0)
+        response.timings = {"audio": read, "sampling": 0.0, "shaping": 0.0, "speech_seconds": seconds}
+        for variation in range(request.variations):
+            settings = dataclasses.replace(request.settings, seed=request.settings.seed + variation)
+
+            def share(stage: str, fraction: float, message: str, done: int = variation) -> None:
+                progress(stage, (done + fraction) / request.variations, message)
+
+            result = generate(audio, checkpoint, settings, share)
+            response.motions.append(result.motion)
+            response.steps = result.steps
+            for part in ("sampling", "shaping"):
+                response.timings[part] += result.timings[part]
+            response.warnings = result.warnings
+        response.timings["total"] = time.perf_counter() - started
+        return response
+
+
+def write_motions(motions: list[Motion], target: Path) -> list[Path]:
+    """Write one motion to ``target``, or several to ``target`` with ``_1``, ``_2`` … before the suffix."""
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder; give the name of a file.")
+    if not target.parent.is_dir():
+        raise OutputError(f"The folder {target.parent} does not exist.")
+    if len(motions) == 1:
+        paths = [target]
+    else:
+        paths = [target.with_stem(f"{target.stem}_{number}") for number in range(1, len(motions) + 1)]
+    for path, motion in zip(paths, motions, strict=True):
+        save_motion(path, motion)
+    return paths

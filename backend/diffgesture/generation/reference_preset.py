@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preset ``reference``: the official algorithm, one seeded window after another, operation for operation.
+
+With an official network this is the published chain; our own network can be asked in the same way, its clean
+estimate being turned into the noise that it implies.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..model.checkpoint import Checkpoint
+from ..sampling.denoiser import Guidance, seeded_denoiser
+from ..sampling.noise import NoiseSource
+from ..sampling.reference import (
+    REFERENCE_GUIDANCE,
+    REFERENCE_STEPS,
+    PredictNoise,
+    Schedule,
+    Stabilizer,
+    linear_schedule,
+    sample_ddpm,
+)
+from ..sampling.solver import Denoise
+from ..sampling.windows import count_sequential_windows, official_audio_window, sequential_windows
+from ..speech.features import SAMPLE_RATE
+from .conditions import condition_clip
+
+
+def sample_windows(
+    audio: np.ndarray,
+    checkpoint: Checkpoint,
+    num_frames: int,
+    noise: NoiseSource,
+    *,
+    steps: int | None = None,
+    guidance: float | None = None,
+    stabilizer: Stabilizer = "smooth",
+    on_step: Callable[[int, int, int, int], None] | None = None,
+) -> np.ndarray:
+    """(samples,) of 16 kHz speech to standardised poses (num_frames, D) by the official long-form rule.
+
+    ``on_step(window, windows, step, steps)`` is called before each step.
+    """
+    card = checkpoint.card
+    schedule = linear_schedule(steps or REFERENCE_STEPS)
+    scale = REFERENCE_GUIDANCE if guidance is None else guidance
+    count = count_sequential_windows(num_frames / card.fps, card.fps, card.window, card.seed_frames)
+    predictor = _window_predictor(audio, checkpoint, num_frames)
+
+    def sample_window(index: int, seed: np.ndarray | None) -> np.ndarray:
+        x_T = noise.own(schedule.num_steps + 1, (1, card.window, len(card.mean)))
+        return sample_ddpm(
+            predictor(index, None if seed is None else seed[None], schedule, scale),
+            x_T,
+            schedule,
+            noise,
+            stabilizer=stabilizer,
+            on_step=None if on_step is None else lambda step, of: on_step(index, count, step, of),
+        )[0]
+
+    return sequential_windows(sample_window, count, card.seed_frames)[:num_frames]
+
+
+def seeded_windows(
+    audio: np.ndarray, seeds: np.ndarray, checkpoint: Checkpoint, schedule: Schedule, guidance: float
+) -> PredictNoise:
+    """Many unrelated windows at once, each with its own speech (W, samples) and its own seed (W, S, D)."""
+    if checkpoint.is_official:
+        return _official_noise(audio, seeds, checkpoint, schedule, guidance)
+    return noise_of_clean(seeded_clean_windows(audio, seeds, checkpoint, Guidance(guidance)), schedule)
+
+
+def seeded_clean_windows(
+    audio: np.ndarray, seeds: np.ndarray | None, checkpoint: Checkpoint, guidance: Guidance
+) -> Denoise:
+    """The same for our own network: (W, N, D) noisy windows at a log-SNR to clean ones."""
+    card = checkpoint.card
+    clips = [condition_clip(card, {"audio": samples}, card.window) for samples in audio]
+    conditions = np.stack([clip.values for clip in clips])
+    without = {"speech": (np.stack([clip.without("speech") for clip in clips]), guidance)}
+    return seeded_denoiser(checkpoint.network, conditions, without, seeds)
+
+
+def noise_of_clean(denoise: Denoise, schedule: Schedule) -> PredictNoise:
+    """What a clean estimate says about the noise at step t."""
+
+    def predict(noisy: np.ndarray, t: int) -> np.ndarray:
+        alpha_bar = schedule.alpha_bars[t]
+        return (noisy - np.sqrt(alpha_bar) * denoise(noisy, schedule.log_snr(t))) / np.sqrt(1 - alpha_bar)
+
+    return predict
+
+
+def _window_predictor(
+    audio: np.ndarray, checkpoint: Checkpoint, num_frames: int
+) -> Callable[[int, np.ndarray | None, Schedule, float], PredictNoise]:
+    """For the official window ``index`` with seed (1, S, D) or none."""
+    card = checkpoint.card
+    if checkpoint.is_official:
+
+        def official(index: int, seed: np.ndarray | None, schedule: Schedule, guidance: float) -> PredictNoise:
+            samples, _ = official_audio_window(
+                audio,
+                index,
+                fps=card.fps,
+                window=card.window,
+                seed_frames=card.seed_frames,
+                sample_rate=SAMPLE_RATE,
+            )
+            return _official_noise(samples[None], seed, checkpoint, schedule, guidance)
+
+        return official
+    conditioning = condition_clip(card, {"audio": audio}, num_frames)
+    lacking = conditioning.without("speech")
+
+    def own(index: int, seed: np.ndarray | None, schedule: Schedule, guidance: float) -> PredictNoise:
+        start = index * (card.window - card.seed_frames)
+        places = np.minimum(np.arange(start, start + card.window), conditioning.num_frames - 1)
+        without = {"speech": (lacking[places][None], Guidance(guidance))}
+        clean = seeded_denoiser(checkpoint.network, conditioning.values[places][None], without, seed)
+        return noise_of_clean(clean, schedule)
+
+    return own
+
+
+def _official_noise(
+    samples: np.ndarray, seeds: np.ndarray | None, checkpoint: Checkpoint, schedule: Schedule, guidance: float
+) -> PredictNoise:
+    """The published network for windows with samples (W, S) and seed poses (W, 4, D)."""
+    card = checkpoint.card
+    pre_seq = np.zeros((len(samples), card.window, len(card.mean) + 1), dtype=np.float32)
+    if seeds is not None:
+        pre_seq[:, : seeds.shape[1], :-1], pre_seq[:, : seeds.shape[1], -1] = seeds, 1
+    noise = checkpoint.network.bind(pre_seq, samples)
+    return lambda noisy, t: noise(noisy, schedule.betas[t], guidance)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Official DiffGesture checkpoints and FGD autoencoders to safetensors with a card."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from ..errors import CheckpointError, OutputError
+from ..motion.skeletons import SKELETONS, Skeleton
+from .autoencoder import AUTOENCODERS, WINDOW
+from .embedding import save_autoencoder
+from .official import OfficialNetwork
+from .official_files import Record, read_official_file
+from .torch_network import save_checkpoint
+
+_FPS: Final = 15.0
+_OVERLAP: Final = 8
+"""Frames that neighbouring windows share when the default preset runs an official network."""
+_SCHEDULE: Final = "diffusion_net.var_sched."
+_UNKNOWN_LICENCE: Final = "not stated in the official file; ask its authors before sharing it"
+
+
+def convert(source: Path, output: Path, *, name: str | None = None, licence: str | None = None) -> dict[str, Any]:
+    """Convert ``source`` to ``output`` (.safetensors) and a card; returns what was found.
+
+    Recognised are checkpoints of the official trainer (``state_dict``), the TED autoencoder (``gen_dict``) and the
+    TED Expressive one (``motion_ae``). Raises CheckpointError for anything else, OutputError for a bad ``output``.
+    """
+    if output.suffix != ".safetensors":
+        raise OutputError(f"{output} must end in .safetensors.")
+    contents = read_official_file(source)
+    if not isinstance(contents, dict):
+        raise CheckpointError(f"{source.name} holds no official checkpoint.")
+    name, licence = name or source.stem, licence or _UNKNOWN_LICENCE
+    try:
+        if "state_dict" in contents:
+            summary = _convert_diffusion(source, contents, output, name, licence)
+        elif "gen_dict" in contents:
+            summary = _convert_autoencoder(source, contents, "gen_dict", "embedding_net", output, name, licence)
+        elif "motion_ae" in contents:
+            summary = _convert_autoencoder(source, contents, "motion_ae", "motion_ae", output, name, licence)
+        else:
+            raise CheckpointError(
+                f"{source.name} is neither an official checkpoint nor an official autoencoder: it has the entries"
+                f" {', '.join(map(str, list(contents)[:8])) or 'none'}."
+            )
+    except OSError as error:
+        raise OutputError(f"{output} cannot be written: {error.strerror or error}.") from error
+    return {"output": str(output), "card": str(output.with_suffix(".json")), **summary}
+
+
+def _convert_diffusion(
+    source: Path, contents: dict[str, Any], output: Path, name: str, licence: str
+) -> dict[str, Any]:
+    state = _state(source, contents, "state_dict")
+    state = {key: tensor for key, tensor in state.items() if not key.startswith(_SCHEDULE)}
+    try:
+        hidden_dim, joined = state["diffusion_net.net.linear.weight"].shape
+        window = state["diffusion_net.net.pos_embedding"].shape[1]
+        skeleton = _skeleton(source, (joined - 4 - 32) // 2)
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{source.name} lacks the official network's parameter {error}.") from error
+    blocks = {match[0] for key in state if (match := re.match(r"diffusion_net\.net\.(decoder_)?blocks\.\d+", key))}
+    hyperparameters = {
+        "hidden_dim": hidden_dim,
+        "block_depth": len(blocks),
+        "window": window,
+        "seed_frames": _setting(contents, "n_pre_poses", 4),
+    }
+    network = OfficialNetwork(pose_dim=skeleton.pose_dim, **hyperparameters)
+    _load(source, network, state)
+    card = {
+        "name": name,
+        "layout": skeleton.name,
+        "frame": "native",
+        "fps": float(_setting(contents, "motion_resampling_framerate", _FPS)),
+        "window": window,
+        "overlap": _OVERLAP,
+        "seed_frames": hyperparameters["seed_frames"],
+        "network": "official",
+        "hyperparameters": hyperparameters,
+        "normalisation": {"mean": _mean(source, contents, skeleton), "std": [1.0] * skeleton.pose_dim},
+        "licence": licence,
+        "training": _training(contents),
+    }
+    save_checkpoint(output, network, card, half=False)
+    return {"kind": "DiffGesture checkpoint", "layout": skeleton.name, "parameters": _count(network)}
+
+
+def _convert_autoencoder(
+    source: Path, contents: dict[str, Any], entry: str, kind: str, output: Path, name: str, licence: str
+) -> dict[str, Any]:
+    state = _state(source, contents, entry)
+    # Speech and text branches of the official EmbeddingNet take no part in the metric.
+    kept = ("pose_encoder.", "decoder.") if kind == "embedding_net" else ("encoder.", "decoder.")
+    state = {key: tensor for key, tensor in state.items() if key.startswith(kept)}
+    try:
+        pose_dim = state[f"{kept[0]}net.0.0.weight"].shape[1]
+        latent_dim = state["decoder.pre_net.0.weight"].shape[1]
+    except (KeyError, IndexError) as error:
+        raise CheckpointError(f"{source.name} lacks the autoencoder's parameter {error}.") from error
+    skeleton = _skeleton(source, pose_dim)
+    network = AUTOENCODERS[kind](pose_dim=pose_dim, latent_dim=latent_dim)
+    _load(source, network, state)
+    card = {
+        "name": name,
+        "network": kind,
+        "layout": skeleton.name,
+        "frame": "native",
+        "fps": _FPS,
+        "window": WINDOW,
+        "latent_dim": latent_dim,
+        "mean": _mean(source, contents, skeleton),
+        "licence": licence,
+        "training": _training(contents),
+    }
+    save_autoencoder(output, network, card)
+    return {"kind": "autoencoder", "layout": skeleton.name, "parameters": _count(network)}
+
+
+def _state(source: Path, contents: dict[str, Any], entry: str) -> dict[str, torch.Tensor]:
+    state = contents[entry]
+    if not isinstance(state, dict) or not state:
+        raise CheckpointError(f"The entry '{entry}' of {source.name} holds no weights.")
+    for key, tensor in state.items():
+        if not isinstance(key, str) or not isinstance(tensor, torch.Tensor):
+            raise CheckpointError(f"The entry '{entry}' of {source.name} holds something other than weights.")
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"The weights '{key}' of {source.name} hold values that are not numbers.")
+    return {key.removeprefix("module."): tensor for key, tensor in state.items()}
+
+
+def _load(source: Path, network: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"The weights of {source.name} are not the official network's: {reason}") from error
+
+
+def _skeleton(source: Path, pose_dim: int) -> Skeleton:
+    for skeleton in SKELETONS.values():
+        if skeleton.pose_dim == pose_dim:
+            return skeleton
+    raise CheckpointError(f"{source.name} is made for poses of {pose_dim} numbers; known are 27 and 126.")
+
+
+def _setting(contents: dict[str, Any], key: str, default: Any) -> Any:
+    args = contents.get("args")
+    return args.fields.get(key, default) if isinstance(args, Record) else default
+
+
+def _mean(source: Path, contents: dict[str, Any], skeleton: Skeleton) -> list[float]:
+    """``mean_dir_vec`` of the file's settings, in whatever nesting the official parser left it."""
+    value = _setting(contents, "mean_dir_vec", None)
+    try:
+        mean = np.asarray(value, dtype=np.float64).ravel()
+    except (TypeError, ValueError):
+        mean = np.empty(0)
+    if mean.shape != (skeleton.pose_dim,) or not np.isfinite(mean).all():
+        raise CheckpointError(
+            f"The settings in {source.name} lack the field 'mean_dir_vec' with {skeleton.pose_dim} numbers,"
+            " without which its output cannot be turned into directions."
+        )
+    return mean.tolist()
+
+
+def _training(contents: dict[str, Any]) -> dict[str, Any]:
+    """Epoch and scalar settings of the official trainer, without its file paths."""
+    args = contents.get("args")
+    fields = args.fields if isinstance(args, Record) else {}
+    settings = {
+        key: value
+        for key, value in fields.items()
+        if isinstance(value, bool | int | float | str) and not key.endswith("_path") and "/" not in str(value)
+    }
+    epoch = contents.get("epoch")
+    return {"program": "official code", "epoch": epoch if isinstance(epoch, int) else None, "settings": settings}
+
+
+def _count(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

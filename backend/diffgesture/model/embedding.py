@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Autoencoders for the Fréchet gesture distance on disk: safetensors and a card, like checkpoints.
+
+The card's ``format`` is ``diffgesture-autoencoder``; other fields are ``name``, ``network`` (``embedding_net`` or
+``motion_ae``), ``layout``, ``frame`` (axes of the poses it was trained on), ``fps``, ``window``, ``latent_dim``,
+``mean`` (D numbers that are subtracted from directions), ``licence`` and ``training``.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+
+from ..errors import CheckpointError
+from ..motion.skeletons import SKELETONS, Skeleton
+from .autoencoder import AUTOENCODERS, WINDOW, EmbeddingNet, MotionAE
+from .torch_network import write_weights
+
+CARD_FORMAT: Final = "diffgesture-autoencoder"
+CARD_VERSION: Final = 1
+_REQUIRED: Final = ("layout", "network", "latent_dim", "mean", "frame", "fps", "window")
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """A frozen autoencoder in evaluation mode; ``mean`` (D,) is subtracted from directions before it."""
+
+    path: Path
+    card: dict[str, Any]
+    network: EmbeddingNet | MotionAE
+    mean: np.ndarray
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return SKELETONS[self.card["layout"]]
+
+    def features(self, poses: np.ndarray, batch_size: int = 256) -> np.ndarray:
+        """(N, 34, D) mean-subtracted directions in the card's frame to features (N, latent)."""
+        if len(poses) == 0:
+            return np.zeros((0, self.card["latent_dim"]), dtype=np.float32)
+        device = next(self.network.parameters()).device
+        with torch.inference_mode():
+            batches = torch.from_numpy(np.ascontiguousarray(poses, dtype=np.float32)).split(batch_size)
+            return torch.cat([self.network.features(batch.to(device)).cpu() for batch in batches]).numpy()
+
+    def poses(self, directions: np.ndarray) -> np.ndarray:
+        """Public directions (..., B, 3) to mean-subtracted poses (..., D) in the card's frame."""
+        if self.card["frame"] == "native":
+            directions = self.skeleton.to_native(directions)
+        return directions.reshape(*directions.shape[:-2], -1) - self.mean.astype(directions.dtype)
+
+
+def save_autoencoder(path: str | Path, network: EmbeddingNet | MotionAE, card: dict[str, Any]) -> None:
+    """Write the weights (single precision) to ``path`` and the card beside them."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_weights(Path(path), state, {"format": CARD_FORMAT, "version": CARD_VERSION, **card})
+
+
+def load_autoencoder(path: str | Path, device: torch.device | str = "cpu") -> Autoencoder:
+    """Read an autoencoder. Raises CheckpointError with what is wrong."""
+    path = Path(path)
+    card = _read_card(path)
+    skeleton = SKELETONS[card["layout"]]
+    mean = np.asarray(card["mean"], dtype=np.float32)
+    if mean.shape != (skeleton.pose_dim,):
+        raise CheckpointError(f"The card of {path.name} has a mean of another layout.")
+    network = AUTOENCODERS[card["network"]](pose_dim=skeleton.pose_dim, latent_dim=int(card["latent_dim"]))
+    try:
+        network.load_state_dict(safetensors.torch.load_file(path))
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"The autoencoder {path.name} is damaged or incomplete ({error}).") from error
+    except RuntimeError as error:
+        raise CheckpointError(f"The weights in {path.name} do not fit its card.") from error
+    return Autoencoder(path, card, network.eval().requires_grad_(False).to(device), mean)
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise CheckpointError(f"There is no autoencoder at {path}.")
+    card_path = path.with_suffix(".json")
+    try:
+        card = json.loads(card_path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"The autoencoder's card {card_path.name} cannot be read: {error}.") from error
+    if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
+        raise CheckpointError(
+            f"{card_path.name} is no autoencoder's card. Official ones are converted by backend/convert.py."
+        )
+    if card.get("version") != CARD_VERSION:
+        raise CheckpointError(f"{card_path.name} has version {card.get('version')}; {CARD_VERSION} is supported.")
+    if missing := [name for name in _REQUIRED if name not in card]:
+        raise CheckpointError(f"The card {card_path.name} lacks {', '.join(missing)}.")
+    if card["layout"] not in SKELETONS or card["network"] not in AUTOENCODERS or card["window"] != WINDOW:
+        raise CheckpointError(
+            f"The card {card_path.name} names a layout, network or window that is not known"
+            f" ({card['layout']}, {card['network']}, {card['window']})."
+        )
+    return card

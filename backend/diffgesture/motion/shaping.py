@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an animator may change about a finished motion without generating it again.
+
+Directions that were given (``Constraints``) are never changed; next to them every change fades out, so that the
+motion stays smooth where it meets them.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from .amplitude import Amounts, part_bones, scale_amplitude
+from .constraints import Constraints
+from .skeletons import Skeleton, normalize
+
+FloatArray = np.ndarray
+
+SMOOTHING_SECONDS: Final = 0.25
+# How far from a given direction a change is in full effect.
+FADE_SECONDS: Final = 0.6
+
+
+@dataclass(frozen=True)
+class Shaping:
+    """The animator's wishes.
+
+    ``intensity`` scales all swings about the rest pose, ``amounts`` those of parts; ``smoothing`` 1 is strong;
+    ``rest_in`` and ``rest_out`` are the seconds over which the motion leaves the rest pose at its start and
+    returns to it at its end.
+    """
+
+    intensity: float = 1.0
+    smoothing: float = 0.0
+    amounts: Amounts = field(default_factory=Amounts)
+    rest_in: float = 0.0
+    rest_out: float = 0.0
+
+
+def shape_motion(
+    directions: FloatArray,
+    rest: FloatArray,
+    skeleton: Skeleton,
+    fps: float,
+    shaping: Shaping,
+    constraints: Constraints | None = None,
+) -> FloatArray:
+    """Directions (T, B, 3) as the animator wants them; swings are scaled about the pose ``rest`` (B, 3)."""
+    known = np.zeros(directions.shape[:2], dtype=bool) if constraints is None else constraints.mask
+    if shaping.smoothing > 0:
+        freedom = _freedom(known, fps)[..., None]
+        calm = smooth(directions, fps, shaping.smoothing)
+        directions = normalize(freedom * calm + (1 - freedom) * directions)
+    factors = part_factors(len(directions), skeleton, fps, shaping, known)
+    if any(np.any(factor != 1) for factor in factors.values()):
+        directions = scale_amplitude(directions, rest, skeleton, factors)
+    if constraints is not None:
+        directions = np.where(known[..., None], constraints.directions, directions)
+    return directions
+
+
+def part_factors(
+    num_frames: int, skeleton: Skeleton, fps: float, shaping: Shaping, known: FloatArray
+) -> dict[str, FloatArray]:
+    """(T,) factor of each part's swing: the amounts and the rest envelope, 1 where ``known`` (T, B) has a say.
+
+    The torso carries everything and an arm its fingers, so what is known of those counts for them, too.
+    """
+    envelope = rest_envelope(num_frames, fps, shaping.rest_in, shaping.rest_out)
+    bones = part_bones(skeleton)
+    factors = {}
+    for part, own in bones.items():
+        side = part.partition("_")[0]
+        amount = shaping.amounts.fingers if part.endswith("fingers") else getattr(shaping.amounts, part)
+        carried = own if part != "torso" else [bone for others in bones.values() for bone in others]
+        if part.endswith("_arm"):
+            carried = own + bones[f"{side}_fingers"]
+        wanted = shaping.intensity * amount * envelope
+        freedom = (
+            _freedom(np.asarray(known[:, carried].any(axis=1))[:, None], fps)[:, 0]
+            if carried
+            else np.ones(num_frames)
+        )
+        factors[part] = 1 + freedom * (wanted - 1)
+    return factors
+
+
+def rest_envelope(num_frames: int, fps: float, rest_in: float, rest_out: float) -> FloatArray:
+    """(T,) from 0 at the first frame to 1 after ``rest_in`` seconds, and back to 0 at the last frame.
+
+    Speed and acceleration are zero where it starts and ends.
+    """
+    seconds = np.arange(num_frames) / fps
+    envelope = np.ones(num_frames)
+    for length, passed in ((rest_in, seconds), (rest_out, seconds[-1:] - seconds)):
+        if length > 0:
+            envelope = envelope * _ease(passed / length)
+    return envelope
+
+
+def smooth(directions: FloatArray, fps: float, smoothing: float) -> FloatArray:
+    """Gaussian smoothing in time, (T, B, 3); ``smoothing`` 1 is a standard deviation of 0.25 s."""
+    if smoothing <= 0 or len(directions) < 2:
+        return directions
+    sigma = smoothing * SMOOTHING_SECONDS * fps
+    return normalize(_gaussian(directions, sigma))
+
+
+def _freedom(known: FloatArray, fps: float) -> FloatArray:
+    """(T, K): 0 where known (T, K) is true, rising to 1 within ``FADE_SECONDS`` of it."""
+    result = np.ones(known.shape)
+    for column in np.flatnonzero(known.any(axis=0)):
+        frames_away = _frames_away(known[:, column])
+        result[:, column] = _ease(frames_away / (FADE_SECONDS * fps))
+    return result
+
+
+def _gaussian(values: FloatArray, sigma: float) -> FloatArray:
+    """(T, ...) smoothed along the first axis by a Gaussian of ``sigma`` frames, cut at four; ends are repeated."""
+    radius = int(4 * sigma + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    weights /= weights.sum()
+    padded = np.concatenate([values[:1].repeat(radius, 0), values, values[-1:].repeat(radius, 0)])
+    result = np.zeros(values.shape)
+    for offset, weight in enumerate(weights):
+        result += weight * padded[offset : offset + len(values)]
+    return result
+
+
+def _frames_away(known: FloatArray) -> FloatArray:
+    """(T,) frames to the nearest one where ``known`` (T,) is true; some is."""
+    frames, places = np.arange(len(known)), np.flatnonzero(known)
+    behind = np.searchsorted(places, frames).clip(0, len(places) - 1)
+    return np.minimum(np.abs(places[behind] - frames), np.abs(places[(behind - 1).clip(0)] - frames))
+
+
+def _ease(x: FloatArray) -> FloatArray:
+    """Quintic step from 0 to 1 on 0..1 with vanishing first and second derivatives at both ends."""
+    x = np.clip(x, 0.0, 1.0)
+    return x**3 * (10 - 15 * x + 6 * x**2)

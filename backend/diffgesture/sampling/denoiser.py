@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The denoiser that a sampler asks, composed once: network, then guided, then bounded, then constrained.
+
+Each step is a function from a denoiser to a denoiser; the sampler knows none of them. Arrays are NumPy's whatever
+computes the network.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ..model.conditioning import Conditioning
+from .known_poses import KnownPoses
+from .solver import Denoise
+from .windows import Windows
+
+
+class PoseNetwork(Protocol):
+    """A network that estimates clean poses under conditions: ``MaskedPoseTransformer``, ``NumpyPoseNetwork``."""
+
+    pose_dim: int
+    reach: int
+
+    def bind(self, conditions: np.ndarray, known: np.ndarray, mask: np.ndarray) -> Denoise:
+        """Conditions (W, N, C), known poses (W, N, D) and their mask (W, N, D/3) given: (W, N, D) to (W, N, D)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Classifier-free guidance by ``scale`` between two log-SNRs and not at all outside.
+
+    Guidance everywhere costs twice the time, and at the noisiest steps variety (Kynkäänniemi et al. 2024).
+    """
+
+    scale: float
+    lowest: float = -math.inf
+    highest: float = math.inf
+
+    def at(self, log_snr: float) -> float:
+        return self.scale if self.lowest <= log_snr <= self.highest else 1.0
+
+
+def guided(full: Denoise, without: Mapping[str, tuple[Denoise, Guidance]]) -> Denoise:
+    """Away from what the network says without a stream: ``full + sum (w - 1) (full - without)`` over streams.
+
+    With one stream this is ``without + w (full - without)`` (Ho and Salimans 2022). A stream whose weight is 1 at
+    a noise level costs nothing there.
+    """
+
+    def denoise(x: np.ndarray, log_snr: float) -> np.ndarray:
+        estimate = conditional = full(x, log_snr)
+        for unconditional, guidance in without.values():
+            scale = guidance.at(log_snr)
+            if scale != 1.0:
+                lacking = unconditional(x, log_snr)
+                estimate = estimate + np.float32(scale - 1) * (conditional - lacking)
+        return estimate
+
+    return denoise
+
+
+def bounded(denoise: Denoise, mean: np.ndarray, std: np.ndarray) -> Denoise:
+    """Standardised poses (..., D) with no direction longer than 1; ``mean`` and ``std`` (D,).
+
+    A clean-pose estimate is a mean of unit vectors, so it is shorter the less is known, and never longer. (Made
+    unit length in every step, it would decide too early: the hands of the bundled model then move a quarter less.)
+    """
+
+    def bound(x: np.ndarray, log_snr: float) -> np.ndarray:
+        vectors = denoise(x, log_snr) * std + mean
+        triples = vectors.reshape(*vectors.shape[:-1], -1, 3)
+        length = np.sqrt(np.einsum("...i,...i->...", triples, triples))[..., None]
+        return ((triples / np.maximum(length, 1.0)).reshape(vectors.shape) - mean) / std
+
+    return bound
+
+
+def constrained(denoise: Denoise, known: KnownPoses | None) -> Denoise:
+    """With known poses (T, D) in their place in every estimate."""
+    if known is None:
+        return denoise
+    return lambda x, log_snr: known.impose(denoise(x, log_snr))
+
+
+def clip_denoiser(
+    network: PoseNetwork,
+    conditioning: Conditioning,
+    guidance: Mapping[str, Guidance],
+    known: KnownPoses | None = None,
+    *,
+    window: int = 0,
+    overlap: int = 0,
+) -> Denoise:
+    """Our network for a whole clip (T, D): one sequence if its attention is banded, else blended windows.
+
+    ``guidance``: stream -> its guidance.
+    """
+    frames = conditioning.num_frames
+    windows = Windows(frames, frames if network.reach > 0 else window, overlap)
+    poses = np.zeros((frames, network.pose_dim), dtype=np.float32) if known is None else known.poses
+    mask = np.zeros((frames, network.pose_dim // 3), dtype=np.float32) if known is None else known.mask[:, ::3]
+    given = windows.cut(poses), windows.cut(mask)
+
+    def bind(values: np.ndarray) -> Denoise:
+        evaluate = network.bind(windows.cut(values), *given)
+        return lambda x, log_snr: windows.blend(evaluate(windows.cut(x), log_snr))
+
+    active = {name: value for name, value in guidance.items() if value.scale != 1.0}
+    without = {name: (bind(conditioning.without(name)), value) for name, value in active.items()}
+    return guided(bind(conditioning.values), without)
+
+
+def seeded_denoiser(
+    network: PoseNetwork,
+    conditions: np.ndarray,
+    without: Mapping[str, tuple[np.ndarray, Guidance]],
+    seeds: np.ndarray | None,
+) -> Denoise:
+    """Our network for unrelated windows (W, N, D) with their first poses ``seeds`` (W, S, D) given.
+
+    ``conditions`` (W, N, C); ``without``: stream -> the conditions that lack it, and its guidance.
+    """
+    count, frames = conditions.shape[:2]
+    known = np.zeros((count, frames, network.pose_dim), dtype=np.float32)
+    mask = np.zeros((count, frames, network.pose_dim // 3), dtype=np.float32)
+    if seeds is not None:
+        known[:, : seeds.shape[1]], mask[:, : seeds.shape[1]] = seeds, 1
+    full = network.bind(conditions, known, mask)
+    return guided(full, {name: (network.bind(c, known, mask), g) for name, (c, g) in without.items()})

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speech features at the motion's frame rate, over the whole clip at once, by NumPy alone.
+
+The official encoder sees each window's raw samples alone: zeros stand at its edges and its 1080-sample stride
+drifts against the 15 fps motion. Here every frame's features are taken at the frame's own time from the whole
+clip, so windows have real context on both sides and nothing drifts. Levels are relative to the clip's own
+speech level: a quiet recording and a loud one look the same. The mel bands are those of Slaney's Auditory Toolbox,
+as in librosa, which the tests compare with.
+"""
+
+from functools import cache
+from typing import Final
+
+import numpy as np
+
+SAMPLE_RATE: Final = 16_000
+NUM_MELS: Final = 20
+SUBFRAMES: Final = 4
+FEATURE_DIM: Final = NUM_MELS + 2 * SUBFRAMES
+# Columns: mel bands, then loudness, then onset strength; the first two are levels.
+LOUDNESS: Final = slice(NUM_MELS, NUM_MELS + SUBFRAMES)
+LEVELS: Final = slice(0, NUM_MELS + SUBFRAMES)
+_HOP: Final = 160
+_FFT: Final = 512
+_LOWEST_HZ: Final = 60.0
+_HIGHEST_HZ: Final = 7600.0
+_FLOOR_DBFS: Final = -58.0
+_RANGE_DB: Final = 60.0
+_AMIN: Final = 1e-12
+_FRAMES_AT_ONCE: Final = 2048
+
+
+def audio_features(audio: np.ndarray, num_frames: int, fps: float) -> np.ndarray:
+    """(samples,) at 16 kHz to (num_frames, 28) float32.
+
+    Per motion frame: 20 log-mel bands averaged over the frame, and four sub-frames each of loudness and of
+    onset strength (positive log-mel flux). All in units of 20 dB; 0 is the clip's speech level and -3 the floor.
+    """
+    power = mel_power(audio)
+    loudness = _decibels(power.sum(axis=0))
+    level = speech_level(loudness)
+    bands = np.clip(_decibels(power * NUM_MELS) - level, -_RANGE_DB, 20) / 20
+    loudness = np.clip(loudness - level, -_RANGE_DB, 20) / 20
+    onset = np.maximum(np.diff(bands, axis=1, prepend=bands[:, :1]), 0).mean(axis=0) * 4
+    times = np.arange(bands.shape[1]) * _HOP / SAMPLE_RATE
+    centres = (np.arange(num_frames) + 0.5) / fps
+    sub_times = (np.arange(num_frames * SUBFRAMES) + 0.5) / (fps * SUBFRAMES)
+    smooth_bands = _box(bands, round(SAMPLE_RATE / _HOP / fps))
+    smooth_curves = _box(np.stack([loudness, onset]), 2)
+    columns = [np.interp(centres, times, band, right=-_RANGE_DB / 20) for band in smooth_bands]
+    curves = [
+        np.interp(sub_times, times, curve, right=right).reshape(num_frames, SUBFRAMES)
+        for curve, right in zip(smooth_curves, (-_RANGE_DB / 20, 0.0), strict=True)
+    ]
+    return np.concatenate([np.stack(columns, axis=1), *curves], axis=1).astype(np.float32)
+
+
+def mel_power(audio: np.ndarray) -> np.ndarray:
+    """(samples,) at 16 kHz to (20, 1 + samples // 160): mean power in each mel band around every hundredth second.
+
+    A full-scale sine has mean power 0.5; what lies before and behind the clip is silence.
+    """
+    samples = np.pad(np.asarray(audio, dtype=np.float32), _FFT // 2)
+    count = 1 + (len(samples) - _FFT) // _HOP
+    frames = np.lib.stride_tricks.sliding_window_view(samples, _FFT)[::_HOP][:count]
+    window = _hann()
+    scale = 2 / (_FFT * np.square(window).sum())
+    filters = mel_filters()
+    power = np.empty((NUM_MELS, count), dtype=np.float32)
+    for start in range(0, count, _FRAMES_AT_ONCE):
+        part = slice(start, start + _FRAMES_AT_ONCE)
+        spectrum = np.fft.rfft(frames[part] * window)
+        energy = np.square(spectrum.real) + np.square(spectrum.imag)
+        power[:, part] = np.einsum("mf,tf->mt", filters, energy.astype(np.float32)) * scale
+    return power
+
+
+@cache
+def mel_filters() -> np.ndarray:
+    """(20, 257) triangles of height 1, evenly spaced on the mel scale from 60 to 7600 Hz."""
+    frequencies = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE)
+    mels = np.linspace(_mel_of_hz(_LOWEST_HZ), _mel_of_hz(_HIGHEST_HZ), NUM_MELS + 2)
+    corners = np.array([_hz_of_mel(mel) for mel in mels])
+    slopes = corners[:, None] - frequencies
+    widths = np.diff(corners)
+    rising, falling = -slopes[:-2] / widths[:-1, None], slopes[2:] / widths[1:, None]
+    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+
+
+# Slaney's scale: linear below 1 kHz (200/3 Hz a mel), then 27 mels for each factor of 6.4.
+_LINEAR_HZ: Final = 200.0 / 3
+_BREAK_HZ: Final = 1000.0
+_LOG_STEP: Final = float(np.log(6.4) / 27)
+
+
+def _mel_of_hz(hz: float) -> float:
+    if hz < _BREAK_HZ:
+        return hz / _LINEAR_HZ
+    return _BREAK_HZ / _LINEAR_HZ + float(np.log(hz / _BREAK_HZ)) / _LOG_STEP
+
+
+def _hz_of_mel(mel: float) -> float:
+    if mel < _BREAK_HZ / _LINEAR_HZ:
+        return mel * _LINEAR_HZ
+    return _BREAK_HZ * float(np.exp(_LOG_STEP * (mel - _BREAK_HZ / _LINEAR_HZ)))
+
+
+@cache
+def _hann() -> np.ndarray:
+    """A periodic Hann window of the transform's length."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FFT) / _FFT)).astype(np.float32)
+
+
+def _decibels(power: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(np.maximum(power, _AMIN))
+
+
+def speech_level(loudness_db: np.ndarray) -> float:
+    """Level of the voiced parts: the 80th percentile of what lies within 35 dB of the loudest frames.
+
+    Never below -58 dBFS, so that the noise of an empty recording is not taken for speech.
+    """
+    loud = np.percentile(loudness_db, 99)
+    active = loudness_db[loudness_db >= loud - 35]
+    return float(max(np.percentile(active, 80), _FLOOR_DBFS))
+
+
+def _box(curves: np.ndarray, width: int) -> np.ndarray:
+    """Centred moving average along the last axis with edge values repeated."""
+    padded = np.pad(curves, ((0, 0), (width // 2, width - 1 - width // 2)), mode="edge")
+    total = np.cumsum(np.pad(padded, ((0, 0), (1, 0))), axis=-1, dtype=np.float64)
+    return (total[:, width:] - total[:, :-width]) / width

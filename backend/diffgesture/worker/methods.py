@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the worker can be asked: ``hello`` and ``generate``."""
+
+import dataclasses
+import platform
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from .. import __version__
+from ..errors import DeviceError, GestureError, OutputError
+from ..generation.engine import Generator, Request, torch_is_installed, write_motions
+from ..generation.synthesis import Settings
+from ..model.arithmetic import has_blas, num_threads
+from ..model.card import Card
+from ..model.checkpoint import DEFAULT_CHECKPOINT
+from ..motion.constraints import load_constraints
+from ..motion.skeletons import neutral_directions
+
+if TYPE_CHECKING:
+    from .server import Server
+
+Method = Callable[[Any, dict[str, Any]], dict[str, Any]]
+
+# Large parts of the card that a user interface has no use for.
+_BULKY_CARD_FIELDS: Final = ("normalisation", "features", "streams", "rest_directions", "training")
+
+
+def make_methods(server: "Server") -> dict[str, Method]:
+    """The methods of one worker, sharing one engine."""
+    from .server import INVALID_PARAMS, PROTOCOL_VERSION, RpcError, path_or_none
+
+    generator = Generator()
+
+    def hello(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
+        engine = params.get("engine", "auto")
+        path = path_or_none(params.get("checkpoint"), "checkpoint") or DEFAULT_CHECKPOINT
+        card, problem, chosen = None, None, "numpy"
+        try:
+            checkpoint = generator.checkpoint(path, "auto" if engine == "auto" else "cpu", engine)
+            chosen, card = checkpoint.engine, _public_card(path, checkpoint.card)
+        except GestureError as error:
+            problem = str(error)
+        return {
+            "protocol": PROTOCOL_VERSION,
+            "backend_version": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "blas": has_blas(),
+            "torch": _version("torch"),
+            "engine": chosen,
+            "engines": ["numpy", *(["torch"] if torch_is_installed() else [])],
+            "devices": _devices(),
+            "threads": num_threads(),
+            "checkpoint": card,
+            "checkpoint_error": problem,
+        }
+
+    def generate(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
+        params = dict(params)
+        audio = path_or_none(params.pop("audio", None), "audio")
+        folder = path_or_none(params.pop("output_dir", None), "output_dir")
+        checkpoint = path_or_none(params.pop("checkpoint", None), "checkpoint")
+        constraints = path_or_none(params.pop("constraints", None), "constraints")
+        if audio is None or folder is None:
+            raise RpcError(INVALID_PARAMS, "audio and output_dir are needed.")
+        if not folder.is_dir():
+            raise OutputError(f"The folder {folder} does not exist.")
+        request_fields = {f.name for f in dataclasses.fields(Request)} - {"settings"}
+        settings_fields = {f.name for f in dataclasses.fields(Settings)} - {"constraints"}
+        if unknown := set(params) - request_fields - settings_fields:
+            raise RpcError(INVALID_PARAMS, f"unknown parameters: {', '.join(sorted(unknown))}")
+        try:
+            settings = Settings(
+                **{k: v for k, v in params.items() if k in settings_fields},
+                constraints=None if constraints is None else load_constraints(constraints),
+            )
+            rest = {k: v for k, v in params.items() if k in request_fields}
+            request = Request(audio=audio, checkpoint=checkpoint, settings=settings, **rest)
+        except TypeError as error:
+            raise RpcError(INVALID_PARAMS, f"a parameter has the wrong type: {error}") from error
+        progress = server.progress_of(identity)
+        try:
+            response = generator.run(request, progress)
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "memory" not in str(error):
+                raise
+            raise DeviceError(
+                "The device has not enough memory for this speech.", "Choose the device 'cpu'."
+            ) from error
+        progress("writing", 1.0, "Writing the motion")
+        paths = write_motions(response.motions, folder / f"motion_{settings.seed}.npz")
+        motion = response.motions[0]
+        return {
+            "motions": [
+                {"path": str(path), "seed": item.seed} for path, item in zip(paths, response.motions, strict=True)
+            ],
+            "frames": len(motion.directions),
+            "fps": motion.fps,
+            "layout": motion.layout,
+            "audio_seconds": motion.audio_seconds,
+            "preset": motion.preset,
+            "steps": response.steps,
+            "engine": response.engine,
+            "device": response.device,
+            "timings": {name: round(value, 4) for name, value in response.timings.items()},
+            "warnings": response.warnings,
+        }
+
+    return {"hello": hello, "generate": generate}
+
+
+def _version(package: str) -> str | None:
+    """The version of an installed package, which is not imported for it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _devices() -> list[str]:
+    """What torch can compute on if it is loaded already; the engine numpy knows the CPU alone."""
+    if "torch" not in sys.modules:
+        return ["cpu"]
+    from ..model.devices import available_devices
+
+    return available_devices()
+
+
+def _public_card(path: Path, card: Card) -> dict[str, Any]:
+    """The card without its bulk, and the skeleton that the motion will have."""
+    small = {name: value for name, value in card.data.items() if name not in _BULKY_CARD_FIELDS}
+    return {
+        **small,
+        "sampler": dataclasses.asdict(card.sampler),
+        "streams": {stream.name: list(stream.columns) for stream in card.streams},
+        "parameters": card.training.get("parameters"),
+        "path": str(path),
+        "skeleton": {
+            "joint_names": card.skeleton.joint_names,
+            "bone_pairs": card.skeleton.bone_pairs,
+            "neutral_directions": neutral_directions(card.skeleton).round(6).tolist(),
+            "rest_directions": card.rest.round(6).tolist(),
+        },
+    }

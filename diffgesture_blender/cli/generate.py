@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``generate`` on the command line: the open file in, a new file with keys, a motion and a report out."""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import bpy
+
+from ..animation.key_writing import KeyMode, KeyOptions
+from ..errors import DiffGestureError
+from ..export import bvh as export_bvh
+from ..export.character import export_character
+from ..export.training_take import copy_take, save_take
+from ..jobs import playback
+from ..jobs import runner as pump
+from ..jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
+from ..jobs.regenerate import Plan, kept_animation
+from ..motion import load_motion
+from ..retarget.bone_map import load_bone_map
+from ..settings import bone_map as rig_map
+from ..settings.properties import PARTS, DiffGestureSettings
+from ..sound import source as audio_source
+from ..sound.source import AudioClip
+from ..state import character
+from ..state.session import Problem, new_job_folder, remove_folder, session
+from ..window_context import window_showing
+from .command import machine_of
+from .outputs import output_paths
+
+_KEY_MODES: Final[dict[str, KeyMode]] = {"model": "MOTION", "every-frame": "WHOLE_FRAMES", "few": "REDUCED"}
+
+
+class CommandFailed(DiffGestureError):
+    """A problem that the job left in the session, as an exception again."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.hint, self.command = problem.hint, problem.command
+        self.kind, self.exit_code = problem.kind, problem.exit_code
+
+
+def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
+    """Do it all and fill ``report``; raises DiffGestureError. Nothing is saved unless everything succeeded."""
+    spoken = os.path.abspath(options.audio) if options.audio else options.strip or options.sound or options.speaker
+    report.update(audio=spoken, seed=options.seed, motion=None, action=None, blend=None)
+    check_numbers(options)
+    _open_blend(options)
+    outputs = output_paths(options)
+    folder = new_job_folder()
+    try:
+        request = _request(options, folder)
+        report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
+        job = GenerateJob(request)
+        if not pump.run(job, _ProgressPrinter()):
+            problem = session.problem or Problem(session.notice or "Cancelled.", kind="cancelled", exit_code=130)
+            raise CommandFailed(problem)
+        assert session.result is not None
+        _save(session.result, outputs)
+        _describe(session.result, outputs, report)
+    finally:
+        remove_folder(folder)
+
+
+def save_training_take(options: argparse.Namespace, report: dict[str, Any]) -> None:
+    """``take``: write the two files and fill ``report``; raises DiffGestureError."""
+    _open_blend(options)
+    folder = new_job_folder()
+    try:
+        path = os.path.abspath(options.audio)
+        clip = audio_source.decoded(audio_source.clip_from_path(path), folder)
+        name, target = options.name or clip.name, Path(os.path.abspath(options.output))
+        _check_take(options, target, name)
+        if options.bvh:
+            take = copy_take(Path(os.path.abspath(options.bvh)), clip, target, name)
+        else:
+            scene = _find_scene(options)
+            armature = _find_armature(options.armature, scene)
+            _take_bone_map(options, armature)
+            start = scene.frame_start if options.frame_start is None else options.frame_start
+            take = save_take(armature, scene, clip, start, target, name)
+            report.update(armature=armature.name, frame_start=take.frame_start, frame_end=take.frame_end)
+    finally:
+        remove_folder(folder)
+    report.update(motion=str(take.motion), sound=str(take.sound), take_seconds=round(take.seconds, 3))
+
+
+def _check_take(options: argparse.Namespace, folder: Path, name: str) -> None:
+    """DiffGestureError where the take's sound would take the place of the recording."""
+    path = folder / f"{name}.wav"
+    if os.path.realpath(path) == os.path.realpath(options.audio):
+        raise DiffGestureError(f"{path} is the recording itself; give the take another --name or --output.")
+
+
+def _open_blend(options: argparse.Namespace) -> None:
+    """Make sure that the file meant is open: Blender runs the command even if it could not read the file."""
+    if options.blend:
+        path = os.path.abspath(options.blend)
+        if not os.path.isfile(path):
+            raise DiffGestureError(f"There is no file {path}.")
+        try:
+            bpy.ops.wm.open_mainfile(filepath=path, load_ui=False)
+        except RuntimeError as error:
+            raise DiffGestureError(f"Blender cannot open {path}: {error}") from error
+    elif not bpy.data.filepath:
+        named = [argument for argument in _arguments_before_command() if argument.lower().endswith(".blend")]
+        if named:
+            raise DiffGestureError(f"Blender could not open {named[-1]}; check its path.")
+    if bpy.context.mode.startswith("EDIT"):  # a file saved in Edit Mode opens in it
+        with window_showing():
+            bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def _arguments_before_command() -> list[str]:
+    for flag in ("--command", "-c", "--python", "-P"):
+        if flag in sys.argv:
+            return sys.argv[1 : sys.argv.index(flag)]
+    return []
+
+
+def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
+    scene = _find_scene(options)
+    armature = _find_armature(options.armature, scene)
+    _take_bone_map(options, armature)
+    check_armature(armature, scene)
+    plan = _plan(options, armature)
+    clip = audio_source.decoded(_clip(options, scene, folder), folder)
+    return JobRequest(
+        scene_uid=scene.session_uid,
+        scene_name=scene.name,
+        armature_uid=armature.session_uid,
+        armature_name=armature.name,
+        audio=clip,
+        frame_start=start_frame(options.frame_start, scene, clip),
+        folder=folder,
+        machine=machine_of(options),
+        seed=options.seed,
+        intensity=options.intensity,
+        smoothing=options.smoothing,
+        sampling={"preset": options.preset, "steps": options.steps, "guidance": options.guidance},
+        amounts=_amounts(options.amount),
+        rest_in=options.rest_in,
+        rest_out=options.rest_out,
+        plan=plan,
+        keys=_keys(options),
+        add_sound=not options.no_sound and not clip.heard and plan is None,
+    )
+
+
+def _clip(options: argparse.Namespace, scene: bpy.types.Scene, folder: Path) -> AudioClip:
+    """The speech that the options name: a file, or what the panel offers in the open file."""
+    if options.sound is not None:
+        return audio_source.clip_from_sound(_named(bpy.data.sounds, options.sound, "sound"), scene, folder)
+    if options.speaker is not None:
+        return audio_source.clip_from_speaker(_named(bpy.data.objects, options.speaker, "speaker object"), folder)
+    if options.strip is not None:
+        edit = _named(bpy.data.scenes, options.strip_scene, "scene") if options.strip_scene else scene
+        return audio_source.clip_from_strip(options.strip, edit, scene, folder, options.frame_start is None)
+    return audio_source.placed(audio_source.clip_from_path(os.path.abspath(options.audio)), scene)
+
+
+def _named(items: Any, name: str, what: str) -> Any:
+    found = items.get(name)
+    if found is None or (what == "speaker object" and found.type != "SPEAKER"):
+        raise DiffGestureError(f"The file has no {what} {name}.")
+    return found
+
+
+def check_numbers(options: argparse.Namespace) -> None:
+    """DiffGestureError where a number lies outside of the limits that the panel keeps."""
+    limited = {name: getattr(options, name) for name in ("seed", "steps", "guidance", "intensity", "smoothing")}
+    limited |= {"rest_in": options.rest_in, "rest_out": options.rest_out}
+    for name, value in limited.items():
+        _check_number(f"--{name.replace('_', '-')}", name, value)
+    for part, value in _amounts(options.amount).items():
+        if part not in PARTS:
+            raise DiffGestureError(f"--amount knows no part {part}; there are {', '.join(PARTS)}.")
+        _check_number(f"--amount {part}", f"amount_{part}", value)
+    _keys(options)
+
+
+def _check_number(flag: str, name: str, value: float | None) -> None:
+    limits = DiffGestureSettings.__annotations__[name].keywords
+    if value is not None and not limits["min"] <= value <= limits["max"]:
+        raise DiffGestureError(f"{flag} must be from {limits['min']:g} to {limits['max']:.10g}, not {value:.10g}.")
+
+
+def _keys(options: argparse.Namespace) -> KeyOptions:
+    if options.max_error <= 0:
+        raise DiffGestureError(f"--max-error must be more than 0 degrees, not {options.max_error:g}.")
+    return KeyOptions(mode=_KEY_MODES[options.keys], max_error=options.max_error, layer=options.layer.upper())
+
+
+def _amounts(texts: list[str]) -> dict[str, float]:
+    """``part=number`` texts; DiffGestureError where one is not. The backend knows the parts and their limits."""
+    amounts = {}
+    for text in texts:
+        part, _, number = text.partition("=")
+        try:
+            amounts[part] = float(number)
+        except ValueError:
+            raise DiffGestureError(f"--amount wants PART=NUMBER, for instance left_arm=0.5, not {text}.") from None
+    return amounts
+
+
+def _plan(options: argparse.Namespace, armature: bpy.types.Object) -> Plan | None:
+    """The part to generate anew, if only a part is wanted."""
+    if options.regenerate and options.keep_poses:
+        raise DiffGestureError("Give --regenerate or --keep-poses, not both.")
+    if options.regenerate:
+        plan = Plan(*options.regenerate)
+    elif options.keep_poses:
+        plan = Plan(keep=tuple(options.keep_poses))
+    else:
+        return None
+    if options.preset == "reference":
+        raise DiffGestureError("The preset reference cannot keep a part of a motion; use the preset default.")
+    kept_animation(armature)
+    return plan
+
+
+def _find_scene(options: argparse.Namespace) -> bpy.types.Scene:
+    if not options.scene:
+        return bpy.context.scene
+    scene = bpy.data.scenes.get(options.scene)
+    if scene is None:
+        raise DiffGestureError(f"The file has no scene {options.scene}; it has: {_names(bpy.data.scenes)}.")
+    return scene
+
+
+def _take_bone_map(options: argparse.Namespace, armature: bpy.types.Object) -> None:
+    if options.bone_map:
+        rig_map.store(armature, load_bone_map(options.bone_map, armature))
+
+
+def _find_armature(name: str | None, scene: bpy.types.Scene) -> bpy.types.Object:
+    armatures = [item for item in scene.objects if item.type == "ARMATURE"]
+    if not armatures:
+        raise DiffGestureError(f"The scene {scene.name} has no armature.")
+    if name is None:
+        if len(armatures) > 1:
+            raise DiffGestureError(f"Choose one with --armature: {_names(armatures)}.")
+        return armatures[0]
+    found = scene.objects.get(name)
+    if found is None:
+        raise DiffGestureError(f"The scene {scene.name} has no object {name}; its armatures: {_names(armatures)}.")
+    if found.type != "ARMATURE":
+        raise DiffGestureError(f"{name} is no armature; the scene's armatures: {_names(armatures)}.")
+    return found
+
+
+def _names(items: Any) -> str:
+    return ", ".join(item.name for item in items)
+
+
+def _save(result: JobResult, outputs: dict[str, Path]) -> None:
+    try:
+        if "motion" in outputs:
+            shutil.copyfile(result.motion_path, outputs["motion"])
+        if "bvh" in outputs:
+            export_bvh.save_bvh(outputs["bvh"], load_motion(result.motion_path))
+        for kind in ("fbx", "glb"):
+            if kind in outputs:
+                _export(result, outputs[kind])
+        if "blend" in outputs:
+            bpy.ops.wm.save_as_mainfile(filepath=str(outputs["blend"]), check_existing=False, relative_remap=True)
+    except (OSError, RuntimeError) as error:
+        raise DiffGestureError(f"The result cannot be saved: {error}") from error
+
+
+def _export(result: JobResult, path: Path) -> None:
+    scene = character.find_scene(result.scene_uid)
+    assert scene is not None
+    armature = character.find_armature(result.armature_uid, scene)
+    assert armature is not None
+    export_character(path, armature, scene, result.frame_start, result.frame_end)
+
+
+def _describe(result: JobResult, outputs: dict[str, Path], report: dict[str, Any]) -> None:
+    reply = result.reply
+    report.update({name: str(path) for name, path in outputs.items()})
+    report.update(
+        action=result.action_name,
+        family=result.family,
+        missing=list(result.missing),
+        keys=result.keys.total,
+        key_error=round(result.keys.error, 4),
+        frame_end=result.frame_end,
+        warnings=[*result.warnings, *filter(None, [_range_note(result)])],
+    )
+    for name in ("frames", "fps", "layout", "audio_seconds", "preset", "steps", "device", "timings"):
+        report[name] = reply.get(name)
+
+
+def _range_note(result: JobResult) -> str | None:
+    scene = character.find_scene(result.scene_uid)
+    return None if scene is None else playback.range_note(scene, result.frame_start, result.frame_end)
+
+
+class _ProgressPrinter:
+    """Progress on standard error: a line each ten percent, and none unless someone is watching."""
+
+    def __init__(self) -> None:
+        self._watched = sys.stderr is not None and sys.stderr.isatty()
+        self._shown = -1
+
+    def __call__(self, fraction: float, text: str) -> None:
+        tenth = int(10 * fraction)
+        if self._watched and tenth != self._shown:
+            self._shown = tenth
+            print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the buttons of the sidebar do."""
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy_extras.io_utils import ExportHelper
+
+from .. import compat
+from ..animation.layers import own_strips
+from ..errors import DiffGestureError
+from ..export import bvh as export_bvh
+from ..export.training_take import save_take
+from ..jobs import runner as pump
+from ..jobs.generate import GenerateJob, check_armature, request_from_scene, start_frame
+from ..jobs.regenerate import Plan, selected_key_frames
+from ..motion import load_motion
+from ..settings.preferences import machine_settings
+from ..settings.properties import MAX_SEED
+from ..sound import sequencer
+from ..sound import source as audio_source
+from ..state import character
+from ..state.session import Problem, new_job_folder, redraw, remove_folder, session
+
+
+def generate_disabled_reason(context: bpy.types.Context) -> str | None:
+    """Why Generate cannot be pressed now; None if it can. Cheap: panels ask it while drawing."""
+    if session.job is not None:
+        return "Gestures are being generated"
+    if session.check is not None:
+        return "The backend is being checked"
+    settings = getattr(context.scene, "diffgesture", None)
+    if settings is None:
+        return "There is no scene"
+    reason = audio_source.missing_reason(settings)
+    if reason is not None:
+        return reason
+    armature = character.chosen_armature(settings, context)
+    return "Choose the character's armature" if armature is None else character.unusable_reason(armature)
+
+
+def _poll(cls: type[bpy.types.Operator], reason: str | None) -> bool:
+    """The result of a poll, with the reason as the disabled button's tooltip."""
+    if reason is not None:
+        cls.poll_message_set(f"{reason}.")
+    return reason is None
+
+
+def regenerate_disabled_reason(context: bpy.types.Context) -> str | None:
+    """Why a part cannot be generated anew now; None if it can."""
+    reason = generate_disabled_reason(context)
+    if reason is not None:
+        return reason
+    scene, settings = context.scene, context.scene.diffgesture
+    armature = character.chosen_armature(settings, context)
+    if armature is None or not (compat.current_action(armature).action or own_strips(armature)):
+        return "The character has no action yet; generate gestures first"
+    if settings.use_reference:
+        return "The reference algorithm cannot keep a part of a motion"
+    if settings.regenerate == "PREVIEW" and not scene.use_preview_range:
+        return "The timeline shows no preview range"
+    if settings.regenerate == "FRAMES" and settings.regenerate_end <= settings.regenerate_start:
+        return "The range ends before it starts"
+    return None
+
+
+def plan_from_scene(context: bpy.types.Context) -> Plan:
+    """What the scene's settings want to be generated anew; DiffGestureError if that is nothing."""
+    scene, settings = context.scene, context.scene.diffgesture
+    if settings.regenerate == "FRAMES":
+        return Plan(settings.regenerate_start, settings.regenerate_end)
+    if settings.regenerate == "PREVIEW":
+        return Plan(scene.frame_preview_start, scene.frame_preview_end)
+    if settings.regenerate == "SCENE":
+        return Plan(scene.frame_start, scene.frame_end)
+    armature = character.chosen_armature(settings, context)
+    keep = selected_key_frames(armature) if armature is not None else ()
+    if not keep:
+        raise DiffGestureError("Select the keyframes to keep first, in the dope sheet or the timeline.")
+    return Plan(keep=keep)
+
+
+class _StartsJob:
+    """Mixed into an operator. Starts a job; waits for it in the background or when told to."""
+
+    wait: BoolProperty(
+        name="Wait",
+        description="Return only when the keys are written, as always in the background; Blender waits",
+        default=False,
+        options={"SKIP_SAVE"},
+    )
+
+    def start(self, context: bpy.types.Context, part: bool) -> set[str]:
+        """``part``: generate what the settings name as the part to regenerate."""
+        folder = new_job_folder()
+        try:
+            plan = plan_from_scene(context) if part else None
+            job = GenerateJob(request_from_scene(context, machine_settings(context), folder, plan))
+        except Exception as error:
+            remove_folder(folder)
+            session.clear_messages()
+            session.problem = Problem.of(error)
+            self.report({"ERROR"}, session.problem.message)
+            return {"CANCELLED"}
+        if not (self.wait or bpy.app.background):
+            pump.start(job)
+            return {"FINISHED"}
+        if pump.run(job):
+            assert session.result is not None
+            self.report({"INFO"}, f"Wrote the action {session.result.action_name}")
+            return {"FINISHED"}
+        if session.problem is not None:
+            self.report({"ERROR"}, session.problem.message)
+        return {"CANCELLED"}
+
+
+class DIFFGESTURE_OT_generate(_StartsJob, bpy.types.Operator):
+    """Turn the speech into gesture keyframes, in a new action of the character"""
+
+    bl_idname = "diffgesture.generate"
+    bl_label = "Generate Gestures"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _poll(cls, generate_disabled_reason(context))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return self.start(context, part=False)
+
+
+class DIFFGESTURE_OT_regenerate(_StartsJob, bpy.types.Operator):
+    """Generate a part of the character's animation anew and keep the rest with your edits, in a new action"""
+
+    bl_idname = "diffgesture.regenerate"
+    bl_label = "Regenerate"
+
+    next_seed: BoolProperty(
+        name="Next Seed",
+        description="Count the seed up first, so that pressing the button again gives something new",
+        default=True,
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _poll(cls, regenerate_disabled_reason(context))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.diffgesture
+        if self.next_seed:
+            settings.seed = settings.seed + 1 if settings.seed < MAX_SEED else 0
+        return self.start(context, part=True)
+
+
+class DIFFGESTURE_OT_cancel(bpy.types.Operator):
+    """Stop generating; nothing is changed"""
+
+    bl_idname = "diffgesture.cancel"
+    bl_label = "Cancel"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return _poll(cls, None if session.busy else "Nothing is being generated")
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        task = session.job or session.check
+        if task is not None:
+            task.cancel()
+        redraw()
+        return {"FINISHED"}
+
+
+class DIFFGESTURE_OT_add_mannequin(bpy.types.Operator):
+    """Add a human figure to gesture with, when no character is at hand; takes a few seconds"""
+
+    bl_idname = "diffgesture.add_mannequin"
+    bl_label = "Add Mannequin"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        from ..mannequin import create_mannequin
+
+        context.scene.diffgesture.armature = create_mannequin(context)
+        return {"FINISHED"}
+
+
+class DIFFGESTURE_OT_randomize_seed(bpy.types.Operator):
+    """Take another seed: another performance of the same speech"""
+
+    bl_idname = "diffgesture.randomize_seed"
+    bl_label = "Random Seed"
+    bl_options = {"UNDO", "INTERNAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.scene.diffgesture.seed = random.randint(0, min(MAX_SEED, 999_999))
+        return {"FINISHED"}
+
+
+class DIFFGESTURE_OT_dismiss(bpy.types.Operator):
+    """Hide this message"""
+
+    bl_idname = "diffgesture.dismiss"
+    bl_label = "Dismiss"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        session.clear_messages()
+        return {"FINISHED"}
+
+
+def _result_missing_reason() -> str | None:
+    return None if session.result is not None else "Nothing has been generated yet"
+
+
+class DIFFGESTURE_OT_show_action(bpy.types.Operator):
+    """Make the character active and give it the generated action, if it has another one now"""
+
+    bl_idname = "diffgesture.show_action"
+    bl_label = "Show Action"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return _poll(cls, _result_missing_reason())
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        result = session.result
+        assert result is not None
+        armature = character.find_armature(result.armature_uid, context.scene)
+        action = bpy.data.actions.get(result.action_name)
+        if armature is None or action is None:
+            missing = "armature" if armature is None else "action"
+            self.report({"ERROR"}, f"The {missing} of the last result is not in this scene any more")
+            return {"CANCELLED"}
+        if not character.plays_as_strip(armature, action):
+            character.assign_action(armature, action)
+        if context.view_layer.objects.get(armature.name) is not None:
+            if context.active_object is not None and context.mode != "OBJECT":
+                bpy.ops.object.mode_set(mode="OBJECT")
+            for item in context.selected_objects:
+                item.select_set(False)
+            armature.select_set(True)
+            context.view_layer.objects.active = armature
+        context.scene.frame_set(result.frame_start)
+        return {"FINISHED"}
+
+
+class DIFFGESTURE_OT_add_sound(bpy.types.Operator):
+    """Put the chosen speech into the scene's sequencer where the gestures start"""
+
+    bl_idname = "diffgesture.add_sound"
+    bl_label = "Add Sound to Sequencer"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        settings = context.scene.diffgesture
+        if settings.audio_source == "STRIP":
+            return _poll(cls, "The sound is in the sequencer already")
+        if settings.audio_source == "SPEAKER":
+            return _poll(cls, "The speaker is heard already")
+        return _poll(cls, audio_source.missing_reason(settings))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings, scene = context.scene.diffgesture, context.scene
+        folder = new_job_folder()
+        try:
+            clip = audio_source.resolve(settings, context, folder)
+            frame = start_frame(settings.chosen_frame_start(), scene, clip)
+            sound = bpy.data.sounds.get(clip.sound) if clip.sound is not None else None
+            armature = character.chosen_armature(settings, context)
+            owner = armature.name if armature is not None else ""
+            name, told = sequencer.put_sound(scene, str(clip.original), sound, frame, owner)
+        except (DiffGestureError, RuntimeError) as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        finally:
+            remove_folder(folder)
+        self.report({"INFO"}, told or (f"Added the strip {name}" if name else "The sound is there already"))
+        return {"FINISHED"}
+
+
+class DIFFGESTURE_OT_export_motion(bpy.types.Operator, ExportHelper):
+    """Save the last result as it came from the model: bone directions (NPZ) or a skeleton animation (BVH)"""
+
+    bl_idname = "diffgesture.export_motion"
+    bl_label = "Export Motion"
+
+    filename_ext = ""
+    check_extension = None
+    file_format: EnumProperty(
+        name="Format",
+        items=(
+            ("NPZ", "NPZ", "Bone directions with their frame rate, layout and joint names, for NumPy"),
+            ("BVH", "BVH", "A skeleton animation that other 3D programs read"),
+        ),
+        default="BVH",
+    )
+    filter_glob: StringProperty(default="*.bvh;*.npz", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return _poll(cls, _result_missing_reason())
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if not self.filepath and session.result is not None:
+            name = bpy.path.clean_name(session.result.action_name)
+            folder = os.path.dirname(bpy.data.filepath) or os.path.expanduser("~")
+            self.filepath = os.path.join(folder, f"{name}.{self.file_format.lower()}")
+        return ExportHelper.invoke(self, context, event)
+
+    def check(self, _context: bpy.types.Context) -> bool:
+        """Keep the file name's ending in step with the format."""
+        wanted = str(self._target())
+        changed, self.filepath = wanted != self.filepath, wanted
+        return changed
+
+    def _target(self) -> Path:
+        path = Path(self.filepath)
+        stem = path.stem if path.suffix.lower() in {".npz", ".bvh"} else path.name
+        return path.with_name(f"{stem}.{self.file_format.lower()}")
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        assert session.result is not None
+        target = self._target()
+        try:
+            if self.file_format == "NPZ":
+                shutil.copyfile(session.result.motion_path, target)
+            else:
+                export_bvh.save_bvh(target, load_motion(session.result.motion_path))
+        except (OSError, DiffGestureError) as error:
+            self.report({"ERROR"}, f"The motion cannot be saved: {error}")
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"Saved {target}")
+        return {"FINISHED"}
+
+
+class DIFFGESTURE_OT_save_take(bpy.types.Operator):
+    """Save the character's own animation and its sound as a take to train on, for backend/prepare.py"""
+
+    bl_idname = "diffgesture.save_take"
+    bl_label = "Save Training Take"
+
+    directory: StringProperty(name="Folder", description="Folder of one speaker's takes", subtype="DIR_PATH")
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+    take_name: StringProperty(name="Name", description="Of the take; empty for the sound's name")
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _poll(cls, generate_disabled_reason(context))
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        scene, settings = context.scene, context.scene.diffgesture
+        folder = new_job_folder()
+        try:
+            armature = check_armature(character.chosen_armature(settings, context), scene)
+            clip = audio_source.resolve(settings, context, folder)
+            frame = start_frame(settings.chosen_frame_start(), scene, clip)
+            target = Path(bpy.path.abspath(self.directory))
+            take = save_take(armature, scene, clip, frame, target, self.take_name or clip.name)
+        except DiffGestureError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        finally:
+            remove_folder(folder)
+        self.report({"INFO"}, f"Saved {take.seconds:.1f} s to {take.motion}")
+        return {"FINISHED"}
+
+
+CLASSES = (
+    DIFFGESTURE_OT_generate,
+    DIFFGESTURE_OT_regenerate,
+    DIFFGESTURE_OT_cancel,
+    DIFFGESTURE_OT_add_mannequin,
+    DIFFGESTURE_OT_randomize_seed,
+    DIFFGESTURE_OT_dismiss,
+    DIFFGESTURE_OT_show_action,
+    DIFFGESTURE_OT_add_sound,
+    DIFFGESTURE_OT_export_motion,
+    DIFFGESTURE_OT_save_take,
+)

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The settings of a scene: what speaks, who gestures, and how."""
+
+import math
+from typing import Final
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+
+from .. import compat
+from ..animation.key_writing import KEY_MODES, LAYERS, KeyOptions
+from ..sound import sequencer
+from ..sound import source as audio_source
+from ..state import character
+
+MAX_SEED: Final = 2**31 - 1
+
+QUALITIES: Final = (
+    ("DRAFT", "Draft", "The fewest steps: to try seeds quickly"),
+    ("NORMAL", "Normal", "The model's own number of steps"),
+    ("HIGH", "High", "More steps, slower, a little finer"),
+)
+# Denoising steps of the fast sampler; None lets the backend decide.
+QUALITY_STEPS: Final[dict[str, int | None]] = {"DRAFT": 4, "NORMAL": None, "HIGH": 16}
+
+
+PARTS: Final = ("left_arm", "right_arm", "head", "torso", "fingers")
+
+REGENERATE: Final = (
+    ("FRAMES", "Frames", "From one frame to another"),
+    ("PREVIEW", "Preview Range", "The preview range of the timeline"),
+    ("SCENE", "Scene Range", "The frame range of the scene"),
+    ("KEYS", "Between Selected Keys", "Everything but the poses at the selected keyframes of the character"),
+)
+
+
+def _amount(name: str, what: str) -> FloatProperty:
+    return FloatProperty(
+        name=name,
+        description=f"How much {what} about the rest pose: 0 not at all, 1 as the model made it",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+        subtype="FACTOR",
+    )
+
+
+def _rest(name: str, what: str) -> FloatProperty:
+    return FloatProperty(
+        name=name,
+        description=f"Seconds over which the motion {what}; 0 for none",
+        default=0.0,
+        min=0.0,
+        soft_max=3.0,
+        max=60.0,
+        step=10,
+        subtype="TIME_ABSOLUTE",
+    )
+
+
+def _search_strips(_self: "DiffGestureSettings", context: bpy.types.Context, edit_text: str) -> list[str]:
+    wanted = edit_text.lower()
+    strips = sequencer.sound_strips(compat.sequencer_scene(context))
+    return [strip.name for strip in strips if wanted in strip.name.lower()]
+
+
+def _is_armature(self: "DiffGestureSettings", candidate: bpy.types.Object) -> bool:
+    return candidate.type == "ARMATURE" and self.id_data.objects.get(candidate.name) == candidate
+
+
+def _is_speaker(_self: "DiffGestureSettings", candidate: bpy.types.Object) -> bool:
+    return candidate.type == "SPEAKER"
+
+
+def _armature_chosen(self: "DiffGestureSettings", _context: bpy.types.Context) -> None:
+    character.inspect(self.armature)
+
+
+class DiffGestureSettings(bpy.types.PropertyGroup):
+    """``scene.diffgesture``."""
+
+    audio_source: EnumProperty(
+        name="Audio", description="Where the speech comes from", items=audio_source.SOURCES, default="FILE"
+    )
+    audio_path: StringProperty(
+        name="File",
+        description="Speech audio: WAV, MP3, OGG, FLAC and more",
+        subtype="FILE_PATH",
+        options=compat.PATH_OPTIONS,
+    )
+    sound: PointerProperty(name="Sound", description="A sound of this .blend", type=bpy.types.Sound)
+    strip_name: StringProperty(
+        name="Strip",
+        description="A sound strip of the sequencer; empty for the active one",
+        search=_search_strips,
+    )
+    speaker: PointerProperty(
+        name="Speaker", description="A speaker object", type=bpy.types.Object, poll=_is_speaker
+    )
+    armature: PointerProperty(
+        name="Armature",
+        description="The character's armature; empty for the active one",
+        type=bpy.types.Object,
+        poll=_is_armature,
+        update=_armature_chosen,
+    )
+    seed: IntProperty(
+        name="Seed",
+        description="Another seed gives another performance of the same speech; the same seed the same one",
+        default=0,
+        min=0,
+        max=MAX_SEED,
+    )
+    quality: EnumProperty(
+        name="Quality", description="How many denoising steps", items=QUALITIES, default="NORMAL"
+    )
+    intensity: FloatProperty(
+        name="Intensity",
+        description="Size of the gestures: 1 as the model made them, 0 none",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+        subtype="FACTOR",
+    )
+    smoothing: FloatProperty(
+        name="Smoothing", description="Calms quick motion", default=0.0, min=0.0, max=1.0, subtype="FACTOR"
+    )
+    amount_left_arm: _amount("Left Arm", "the left shoulder, arm and hand move")
+    amount_right_arm: _amount("Right Arm", "the right shoulder, arm and hand move")
+    amount_head: _amount("Head", "the head moves")
+    amount_torso: _amount("Torso", "the torso moves, and with it head and arms")
+    amount_fingers: _amount("Fingers", "the fingers of both hands move")
+    rest_in: _rest("Rest In", "leaves the rest pose at its start")
+    rest_out: _rest("Rest Out", "returns to the rest pose at its end")
+    regenerate: EnumProperty(
+        name="Regenerate", description="What to generate anew", items=REGENERATE, default="FRAMES"
+    )
+    regenerate_start: IntProperty(name="From", description="First frame to generate anew", default=1)
+    regenerate_end: IntProperty(name="To", description="Last frame to generate anew", default=100)
+    key_mode: EnumProperty(name="Keys", description="How many keys are written", items=KEY_MODES, default="MOTION")
+    key_error: FloatProperty(
+        name="Tolerance",
+        description="The most that few keys may turn a bone away from the full motion, against its parent",
+        default=math.radians(1.0),
+        min=math.radians(0.05),
+        soft_max=math.radians(10.0),
+        max=math.radians(45.0),
+        subtype="ANGLE",
+    )
+    layer: EnumProperty(name="Write To", description="Where the keys go", items=LAYERS, default="ACTION")
+    use_frame_start: BoolProperty(
+        name="Start Frame",
+        description="Start at this frame instead of where the audio starts (strip, speaker) or the scene does",
+        default=False,
+    )
+    frame_start: IntProperty(name="Start Frame", description="Frame of the first key", default=1)
+    add_sound: BoolProperty(
+        name="Add Sound to Sequencer",
+        description="Put the speech into the scene's sequencer at the same frame, to hear it with the motion",
+        default=True,
+    )
+    use_reference: BoolProperty(
+        name="Reference Algorithm",
+        description=(
+            "The published algorithm, operation for operation: 500 denoising steps, one window after the other. "
+            "Very slow"
+        ),
+        default=False,
+    )
+    use_steps: BoolProperty(name="Steps", description="Set the number of denoising steps yourself", default=False)
+    steps: IntProperty(name="Steps", description="Denoising steps", default=20, min=1, soft_max=100, max=1000)
+    use_guidance: BoolProperty(
+        name="Guidance", description="Set the strength of the guidance yourself", default=False
+    )
+    guidance: FloatProperty(
+        name="Guidance",
+        description="How strictly the motion follows the speech (classifier-free guidance)",
+        default=1.2,
+        min=0.0,
+        soft_max=4.0,
+        max=20.0,
+    )
+
+    def chosen_frame_start(self) -> int | None:
+        """The frame of the first key, if the person has set one."""
+        return self.frame_start if self.use_frame_start else None
+
+    def sampling(self) -> dict[str, object]:
+        """Preset, steps and guidance as the worker wants them."""
+        steps = self.steps if self.use_steps else None
+        if steps is None and not self.use_reference:
+            steps = QUALITY_STEPS[self.quality]
+        return {
+            "preset": "reference" if self.use_reference else "default",
+            "steps": steps,
+            "guidance": self.guidance if self.use_guidance else None,
+        }
+
+    def keys(self) -> KeyOptions:
+        """How the keys are to be written."""
+        return KeyOptions(mode=self.key_mode, max_error=math.degrees(self.key_error), layer=self.layer)
+
+    def amounts(self) -> dict[str, float]:
+        """Part of the body -> how much it moves, as the worker wants it."""
+        return {part: getattr(self, f"amount_{part}") for part in PARTS}

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sidebar of the 3D view. Drawing reads state and does no work."""
+
+import bpy
+
+from ..animation.key_writing import KeyReport
+from ..jobs import playback
+from ..jobs.generate import JobResult
+from ..operators.generate import generate_disabled_reason, regenerate_disabled_reason
+from ..settings.properties import PARTS
+from ..state import character
+from ..state.session import session
+from . import bone_map_panel as map_panel
+from . import setup_panel as setup_ui
+
+
+class _SidebarPanel:
+    """Where all panels of the add-on are."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "DiffGesture"
+
+
+class DIFFGESTURE_PT_main(_SidebarPanel, bpy.types.Panel):
+    """Audio, character, Generate, and what came of it."""
+
+    bl_idname = "DIFFGESTURE_PT_main"
+    bl_label = "DiffGesture"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.diffgesture
+        width = setup_ui.columns(context)
+        inputs = layout.column()
+        inputs.enabled = session.job is None
+        _draw_audio(inputs, settings, context)
+        _draw_character(inputs, settings, context, width)
+        _draw_settings(inputs, settings)
+        _draw_run(layout, context, width)
+        if session.problem is not None:
+            setup_ui.draw_problem(layout, session.problem, width)
+        elif session.notice is not None:
+            row = layout.row()
+            setup_ui.draw_text(row, session.notice, width, icon="INFO")
+            row.operator("diffgesture.dismiss", text="", icon="X", emboss=False)
+        if session.result is not None:
+            _draw_result(layout, context.scene, session.result, width)
+
+
+class DIFFGESTURE_PT_amounts(_SidebarPanel, bpy.types.Panel):
+    """How much each part of the body moves, and rest at both ends."""
+
+    bl_idname = "DIFFGESTURE_PT_amounts"
+    bl_label = "Body"
+    bl_parent_id = "DIFFGESTURE_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.diffgesture
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.enabled = session.job is None
+        column = layout.column(align=True)
+        for part in PARTS:
+            column.prop(settings, f"amount_{part}")
+        column = layout.column(align=True)
+        column.prop(settings, "rest_in")
+        column.prop(settings, "rest_out")
+
+
+class DIFFGESTURE_PT_regenerate(_SidebarPanel, bpy.types.Panel):
+    """Generate a part anew and keep the rest."""
+
+    bl_idname = "DIFFGESTURE_PT_regenerate"
+    bl_label = "Regenerate a Part"
+    bl_parent_id = "DIFFGESTURE_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings, scene = self.layout, context.scene.diffgesture, context.scene
+        layout.use_property_decorate = False
+        layout.enabled = session.job is None
+        column = layout.column()
+        column.prop(settings, "regenerate", text="")
+        row = column.row(align=True)
+        if settings.regenerate == "FRAMES":
+            row.prop(settings, "regenerate_start")
+            row.prop(settings, "regenerate_end")
+        elif settings.regenerate == "PREVIEW" and scene.use_preview_range:
+            row.label(text=f"Frames {scene.frame_preview_start} to {scene.frame_preview_end}")
+        elif settings.regenerate == "SCENE":
+            row.label(text=f"Frames {scene.frame_start} to {scene.frame_end}")
+        layout.operator("diffgesture.regenerate", icon="FILE_REFRESH")
+        reason = regenerate_disabled_reason(context)
+        if reason is not None and session.job is None:
+            setup_ui.draw_text(layout, f"{reason}.", setup_ui.columns(context), icon="INFO")
+
+
+class DIFFGESTURE_PT_advanced(_SidebarPanel, bpy.types.Panel):
+    """Settings that few need."""
+
+    bl_idname = "DIFFGESTURE_PT_advanced"
+    bl_label = "Advanced"
+    bl_parent_id = "DIFFGESTURE_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.diffgesture
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        column = layout.column()
+        column.enabled = session.job is None
+        column.prop(settings, "key_mode")
+        if settings.key_mode == "REDUCED":
+            column.prop(settings, "key_error")
+        column.prop(settings, "layer")
+        for flag, value, heading in (
+            ("use_frame_start", "frame_start", "Start Frame"),
+            ("use_steps", "steps", "Steps"),
+            ("use_guidance", "guidance", "Guidance"),
+        ):
+            row = column.row(heading=heading)
+            row.prop(settings, flag, text="")
+            sub = row.row()
+            sub.active = getattr(settings, flag)
+            sub.prop(settings, value, text="")
+        column.prop(settings, "use_reference")
+        column.prop(settings, "add_sound")
+        layout.operator("diffgesture.save_take", icon="FILE_MOVIE")
+        row = layout.row(align=True)
+        row.operator("diffgesture.open_preferences", text="Preferences", icon="PREFERENCES")
+        row.operator("diffgesture.open_log", icon="TEXT")
+
+
+def _draw_audio(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    column = layout.column(align=True)
+    column.label(text="Speech", icon="SPEAKER")
+    column.row(align=True).prop(settings, "audio_source", expand=True)
+    if settings.audio_source == "FILE":
+        column.prop(settings, "audio_path", text="")
+    elif settings.audio_source == "SOUND":
+        column.template_ID(settings, "sound", open="sound.open")
+    elif settings.audio_source == "STRIP":
+        column.prop(settings, "strip_name", text="", icon="SEQ_SEQUENCER")
+        if not settings.strip_name:
+            column.label(text="The sequencer's active strip is used")
+    else:
+        column.prop(settings, "speaker", text="")
+
+
+def _draw_character(
+    layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, context: bpy.types.Context, width: int
+) -> None:
+    column = layout.column(align=True)
+    column.label(text="Character", icon="ARMATURE_DATA")
+    column.prop(settings, "armature", text="")
+    armature = character.chosen_armature(settings, context)
+    if armature is None:
+        column.operator("diffgesture.add_mannequin", icon="OUTLINER_OB_ARMATURE")
+        return
+    if settings.armature is None:
+        column.label(text=f"The active armature is used: {armature.name}")
+    note = character.note_about(armature)
+    if note is not None:
+        sound = note.usable and not (note.bone_map is not None and note.bone_map.problems)
+        setup_ui.draw_text(column, note.text, width - 4, icon="CHECKMARK" if sound else "ERROR")
+
+
+def _draw_settings(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+    column = layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    row = column.row(align=True)
+    row.prop(settings, "seed")
+    row.operator("diffgesture.randomize_seed", text="", icon="FILE_REFRESH")
+    row = column.row()
+    row.active = not settings.use_reference and not settings.use_steps
+    row.prop(settings, "quality")
+    column.prop(settings, "intensity")
+    column.prop(settings, "smoothing")
+
+
+def _draw_run(layout: bpy.types.UILayout, context: bpy.types.Context, width: int) -> None:
+    job = session.job
+    if job is not None:
+        column = layout.column(align=True)
+        column.progress(factor=job.fraction, text=job.text, type="BAR")
+        column.operator("diffgesture.cancel", icon="X")
+        return
+    row = layout.row()
+    row.scale_y = 1.5
+    row.operator("diffgesture.generate", icon="PLAY")
+    reason = generate_disabled_reason(context)
+    if reason is not None:
+        setup_ui.draw_text(layout, f"{reason}.", width, icon="INFO")
+
+
+def _draw_result(layout: bpy.types.UILayout, scene: bpy.types.Scene, result: JobResult, width: int) -> None:
+    box = layout.box()
+    setup_ui.draw_text(box, result.action_name, width - 4, icon="ACTION")
+    column = box.column(align=True)
+    speech = result.reply.get("audio_seconds", 0.0)
+    for line in (
+        f"{result.armature_name} ({result.family})",
+        f"Frames {result.frame_start} to {result.frame_end}",
+        f"{speech:.1f} s of speech in {result.seconds:.1f} s",
+        _keys_text(result.keys),
+    ):
+        setup_ui.draw_text(column, line, width)
+    for warning in result.warnings:
+        setup_ui.draw_text(box, warning, width, icon="ERROR")
+    if result.scene_uid == scene.session_uid:
+        for note, operator in (
+            (playback.range_note(scene, result.frame_start, result.frame_end), "diffgesture.fit_scene_range"),
+            (playback.sync_note(scene), "diffgesture.sync_to_audio"),
+        ):
+            if note is not None:
+                setup_ui.draw_text(box, note, width, icon="INFO")
+                box.operator(operator)
+    row = box.row(align=True)
+    row.operator("diffgesture.show_action", icon="RESTRICT_SELECT_OFF")
+    row.operator("diffgesture.export_motion", text="Export", icon="EXPORT")
+
+
+def _keys_text(keys: KeyReport) -> str:
+    text = f"{keys.total} keys"
+    return text if keys.error == 0 else f"{text}, at most {keys.error:.2f}° off"
+
+
+CLASSES = (
+    DIFFGESTURE_PT_main,
+    *map_panel.CLASSES,
+    DIFFGESTURE_PT_amounts,
+    DIFFGESTURE_PT_regenerate,
+    DIFFGESTURE_PT_advanced,
+)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The installed extension in a real Blender with a window: timer, undo, files, quitting, while a job runs."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from motions import swinging_arms, write_motion
+from real_blender import BLENDER_TESTS, RealBlender
+
+
+@pytest.fixture(scope="module")
+def findings(blender: RealBlender, character: Path, speech: Path) -> dict[str, dict[str, Any]]:
+    """What the scenario saw, by step."""
+    stage, inside = blender.stage, blender.inside
+    motion = write_motion(stage / "scripted.npz", swinging_arms())
+    shutil.copy(BLENDER_TESTS / "scripted_worker.py", stage)
+    python = stage / "python"
+    probe = '{"version": [3, 11, 0], "executable": "x", "missing": []}'
+    python.write_text(
+        "#!/bin/sh\n"
+        f"""if [ "$1" = -c ]; then echo 'diffgesture-probe {probe}'; exit 0; fi\n"""
+        f"""exec python3 -u {inside(stage)}/scripted_worker.py $(cat {inside(stage)}/mode) {inside(motion)}\n"""
+    )
+    python.chmod(0o755)
+    script = stage / "window.sh"
+    script.write_text(
+        f"timeout 400 blender --window-geometry 0 0 1600 900 {inside(character)} "
+        f"--python {Path(__file__).with_name('window_scenario.py')} -- {inside(stage)} {inside(python)}\n"
+        "echo ENDED $?\n"
+    )
+    done = blender.window(script)
+    lines = [line.removeprefix("FOUND ") for line in done.stdout.splitlines() if line.startswith("FOUND ")]
+    found = {facts.pop("step"): facts for facts in map(json.loads, lines)}
+    found["end"] = {"code": next((line for line in done.stdout.splitlines() if line.startswith("ENDED")), None)}
+    assert "failed" not in found, found["failed"]["error"]
+    assert "quitting" in found, done.stdout[-3000:] + done.stderr[-3000:]
+    return found
+
+
+def test_generating_does_not_block_the_window(findings: dict[str, dict[str, Any]]) -> None:
+    assert findings["not blocking"] == {"running": True}
+    assert findings["generated"] == {"action": "speech seed 0", "strips": 1}
+
+
+def test_the_result_is_one_undo_step(findings: dict[str, dict[str, Any]]) -> None:
+    assert findings["undone"] == {"action": None, "actions": 0, "strips": 0}
+    assert findings["redone"] == {"action": "speech seed 0"}
+
+
+def test_a_regenerated_part_is_one_undo_step(findings: dict[str, dict[str, Any]]) -> None:
+    assert findings["regenerated"] == {"action": "speech seed 1 frames 15 to 30", "actions": 2}
+    assert findings["regeneration undone"] == {"action": "speech seed 0", "actions": 1}
+
+
+def test_undo_takes_back_an_edit_of_the_bone_map(findings: dict[str, dict[str, Any]]) -> None:
+    assert findings["map"] == {
+        "edited": "mixamorig:Spine1",
+        "undone": "mixamorig:Spine, mixamorig:Spine1, mixamorig:Spine2",
+    }
+
+
+def test_undo_while_a_job_runs_does_not_disturb_it(findings: dict[str, dict[str, Any]]) -> None:
+    assert findings["undone meanwhile"] == {"x": 0.0, "running": True}
+    assert findings["cancelled"] == {"notice": "The generation was cancelled.", "actions": 1}
+
+
+def test_keys_wait_for_edit_mode_to_be_left(findings: dict[str, dict[str, Any]]) -> None:
+    assert "Edit Mode" in findings["in edit mode"]["text"]
+    assert findings["edit mode left"] == {"actions": 2, "problem": False}
+
+
+def test_a_running_job_leaves_the_view_alone(findings: dict[str, dict[str, Any]]) -> None:
+    assert findings["drawn while running"]["times"] <= 1
+
+
+def test_keys_wait_for_a_render_to_end(findings: dict[str, dict[str, Any]]) -> None:
+    assert findings["rendering"] == {"rendering": True, "text": "Done: waiting for the render", "new": 0}
+    assert findings["rendered"] == {"rendering": False, "new": 1}
+
+
+def test_opening_a_file_ends_the_job(findings: dict[str, dict[str, Any]]) -> None:
+    opened = findings["file opened"]
+    assert "Another file was opened" in opened["notice"]
+    assert (opened["running"], opened["action"]) == (False, None)
+
+
+def test_quitting_ends_the_worker(findings: dict[str, dict[str, Any]]) -> None:
+    assert findings["end"] == {"code": "ENDED 0"}
+    assert not Path("/proc", str(findings["quitting"]["worker"])).exists()
