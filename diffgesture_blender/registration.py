@@ -10,6 +10,7 @@ from .cli import command as cli
 from .jobs import runner as pump
 from .operators import bone_map as map_operators
 from .operators import generate as operators
+from .operators import mend as mend_operators
 from .operators import playback as playback_operators
 from .operators import setup as setup_operators
 from .settings.bone_map import DiffGestureBoneMap
@@ -25,6 +26,7 @@ CLASSES: Final[tuple[type, ...]] = (
     DiffGesturePreferences,
     *operators.CLASSES,
     *map_operators.CLASSES,
+    *mend_operators.CLASSES,
     *playback_operators.CLASSES,
     *setup_operators.CLASSES,
     *panel.CLASSES,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command line: ``blender -b CHARACTER.blend --command diffgesture generate --audio SPEECH.wav ...``
 
-Exit codes: 0 done; 2 usage or bad input, 1 internal error, 130 interrupted, each with one line on stderr. Where
+Exit codes: 0 done; 3 done, but the character does not show the gestures (the report says why); 2 usage or bad
+input, 1 internal error, 130 interrupted; each but 0 with one line on stderr. Where
 the extension is not installed, ``blender -b CHARACTER.blend --python diffgesture_blender/__main__.py -- generate``
 does the same from a checkout.
 """
@@ -18,6 +19,8 @@ from typing import Any, Final, NoReturn
 from ..identity import VERSION
 
 COMMAND: Final = "diffgesture"
+# Exit code of a generation that wrote all keys, of which the character shows not all.
+NOT_SHOWN: Final = 3
 PROGRAM: Final = "blender -b FILE.blend --command diffgesture"
 
 
@@ -163,8 +166,8 @@ def main(arguments: Sequence[str]) -> int:
             cli_generate.save_training_take(options, report)
         else:
             cli_generate.generate(options, report)
-        report["status"] = "ok"
-        exit_code = 0
+        report["status"] = "ok" if report.get("follows", True) else "not shown"
+        exit_code = 0 if report["status"] == "ok" else NOT_SHOWN
     except SystemExit as end:  # --help and --version
         return end.code if isinstance(end.code, int) else 0
     except UsageError as error:

@@ -61,6 +61,8 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
         assert session.result is not None
         _save(session.result, outputs)
         _describe(session.result, outputs, report)
+        if not session.result.look.follows:
+            print(f"diffgesture: warning: {' '.join(session.result.look.sentences)}", file=sys.stderr, flush=True)
     finally:
         remove_folder(folder)
 
@@ -289,6 +291,8 @@ def _describe(result: JobResult, outputs: dict[str, Path], report: dict[str, Any
         keys=result.keys.total,
         key_error=round(result.keys.error, 4),
         frame_end=result.frame_end,
+        follows=result.look.follows,
+        not_following=list(result.look.behind),
         warnings=[*result.warnings, *filter(None, [_range_note(result)])],
     )
     for name in ("frames", "fps", "layout", "audio_seconds", "preset", "steps", "device", "timings"):

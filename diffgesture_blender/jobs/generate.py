@@ -20,6 +20,7 @@ from ..errors import DiffGestureError
 from ..motion import Motion, load_motion
 from ..retarget import find_bone_map
 from ..retarget.apply import retarget
+from ..retarget.look import Look
 from ..retarget.present_pose import model_rest
 from ..settings.preferences import Machine
 from ..sound import sequencer
@@ -102,6 +103,7 @@ class JobResult:
     warnings: tuple[str, ...]
     missing: tuple[str, ...] = ()
     keys: KeyReport = field(default_factory=lambda: KeyReport(0, 0, 0.0))
+    look: Look = field(default_factory=Look)
 
 
 def request_from_scene(
@@ -304,7 +306,6 @@ class GenerateJob:
         mark_generated(bpy.data.actions[report.action_name])
         warnings += report.warnings
         warnings += request.audio.notes
-        warnings += filter(None, [sequencer.remapped(scene)])
         if request.add_sound:
             warnings += self._add_sound(scene)
         return JobResult(
@@ -323,6 +324,7 @@ class GenerateJob:
             warnings=tuple(dict.fromkeys(warnings)),
             missing=report.missing,
             keys=report.keys,
+            look=report.look,
         )
 
     def _scene_and_armature(self) -> tuple[bpy.types.Scene, bpy.types.Object]:

@@ -90,9 +90,12 @@ def test_a_map_can_be_made_from_nothing(scene: Any) -> None:
     assert note is not None
     assert not note.usable
     texts = heap.diffgesture_map
-    for name, bone in (("upper_arm_L", "z0"), ("forearm_L", "z1"), ("upper_arm_R", "q0")):
-        setattr(texts, name, bone)
-        assert "Both arms" in (session.map_problem or "")
+    texts.upper_arm_L = "z0"
+    assert "An arm needs both" in (session.map_problem or "")
+    texts.forearm_L = "z1"  # one arm is enough
+    assert session.map_problem is None
+    texts.upper_arm_R = "q0"
+    assert "An arm needs both" in (session.map_problem or "")
     texts.forearm_R = "q1"
     assert session.map_problem is None
     note = character.note_about(heap)
