@@ -22,6 +22,7 @@ from . import quaternion as quat
 from .bone_map import BoneMap
 from .rest import ParentLink, RestSkeleton
 from .skeleton import driven_bones
+from .switches import overrides
 
 FloatArray = np.ndarray
 
@@ -30,6 +31,7 @@ _SHARE_TOLERANCE: Final = np.radians(0.5)
 _PROBES: Final = 2
 # A bone that ends this far (radians) from where it was turned to in every probe is held by something else.
 _HELD: Final = 0.15
+_STILL: Final = 0.02
 
 
 def read_rest(armature_object: bpy.types.Object, links: dict[str, ParentLink]) -> RestSkeleton:
@@ -152,11 +154,18 @@ def _is_held(
 ) -> bool:
     """Whether a bone never turns as it was turned: constraints or drivers decide where it points."""
     axes = _rest_rotation(armature_object.data.bones[name])
-    missed = []
+    missed, own, whole = [], [], []
+    first = quat.mul(quat.inv(carried[0][name]), turns[0][name])
     for pose, turned, carrier in zip(poses[1:], turns[1:], carried[1:], strict=True):
         wanted = quat.mul(carrier[name], quat.mul(axes, quat.mul(pose[name], quat.inv(axes))))
         missed.append(float(quat.angle(quat.mul(quat.inv(turned[name]), wanted))))
-    return min(missed) > _HELD
+        own.append(float(quat.angle(quat.mul(quat.mul(quat.inv(carrier[name]), turned[name]), quat.inv(first)))))
+        whole.append(float(quat.angle(quat.mul(turned[name], quat.inv(turns[0][name])))))
+    if min(missed) < _HELD:
+        return False
+    # A limit stops a bone somewhere; a bone that is held does not care, or does what another bone does.
+    copies = any(overrides(each) for each in armature_object.pose.bones[name].constraints)
+    return copies or max(own) < _STILL or max(whole) < _STILL
 
 
 def _best_link(
