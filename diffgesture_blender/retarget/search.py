@@ -50,6 +50,8 @@ _BELOW: Final = {
 }
 # Slots whose bone may be held by constraints instead of parents, and those of which a control rig does so.
 _LOOSE: Final = ("neck", "head", *(f"upper_arm.{side}" for side in SIDES))
+# How many more slots another family must fill to go before a family of controls.
+_CONTROLS_FIRST: Final = 2
 _LOOSE_CONTROLS: Final = (*_LOOSE, *(f"{finger}.{side}" for side in SIDES for finger in FINGERS))
 
 
@@ -249,7 +251,7 @@ def _match(
     led = sum(bone_map.slots[slot][0] in skeleton.constrained for slot in ESSENTIAL if slot in bone_map.slots)
     chain = 0.01 * (("fk" in affix[0] + affix[1]) - ("ik" in affix[0] + affix[1]))
     worth = filled - len(bone_map.problems) + min(family.priority, 0) - unmarked - 0.5 * led + chain
-    return (max(family.priority, 0), worth, marks, hits / max(named, 1), bare), bone_map
+    return (worth + _CONTROLS_FIRST * max(family.priority, 0), marks, hits / max(named, 1), bare), bone_map
 
 
 def _from_slots(

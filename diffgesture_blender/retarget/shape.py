@@ -300,8 +300,8 @@ def _neck_and_head(
         step = skeleton.heads[chain[-1]] - skeleton.heads[chain[-2]]
         last, before = float(np.linalg.norm(step)), skeleton.distance(chain[-3], chain[-2])
         above = (skeleton.heads[chain[-1]] - shoulders) @ up / max(upper_arm, 1e-9)
-        # A long last step leads through the skull to its top, a level one to the face; heads have tops where fingers
-        # have tips.
+        # A long last step leads through the skull to its top, a level one to the face; where fingers have tips,
+        # heads have tops.
         beyond = above > _TOP_OF_HEAD or (len(tips) >= _MANY_TIPS and above > _ABOVE_HEAD)
         if last > 1.3 * before or beyond or step @ up < _RISING * last:
             chain.pop()
