@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from ..identity import VERSION
+from ..settings import controls
 
 COMMAND: Final = "diffgesture"
 PROGRAM: Final = "blender -b FILE.blend --command diffgesture"
@@ -57,21 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--bone-map", metavar="FILE.json", help="the character's bone map, if it is not recognised")
     what.add_argument("--blend", metavar="FILE", help="the .blend to open, if none was given before --command")
     how = generate.add_argument_group("how")
-    how.add_argument("--preset", choices=("default", "reference"), default="default", help="sampling algorithm")
-    how.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same motion (default: 0)")
-    how.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the preset's)")
-    how.add_argument("--guidance", type=float, metavar="W", help="guidance scale (default: the model's)")
-    how.add_argument("--intensity", type=float, default=1.0, metavar="X", help="size of the gestures (default: 1)")
-    how.add_argument("--smoothing", type=float, default=0.0, metavar="X", help="0 none, 1 strong (default: 0)")
-    how.add_argument(
-        "--amount",
-        action="append",
-        default=[],
-        metavar="PART=X",
-        help="how much a part moves, 0 to 2: left_arm, right_arm, head, torso, fingers; may be repeated",
-    )
-    how.add_argument("--rest-in", type=float, default=0.0, metavar="S", help="start from rest within S seconds")
-    how.add_argument("--rest-out", type=float, default=0.0, metavar="S", help="end at rest within S seconds")
+    controls.add_arguments(how)
     part = generate.add_argument_group("a part of the character's present animation")
     part.add_argument(
         "--regenerate", type=float, nargs=2, metavar=("START", "END"), help="only these frames, keeping the rest"

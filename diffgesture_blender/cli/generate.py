@@ -22,7 +22,7 @@ from ..jobs.regenerate import Plan, kept_animation
 from ..motion import load_motion
 from ..retarget.bone_map import load_bone_map
 from ..settings import bone_map as rig_map
-from ..settings.properties import PARTS, DiffGestureSettings
+from ..settings import controls
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
 from ..state import character
@@ -137,13 +137,7 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
         frame_start=start_frame(options.frame_start, scene, clip),
         folder=folder,
         machine=machine_of(options),
-        seed=options.seed,
-        intensity=options.intensity,
-        smoothing=options.smoothing,
-        sampling={"preset": options.preset, "steps": options.steps, "guidance": options.guidance},
-        amounts=_amounts(options.amount),
-        rest_in=options.rest_in,
-        rest_out=options.rest_out,
+        controls=controls.of_arguments(options),
         plan=plan,
         keys=_keys(options),
         add_sound=not options.no_sound and not clip.heard and plan is None,
@@ -171,39 +165,14 @@ def _named(items: Any, name: str, what: str) -> Any:
 
 def check_numbers(options: argparse.Namespace) -> None:
     """DiffGestureError where a number lies outside of the limits that the panel keeps."""
-    limited = {name: getattr(options, name) for name in ("seed", "steps", "guidance", "intensity", "smoothing")}
-    limited |= {"rest_in": options.rest_in, "rest_out": options.rest_out}
-    for name, value in limited.items():
-        _check_number(f"--{name.replace('_', '-')}", name, value)
-    for part, value in _amounts(options.amount).items():
-        if part not in PARTS:
-            raise DiffGestureError(f"--amount knows no part {part}; there are {', '.join(PARTS)}.")
-        _check_number(f"--amount {part}", f"amount_{part}", value)
+    controls.of_arguments(options)
     _keys(options)
-
-
-def _check_number(flag: str, name: str, value: float | None) -> None:
-    limits = DiffGestureSettings.__annotations__[name].keywords
-    if value is not None and not limits["min"] <= value <= limits["max"]:
-        raise DiffGestureError(f"{flag} must be from {limits['min']:g} to {limits['max']:.10g}, not {value:.10g}.")
 
 
 def _keys(options: argparse.Namespace) -> KeyOptions:
     if options.max_error <= 0:
         raise DiffGestureError(f"--max-error must be more than 0 degrees, not {options.max_error:g}.")
     return KeyOptions(mode=_KEY_MODES[options.keys], max_error=options.max_error, layer=options.layer.upper())
-
-
-def _amounts(texts: list[str]) -> dict[str, float]:
-    """``part=number`` texts; DiffGestureError where one is not. The backend knows the parts and their limits."""
-    amounts = {}
-    for text in texts:
-        part, _, number = text.partition("=")
-        try:
-            amounts[part] = float(number)
-        except ValueError:
-            raise DiffGestureError(f"--amount wants PART=NUMBER, for instance left_arm=0.5, not {text}.") from None
-    return amounts
 
 
 def _plan(options: argparse.Namespace, armature: bpy.types.Object) -> Plan | None:

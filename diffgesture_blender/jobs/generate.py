@@ -47,16 +47,14 @@ class JobRequest:
     frame_start: int
     folder: Path
     machine: Machine
-    seed: int = 0
-    intensity: float = 1.0
-    smoothing: float = 0.0
-    sampling: dict[str, object] = field(default_factory=lambda: {"preset": "default"})
-    amounts: dict[str, float] = field(default_factory=dict)
-    rest_in: float = 0.0
-    rest_out: float = 0.0
+    controls: dict[str, Any] = field(default_factory=dict)
     plan: Plan | None = None
     keys: KeyOptions = field(default_factory=KeyOptions)
     add_sound: bool = True
+
+    @property
+    def seed(self) -> int:
+        return int(self.controls.get("seed", 0))
 
     @property
     def action_name(self) -> str:
@@ -73,13 +71,7 @@ class JobRequest:
             "output_dir": str(self.folder),
             "checkpoint": self.machine.checkpoint,
             "device": self.machine.device,
-            "seed": self.seed,
-            "intensity": self.intensity,
-            "smoothing": self.smoothing,
-            "amounts": self.amounts,
-            "rest_in": self.rest_in,
-            "rest_out": self.rest_out,
-            **self.sampling,
+            **self.controls,
         }
 
 
@@ -121,13 +113,7 @@ def request_from_scene(
         frame_start=start_frame(settings.chosen_frame_start(), scene, clip),
         folder=folder,
         machine=machine,
-        seed=settings.seed,
-        intensity=settings.intensity,
-        smoothing=settings.smoothing,
-        sampling=settings.sampling(),
-        amounts=settings.amounts(),
-        rest_in=settings.rest_in,
-        rest_out=settings.rest_out,
+        controls=settings.controls(),
         plan=plan,
         keys=settings.keys(),
         # The speech of a motion of which a part is replaced is heard already.

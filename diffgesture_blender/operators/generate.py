@@ -19,8 +19,8 @@ from ..jobs import runner as pump
 from ..jobs.generate import GenerateJob, check_armature, request_from_scene, start_frame
 from ..jobs.regenerate import Plan, selected_key_frames
 from ..motion import load_motion
+from ..settings import controls
 from ..settings.preferences import machine_settings
-from ..settings.properties import MAX_SEED
 from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
@@ -152,7 +152,7 @@ class DIFFGESTURE_OT_regenerate(_StartsJob, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.diffgesture
         if self.next_seed:
-            settings.seed = settings.seed + 1 if settings.seed < MAX_SEED else 0
+            settings.seed = settings.seed + 1 if settings.seed < controls.table()["seed"]["max"] else 0
         return self.start(context, part=True)
 
 
@@ -196,7 +196,7 @@ class DIFFGESTURE_OT_randomize_seed(bpy.types.Operator):
     bl_options = {"UNDO", "INTERNAL"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        context.scene.diffgesture.seed = random.randint(0, min(MAX_SEED, 999_999))
+        context.scene.diffgesture.seed = random.randint(0, 999_999)
         return {"FINISHED"}
 
 

@@ -30,7 +30,9 @@ _FINGER_WORDS: Final = {
 # What is no phalanx though it hangs in a finger's line: its end, and the bone inside the palm.
 _END: Final = re.compile(r"tip|end|nub|effector|leaf|top|goal|target")
 _PALM: Final = re.compile(r"meta|carpal|palm|inhand|base|start|cup")
-_NOT_FINGER: Final = re.compile(r"twist|roll|muscle|helper|corrective|ik|pole|ctrl|control|slot|weapon|prop|attach")
+_NOT_FINGER: Final = re.compile(
+    r"twist|roll|muscle|helper|corrective|ik|pole|ctrl|control|slot|weapon|prop|attach"
+)
 _SPINE: Final = re.compile(r"spine|chest|torso|abdomen|waist|stomach|belly|back|thorax|rib|trunk|lumbar|body")
 _NECK: Final = re.compile(r"neck|cervical")
 _ZERO: Final = 1e-4
@@ -213,7 +215,9 @@ def _lengthen_trunk(slots: Slots, skeleton: Skeleton) -> None:
     if not arms:
         return
     thighs = [slots[f"thigh.{side}"][0] for side in SIDES if f"thigh.{side}" in slots]
-    way = [name for name in reversed(skeleton.ancestors(arms[0])) if all(skeleton.is_below(arm, name) for arm in arms)]
+    way = [
+        name for name in reversed(skeleton.ancestors(arms[0])) if all(skeleton.is_below(arm, name) for arm in arms)
+    ]
     taken = _used({slot: names for slot, names in slots.items() if slot not in ("spine", "pelvis")})
     chain = slots.get("spine", ())
     named = [
@@ -286,7 +290,10 @@ def leg_roots(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton) -> list[
         for child in skeleton.children[name]:
             if child in _used(dict(slots)) or any(arm == child or skeleton.is_below(arm, child) for arm in arms):
                 continue
-            lowest = min((float((skeleton.heads[n] - skeleton.heads[name]) @ up) for n in _below(child, skeleton)), default=0.0)
+            lowest = min(
+                (float((skeleton.heads[n] - skeleton.heads[name]) @ up) for n in _below(child, skeleton)),
+                default=0.0,
+            )
             if lowest < -0.5 * reach:
                 found.append(child)
     return found if len(found) >= 2 else []

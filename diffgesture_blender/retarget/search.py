@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from ..errors import DiffGestureError
 from .bone_map import SHAPE_ONLY, BoneMap
 from .checks import doubts, swap_sides, wrong_sides
-from .creature import not_a_person
 from .completion import completed, leg_roots, without_leg_carriers
+from .creature import not_a_person
 from .families import ALL_SLOTS, FINGERS, KEYED_SLOTS, SIDES, SPARE_SLOTS, RigFamily, load_families
 from .hand_shape import from_knuckle
 from .names import NameIndex, canonical_name, index_names
@@ -120,7 +120,9 @@ def checked_map(bone_map: BoneMap, armature_object: bpy.types.Object) -> BoneMap
     for arm in _ARMS:
         lacking = [slot for slot in arm if not bone_map.slots.get(slot)]
         if len(lacking) == 1:
-            raise DiffGestureError(f"An arm needs both its bones: choose one for {lacking[0]}, or clear the other.")
+            raise DiffGestureError(
+                f"An arm needs both its bones: choose one for {lacking[0]}, or clear the other."
+            )
     if not _has_arm(bone_map.slots):
         raise DiffGestureError("An arm needs its bones: choose one for upper_arm and one for forearm of a side.")
     for slot, names in bone_map.slots.items():
@@ -130,9 +132,7 @@ def checked_map(bone_map: BoneMap, armature_object: bpy.types.Object) -> BoneMap
     return _finished(replace(bone_map, slots=slots, problems=(), notes=()), skeleton)
 
 
-def _best_of_families(
-    skeleton: Skeleton, families: Iterable[RigFamily], *, exact: bool = False
-) -> BoneMap | None:
+def _best_of_families(skeleton: Skeleton, families: Iterable[RigFamily], *, exact: bool = False) -> BoneMap | None:
     index = index_names(skeleton.parents)
     best: tuple[tuple[float, ...], BoneMap] | None = None
     for family in families:

@@ -172,12 +172,20 @@ def limb_pairs(skeleton: Skeleton, pairs: list[Pair], plane: Plane) -> list[Pair
     for pair in pairs:
         left, right = plane.side(skeleton.heads[pair.left]), plane.side(skeleton.heads[pair.right])
         ends = [plane.side(skeleton.heads[end]) for end in pair.ends]
-        apart = left * right < 0 or (abs(left) + abs(right) < 2 * _IN_PLANE * skeleton.size and ends[0] * ends[1] < 0)
+        apart = left * right < 0 or (
+            abs(left) + abs(right) < 2 * _IN_PLANE * skeleton.size and ends[0] * ends[1] < 0
+        )
         even = abs(left + right) < limit and abs(ends[0] + ends[1]) < 3 * limit
         central = pair.parent is None or abs(plane.side(skeleton.heads[pair.parent])) < limit
         step = skeleton.heads[pair.left] - skeleton.heads[pair.right]
         level = np.linalg.norm(step - (step @ plane.across) * plane.across) < 2 * limit
-        if apart and even and central and level and max(abs(end) for end in ends) > 0.25 * _IN_PLANE * skeleton.size:
+        if (
+            apart
+            and even
+            and central
+            and level
+            and max(abs(end) for end in ends) > 0.25 * _IN_PLANE * skeleton.size
+        ):
             found.append(pair)
     return found
 
