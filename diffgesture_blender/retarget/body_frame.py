@@ -52,7 +52,7 @@ def shoulder_middle(heads: Mapping[str, FloatArray], slots: Slots) -> FloatArray
 
 
 def shoulder_line(heads: Mapping[str, FloatArray], slots: Slots) -> FloatArray:
-    """(3,) unit vector from right to left: between the shoulders, else the collarbones, the hips, or to one arm."""
+    """(3,) unit vector from right to left: between shoulders, else collarbones, hips, or to the one arm."""
     for slot in ("upper_arm", "clavicle", "thigh", "foot"):
         left, right = (joint(heads, slots, f"{slot}.{side}") for side in "LR")
         if left is not None and right is not None and np.linalg.norm(left - right) > 1e-9:
