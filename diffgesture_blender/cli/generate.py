@@ -26,21 +26,12 @@ from ..settings import controls
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
 from ..state import character
-from ..state.session import Problem, new_job_folder, remove_folder, session
+from ..state.session import CommandFailed, new_job_folder, remove_folder, session
 from ..window_context import window_showing
 from .command import machine_of
 from .outputs import output_paths
 
 _KEY_MODES: Final[dict[str, KeyMode]] = {"model": "MOTION", "every-frame": "WHOLE_FRAMES", "few": "REDUCED"}
-
-
-class CommandFailed(DiffGestureError):
-    """A problem that the job left in the session, as an exception again."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.hint, self.command = problem.hint, problem.command
-        self.kind, self.exit_code = problem.kind, problem.exit_code
 
 
 def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
@@ -56,8 +47,7 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
         report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
         job = GenerateJob(request)
         if not pump.run(job, _ProgressPrinter()):
-            problem = session.problem or Problem(session.notice or "Cancelled.", kind="cancelled", exit_code=130)
-            raise CommandFailed(problem)
+            raise CommandFailed.of_session()
         assert session.result is not None
         _save(session.result, outputs)
         _describe(session.result, outputs, report)

@@ -60,6 +60,20 @@ class Problem:
         )
 
 
+class CommandFailed(DiffGestureError):
+    """A problem that a job left in the session, as an exception again."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.hint, self.command = problem.hint, problem.command
+        self.kind, self.exit_code = problem.kind, problem.exit_code
+
+    @classmethod
+    def of_session(cls) -> "CommandFailed":
+        """What went wrong last; a job that was cancelled left a notice only."""
+        return cls(session.problem or Problem(session.notice or "Cancelled.", kind="cancelled", exit_code=130))
+
+
 @dataclass(frozen=True)
 class RigNote:
     """What is known about an armature: whether gestures can be put on it, in words for the panel, and its map.
