@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-from .diffgesture_blender import register, unregister
+if __package__:  # not where pytest imports it from a folder that cannot be a package, such as diffgesture-main
+    from .diffgesture_blender import register, unregister
 
-__all__ = ["register", "unregister"]
+    __all__ = ["register", "unregister"]

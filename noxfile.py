@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that is run: python -m nox -s demo | tests | rigs | lint | types | format."""
+"""Everything that is run: python -m nox -s demo | tests | real_blender | rigs | lint | types | format."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,27 @@ nox.options.sessions = ["lint", "tests"]
 
 # Blender 4.2 to 5.0 contain Python 3.11, 5.1 and later contain 3.13.
 PYTHON, NEWER_PYTHON = "3.11", "3.13"
+
+
+def _interpreter(version: str) -> str | None:
+    """A Python of that version that runs: on the path, else one of pyenv's, whose shims run only those chosen."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
+    own = sorted(pyenv.glob(f"{version}.*/bin/python{version}"), reverse=True)
+    for python in (shutil.which(f"python{version}"), *map(str, own)):
+        if python and subprocess.run([python, "--version"], capture_output=True, check=False).returncode == 0:
+            return python
+    return None
+
+
+BLENDER_52_PYTHON = _interpreter(NEWER_PYTHON)
+
+
+def _leave_out(session: nox.Session, why: str) -> None:
+    """Say what is not run; .ci/run repeats it in its closing lines."""
+    session.log(why)
+    if path := os.environ.get("DIFFGESTURE_LEFT_OUT"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"{why}\n")
 
 
 def _install(session: nox.Session) -> None:
@@ -36,13 +58,13 @@ def tests(session: nox.Session) -> None:
     for target in targets:
         session.run("python", "-m", "pytest", "-q", target)
     if not session.posargs:
-        if _has_newer_python():
+        if BLENDER_52_PYTHON:
             session.notify("tests_blender_52")
         else:
-            session.log(f"Python {NEWER_PYTHON} is not here: the tests in Blender 5.2 are left out")
+            _leave_out(session, f"The add-on in Blender 5.2 as a module: there is no Python {NEWER_PYTHON}")
 
 
-@nox.session(python=NEWER_PYTHON)
+@nox.session(python=BLENDER_52_PYTHON or NEWER_PYTHON)
 def tests_blender_52(session: nox.Session) -> None:
     """The add-on in Blender 5.2 (Python 3.13), its worker in Python 3.11."""
     session.install("-r", "requirements-blender52.lock")
@@ -52,19 +74,26 @@ def tests_blender_52(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def real_blender(session: nox.Session) -> None:
+    """The installed extension in whole Blenders, with and without a window (see tests/real_blender)."""
+    _install(session)
+    session.run("python", "-m", "pytest", "-q", *(session.posargs or ["tests/real_blender"]))
+
+
+@nox.session(python=PYTHON)
 def rigs(session: nox.Session) -> None:
     """Table over many rigs: those in FOLDER ..., generated ones, every family's; in Blender 4.5, then 5.2."""
     _install(session)
     default = ROOT.parent / "shared" / "rigs"
     folders = session.posargs or ([str(default)] if default.is_dir() else [])
     session.run("python", "tests/blender/rig_table.py", *folders)
-    if _has_newer_python():
+    if BLENDER_52_PYTHON:
         session.notify("rigs_blender_52", posargs=folders)
     else:
-        session.log(f"Python {NEWER_PYTHON} is not here: the rigs in Blender 5.2 are left out")
+        _leave_out(session, f"The rigs in Blender 5.2: there is no Python {NEWER_PYTHON}")
 
 
-@nox.session(python=NEWER_PYTHON)
+@nox.session(python=BLENDER_52_PYTHON or NEWER_PYTHON)
 def rigs_blender_52(session: nox.Session) -> None:
     """The same table in Blender 5.2."""
     session.install("-r", "requirements-blender52.lock")
@@ -92,8 +121,3 @@ def format_code(session: nox.Session) -> None:
     session.install("-r", "requirements-lint.lock")
     session.run("ruff", "check", "--fix", ".")
     session.run("ruff", "format", ".")
-
-
-def _has_newer_python() -> bool:
-    python = shutil.which(f"python{NEWER_PYTHON}")
-    return bool(python) and subprocess.run([python, "--version"], capture_output=True, check=False).returncode == 0

@@ -12,6 +12,8 @@ import sys
 # Everything that prints, imported libraries included, must not reach the protocol's stream.
 _protocol = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", newline="\n")
 os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+# Python's isolated mode leaves even the program's own folder out.
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from diffgesture.worker.server import serve  # noqa: E402 (stdout is secured first)
 

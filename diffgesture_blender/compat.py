@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Differences between Blender 4.2, 4.5, 5.0 and 5.2 in one place: actions, slots, F-curves, bone selection.
+"""Differences between Blender 4.2, 4.5, 5.0 and 5.2 in one place: actions, F-curves, bone selection, sequencer.
 
 Actions got slots, layers and channelbags in 4.4; ``Action.fcurves`` is gone since 5.0.
 """
@@ -123,3 +123,63 @@ def select_bones(armature_object: bpy.types.Object, names: Iterable[str]) -> Non
     for pose_bone in armature_object.pose.bones:
         owner = pose_bone if hasattr(pose_bone, "select") else pose_bone.bone
         owner.select = pose_bone.name in wanted
+
+
+# -- the video sequencer: sequences became strips in 4.4, handles and contents got their names in 5.1 ------------
+
+# Paths say whether they may begin with "//" since 4.5.
+PATH_OPTIONS: set[str] = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
+
+
+def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
+    """The scene whose strips the sequencer shows: since 5.0 it need not be the one in the 3D view."""
+    return getattr(context, "sequencer_scene", None) or context.scene
+
+
+def top_strips(editor: Any) -> Any:
+    """The strips of a sequence editor that are in no meta strip, to which one can add."""
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def all_strips(editor: Any) -> Any:
+    """Every strip of a sequence editor, those in meta strips too."""
+    return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
+
+
+def strip_ends(strip: Any) -> tuple[float, float]:
+    """Scene frames of a strip's handles."""
+    if hasattr(strip, "left_handle"):
+        return strip.left_handle, strip.right_handle
+    return strip.frame_final_start, strip.frame_final_end
+
+
+def skipped_frames(strip: Any) -> float:
+    """Frames of a strip's content that lie before its left handle."""
+    if hasattr(strip, "left_handle_offset"):
+        return strip.left_handle_offset + strip.content_trim_start
+    return strip.frame_offset_start + strip.animation_offset_start
+
+
+def sound_offset(strip: Any) -> float:
+    """Seconds by which the sound begins later than its strip (since 4.3)."""
+    return getattr(strip, "sound_offset", 0.0)
+
+
+def tells_retiming() -> bool:
+    """Whether sound strips show the keys of their retiming (since 4.5)."""
+    kind = getattr(bpy.types, "SoundStrip", None) or bpy.types.SoundSequence
+    return "retiming_keys" in kind.bl_rna.properties
+
+
+def is_retimed(strip: Any, content_frames: float | None = None) -> bool:
+    """Whether a strip plays its content at another speed.
+
+    Before 4.5 sound strips do not show the keys of their retiming: there it is seen in the strip's length, if the
+    length of the content in frames is known.
+    """
+    if hasattr(strip, "retiming_keys"):
+        return len(strip.retiming_keys) > 0
+    if content_frames is None:
+        return False
+    trimmed = strip.animation_offset_start + strip.animation_offset_end
+    return abs(strip.frame_duration - (content_frames - trimmed)) > 2.0

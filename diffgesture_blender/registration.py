@@ -10,6 +10,7 @@ from .cli import command as cli
 from .jobs import runner as pump
 from .operators import bone_map as map_operators
 from .operators import generate as operators
+from .operators import playback as playback_operators
 from .operators import setup as setup_operators
 from .settings.bone_map import DiffGestureBoneMap
 from .settings.preferences import DiffGesturePreferences
@@ -24,6 +25,7 @@ CLASSES: Final[tuple[type, ...]] = (
     DiffGesturePreferences,
     *operators.CLASSES,
     *map_operators.CLASSES,
+    *playback_operators.CLASSES,
     *setup_operators.CLASSES,
     *panel.CLASSES,
 )
@@ -34,12 +36,14 @@ _commands: list[object] = []
 @persistent
 def _after_file_load(*_arguments: object) -> None:
     """Another file: the job's scene is gone, so the job ends and its answer will not be used."""
+    session.clear_messages()
     if session.job is not None:
         session.job.abandon()
         session.job = None
         session.notice = "Another file was opened, so the generation was cancelled."
     session.forget_result()
     session.forget_rigs()
+    character.inspect_shown()
 
 
 @persistent

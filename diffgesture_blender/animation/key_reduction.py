@@ -47,8 +47,9 @@ def reduce_keys(frames: FloatArray, channels: FloatArray, rotation_mode: str, ma
             return ReducedCurve(frames[chosen], channels[chosen], slopes, float(errors.max(initial=0.0)))
         # One new key in every segment that is not good enough, where it is worst.
         segment = np.searchsorted(chosen, np.arange(count), side="right") - 1
-        worst = [np.flatnonzero(segment == s)[np.argmax(errors[segment == s])] for s in np.unique(segment)]
-        chosen = np.unique([*chosen, *(index for index in worst if errors[index] > max_error)])
+        order = np.lexsort((errors, segment))
+        worst = order[np.append(np.flatnonzero(np.diff(segment)), count - 1)]
+        chosen = np.union1d(chosen, worst[errors[worst] > max_error])
 
 
 def _basis(frames: FloatArray, keys: FloatArray) -> tuple[FloatArray, tuple[FloatArray, ...]]:
@@ -75,13 +76,42 @@ def _best_slopes(frames: FloatArray, channels: FloatArray, chosen: FloatArray) -
     keys = frames[chosen]
     segment, (h0, h1, h2, h3) = _basis(frames, keys)
     rest = channels - h0[:, None] * channels[chosen][segment] - h2[:, None] * channels[chosen][segment + 1]
-    matrix = np.diag(np.full(len(keys), _SLOPE_PRIOR))
+    # Only neighbours share a segment: the normal equations are tridiagonal.
+    diagonal = np.full(len(keys), _SLOPE_PRIOR)
     right = _SLOPE_PRIOR * data
-    for function, offset in ((h1, 0), (h3, 1)):
-        np.add.at(right, segment + offset, function[:, None] * rest)
-        for other, other_offset in ((h1, 0), (h3, 1)):
-            np.add.at(matrix, (segment + offset, segment + other_offset), function * other)
-    return np.linalg.solve(matrix, right)
+    for function, at in ((h1, segment), (h3, segment + 1)):
+        diagonal += np.bincount(at, function * function, len(keys))
+        for channel in range(right.shape[1]):
+            right[:, channel] += np.bincount(at, function * rest[:, channel], len(keys))
+    beside = np.bincount(segment, h1 * h3, len(keys) - 1)
+    return _solve_tridiagonal(diagonal, beside, right)
+
+
+def _solve_tridiagonal(diagonal: FloatArray, beside: FloatArray, right: FloatArray) -> FloatArray:
+    """X (K, C) with a symmetric, positive definite matrix of ``diagonal`` (K,) and ``beside`` (K-1,) it.
+
+    Parallel cyclic reduction (Hockney 1965): each round removes the neighbours at twice the distance of all rows
+    at once, log2(K) rounds in all.
+    """
+    count = len(diagonal)
+    lower, upper = np.concatenate([[0.0], beside]), np.concatenate([beside, [0.0]])
+    step = 1
+    while step < count:
+        before, after = slice(None, -step), slice(step, None)
+        down, up = np.zeros(count), np.zeros(count)
+        down[after] = -lower[after] / diagonal[before]
+        up[before] = -upper[before] / diagonal[after]
+        new_diagonal, new_right = diagonal.copy(), right.copy()
+        new_lower, new_upper = np.zeros(count), np.zeros(count)
+        new_diagonal[after] += down[after] * upper[before]
+        new_diagonal[before] += up[before] * lower[after]
+        new_right[after] += down[after, None] * right[before]
+        new_right[before] += up[before, None] * right[after]
+        new_lower[after] = down[after] * lower[before]
+        new_upper[before] = up[before] * upper[after]
+        diagonal, right, lower, upper = new_diagonal, new_right, new_lower, new_upper
+        step *= 2
+    return right / diagonal[:, None]
 
 
 def _errors(

@@ -20,6 +20,9 @@ FloatArray = np.ndarray
 
 Layer = Literal["ACTION", "STRIP", "ADDITIVE"]
 
+# Custom property of an action that the add-on has written.
+GENERATED: Final = "diffgesture_generated"
+
 # Scene seconds over which a strip fades in and out at its ends.
 FADE_SECONDS: Final = 0.5
 
@@ -27,7 +30,11 @@ FADE_SECONDS: Final = 0.5
 def push_layers(
     armature: bpy.types.Object, old: compat.ActionChoice, new: compat.ActionChoice, layer: Layer, fps: float
 ) -> None:
-    """Make the old action a strip and the new one a strip above all others; no action stays active."""
+    """Make the old action a strip and the new one a strip above all others; no action stays active.
+
+    Strips of gestures generated before that play at the same time are muted, so that gestures do not add up.
+    """
+    earlier = [strip for strip in own_strips(armature) if not strip.mute]
     animation = armature.animation_data or armature.animation_data_create()
     blend, influence = animation.action_blend_type, animation.action_influence
     animation.action = None
@@ -45,10 +52,42 @@ def push_layers(
         for track in added:
             tracks.remove(track)
         raise
+    for other in earlier:
+        if other.frame_start < strip.frame_end and strip.frame_start < other.frame_end:
+            other.mute = True
+    mark_generated(compat.action_of(new))
     strip.extrapolation = "NOTHING"
     strip.blend_type = "COMBINE" if layer == "ADDITIVE" else "REPLACE"
     fade = min(FADE_SECONDS * fps, (strip.frame_end - strip.frame_start) / 2)
     strip.blend_in = strip.blend_out = fade
+
+
+def mark_generated(action: bpy.types.Action) -> None:
+    """Let the action be known as one that the add-on has written."""
+    action[GENERATED] = True
+
+
+def is_generated(action: bpy.types.Action | None) -> bool:
+    """Whether the add-on has written the action."""
+    return action is not None and bool(action.get(GENERATED))
+
+
+def own_strips(armature: bpy.types.Object) -> list[bpy.types.NlaStrip]:
+    """The strips of generated gestures, the topmost first."""
+    animation = armature.animation_data
+    tracks = reversed(animation.nla_tracks[:]) if animation is not None else ()
+    return [strip for track in tracks for strip in track.strips if is_generated(strip.action)]
+
+
+def strip_choice(strip: bpy.types.NlaStrip) -> compat.ActionChoice:
+    """The action and slot that a strip plays."""
+    return compat.ActionChoice(strip.action, strip.action_slot if compat.has_slots() else None)
+
+
+def plays_own_frames(strip: bpy.types.NlaStrip) -> bool:
+    """Whether the strip plays its action's keys at their own scene frames: it was neither moved nor scaled."""
+    apart = abs(strip.frame_start - strip.action_frame_start) + abs(strip.scale - 1.0) + abs(strip.repeat - 1.0)
+    return apart < 1e-3
 
 
 def _new_strip(

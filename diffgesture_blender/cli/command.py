@@ -45,7 +45,12 @@ def build_parser() -> argparse.ArgumentParser:
         description="Generate gestures.",
     )
     what = generate.add_argument_group("what")
-    what.add_argument("--audio", required=True, metavar="FILE", help="speech: wav, flac, ogg, mp3 and more")
+    speech = what.add_mutually_exclusive_group(required=True)
+    speech.add_argument("--audio", metavar="FILE", help="speech: wav, flac, ogg, mp3 and more")
+    speech.add_argument("--strip", metavar="NAME", help="speech of a sound strip of the sequencer")
+    speech.add_argument("--sound", metavar="NAME", help="speech of a sound in the file, packed or not")
+    speech.add_argument("--speaker", metavar="NAME", help="speech of a speaker object")
+    what.add_argument("--strip-scene", metavar="NAME", help="whose sequencer has the strip (default: the scene's)")
     what.add_argument("--armature", metavar="NAME", help="the character (default: the only armature of the scene)")
     what.add_argument("--scene", metavar="NAME", help="the scene (default: the file's active one)")
     what.add_argument("--frame-start", type=int, metavar="N", help="first key (default: the scene's first frame)")
@@ -145,11 +150,13 @@ def main(arguments: Sequence[str]) -> int:
 
     started = time.monotonic()
     report: dict[str, Any] = {"status": "error", "error": None, "version": VERSION}
-    options: argparse.Namespace | None = None
+    reporting = _reporting(arguments)
     try:
         options = build_parser().parse_args(list(arguments))
         if options.command == "check":
             return _check(options)
+        if options.report:
+            _check_report(options, reporting)
         from . import generate as cli_generate
 
         if options.command == "take":
@@ -169,7 +176,7 @@ def main(arguments: Sequence[str]) -> int:
     finally:
         session.shutdown()
     report["seconds"] = round(time.monotonic() - started, 3)
-    report_error = _write_report(options, report)
+    report_error = _write_report(reporting, report)
     return exit_code or report_error
 
 
@@ -183,17 +190,38 @@ def _print_error(text: str) -> None:
     print(f"diffgesture: error: {' '.join(text.split())}", file=sys.stderr, flush=True)
 
 
-def _write_report(options: argparse.Namespace | None, report: dict[str, Any]) -> int:
+def _reporting(arguments: Sequence[str]) -> argparse.Namespace:
+    """Whether and where to report, even for a command line that cannot be understood otherwise."""
+    parser = _Parser(add_help=False)
+    parser.add_argument("--report")
+    parser.add_argument("--json", action="store_true")
+    try:
+        reporting, _ = parser.parse_known_args(list(arguments))
+    except UsageError:  # --report without a file
+        return argparse.Namespace(report=None, json="--json" in arguments)
+    if reporting.report and not reporting.report.lower().endswith(".json"):
+        reporting.report = None
+    return reporting
+
+
+def _check_report(options: argparse.Namespace, reporting: argparse.Namespace) -> None:
+    """Raise before anything is done, and write no report, where it would overwrite something else."""
+    from .outputs import check_report
+
+    target, reporting.report = reporting.report, None
+    check_report(options)
+    reporting.report = target
+
+
+def _write_report(reporting: argparse.Namespace, report: dict[str, Any]) -> int:
     """The report to its file and to standard output, as asked; 2 if it cannot be written."""
-    if options is None:
-        return 0
-    if options.json:
+    if reporting.json:
         print(json.dumps(report), flush=True)
-    if options.report:
+    if reporting.report:
         try:
-            Path(options.report).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+            Path(reporting.report).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
-            _print_error(f"The report cannot be written to {options.report}: {error.strerror or error}.")
+            _print_error(f"The report cannot be written to {reporting.report}: {error.strerror or error}.")
             return 2
     return 0
 

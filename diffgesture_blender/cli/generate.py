@@ -15,16 +15,21 @@ from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
 from ..export.character import export_character
 from ..export.training_take import copy_take, save_take
+from ..jobs import playback
 from ..jobs import runner as pump
-from ..jobs.generate import GenerateJob, JobRequest, JobResult, check_armature
-from ..jobs.regenerate import Plan, check_action
+from ..jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
+from ..jobs.regenerate import Plan, kept_animation
 from ..motion import load_motion
 from ..retarget.bone_map import load_bone_map
 from ..settings import bone_map as rig_map
+from ..settings.properties import PARTS, DiffGestureSettings
 from ..sound import source as audio_source
+from ..sound.source import AudioClip
 from ..state import character
 from ..state.session import Problem, new_job_folder, remove_folder, session
+from ..window_context import window_showing
 from .command import machine_of
+from .outputs import output_paths
 
 _KEY_MODES: Final[dict[str, KeyMode]] = {"model": "MOTION", "every-frame": "WHOLE_FRAMES", "few": "REDUCED"}
 
@@ -40,9 +45,11 @@ class CommandFailed(DiffGestureError):
 
 def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
     """Do it all and fill ``report``; raises DiffGestureError. Nothing is saved unless everything succeeded."""
-    report.update(audio=os.path.abspath(options.audio), seed=options.seed, motion=None, action=None, blend=None)
+    spoken = os.path.abspath(options.audio) if options.audio else options.strip or options.sound or options.speaker
+    report.update(audio=spoken, seed=options.seed, motion=None, action=None, blend=None)
+    check_numbers(options)
     _open_blend(options)
-    outputs = _output_paths(options)
+    outputs = output_paths(options)
     folder = new_job_folder()
     try:
         request = _request(options, folder)
@@ -66,6 +73,7 @@ def save_training_take(options: argparse.Namespace, report: dict[str, Any]) -> N
         path = os.path.abspath(options.audio)
         clip = audio_source.decoded(audio_source.clip_from_path(path), folder)
         name, target = options.name or clip.name, Path(os.path.abspath(options.output))
+        _check_take(options, target, name)
         if options.bvh:
             take = copy_take(Path(os.path.abspath(options.bvh)), clip, target, name)
         else:
@@ -78,6 +86,13 @@ def save_training_take(options: argparse.Namespace, report: dict[str, Any]) -> N
     finally:
         remove_folder(folder)
     report.update(motion=str(take.motion), sound=str(take.sound), take_seconds=round(take.seconds, 3))
+
+
+def _check_take(options: argparse.Namespace, folder: Path, name: str) -> None:
+    """DiffGestureError where the take's sound would take the place of the recording."""
+    path = folder / f"{name}.wav"
+    if os.path.realpath(path) == os.path.realpath(options.audio):
+        raise DiffGestureError(f"{path} is the recording itself; give the take another --name or --output.")
 
 
 def _open_blend(options: argparse.Namespace) -> None:
@@ -95,7 +110,8 @@ def _open_blend(options: argparse.Namespace) -> None:
         if named:
             raise DiffGestureError(f"Blender could not open {named[-1]}; check its path.")
     if bpy.context.mode.startswith("EDIT"):  # a file saved in Edit Mode opens in it
-        bpy.ops.object.mode_set(mode="OBJECT")
+        with window_showing():
+            bpy.ops.object.mode_set(mode="OBJECT")
 
 
 def _arguments_before_command() -> list[str]:
@@ -105,55 +121,20 @@ def _arguments_before_command() -> list[str]:
     return []
 
 
-def _output_paths(options: argparse.Namespace) -> dict[str, Path]:
-    """Where results go; checked before minutes are spent."""
-    wanted = (options.output, options.motion_output, options.bvh, options.export_fbx, options.export_glb)
-    if not any(wanted):
-        raise DiffGestureError(
-            "Nothing to write: give --output, --motion-output, --bvh, --export-fbx or --export-glb."
-        )
-    outputs = {}
-    if options.output:
-        outputs["blend"] = Path(os.path.abspath(options.output))
-        if outputs["blend"].suffix.lower() != ".blend":
-            raise DiffGestureError(f"--output must be a .blend file, not {options.output}.")
-        outputs["motion"] = outputs["blend"].with_suffix(".npz")
-    if options.motion_output:
-        outputs["motion"] = Path(os.path.abspath(options.motion_output))
-    if options.bvh:
-        outputs["bvh"] = Path(os.path.abspath(options.bvh))
-    for kind, path, endings in (
-        ("fbx", options.export_fbx, (".fbx",)),
-        ("glb", options.export_glb, (".glb", ".gltf")),
-    ):
-        if path:
-            outputs[kind] = Path(os.path.abspath(path))
-            if outputs[kind].suffix.lower() not in endings:
-                raise DiffGestureError(f"--export-{kind} must be a {endings[0]} file, not {path}.")
-    for path in outputs.values():
-        if not path.parent.is_dir():
-            raise DiffGestureError(f"The folder {path.parent} does not exist.")
-        if path.is_dir():
-            raise DiffGestureError(f"{path} is a folder; give the name of a file.")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise DiffGestureError(f"{path} cannot be written.")
-    return outputs
-
-
 def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
     scene = _find_scene(options)
     armature = _find_armature(options.armature, scene)
     _take_bone_map(options, armature)
     check_armature(armature, scene)
     plan = _plan(options, armature)
-    clip = audio_source.decoded(audio_source.clip_from_path(os.path.abspath(options.audio)), folder)
+    clip = audio_source.decoded(_clip(options, scene, folder), folder)
     return JobRequest(
         scene_uid=scene.session_uid,
         scene_name=scene.name,
         armature_uid=armature.session_uid,
         armature_name=armature.name,
         audio=clip,
-        frame_start=scene.frame_start if options.frame_start is None else options.frame_start,
+        frame_start=start_frame(options.frame_start, scene, clip),
         folder=folder,
         machine=machine_of(options),
         seed=options.seed,
@@ -165,8 +146,46 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
         rest_out=options.rest_out,
         plan=plan,
         keys=_keys(options),
-        add_sound=not options.no_sound and plan is None,
+        add_sound=not options.no_sound and not clip.heard and plan is None,
     )
+
+
+def _clip(options: argparse.Namespace, scene: bpy.types.Scene, folder: Path) -> AudioClip:
+    """The speech that the options name: a file, or what the panel offers in the open file."""
+    if options.sound is not None:
+        return audio_source.clip_from_sound(_named(bpy.data.sounds, options.sound, "sound"), scene, folder)
+    if options.speaker is not None:
+        return audio_source.clip_from_speaker(_named(bpy.data.objects, options.speaker, "speaker object"), folder)
+    if options.strip is not None:
+        edit = _named(bpy.data.scenes, options.strip_scene, "scene") if options.strip_scene else scene
+        return audio_source.clip_from_strip(options.strip, edit, scene, folder, options.frame_start is None)
+    return audio_source.placed(audio_source.clip_from_path(os.path.abspath(options.audio)), scene)
+
+
+def _named(items: Any, name: str, what: str) -> Any:
+    found = items.get(name)
+    if found is None or (what == "speaker object" and found.type != "SPEAKER"):
+        raise DiffGestureError(f"The file has no {what} {name}.")
+    return found
+
+
+def check_numbers(options: argparse.Namespace) -> None:
+    """DiffGestureError where a number lies outside of the limits that the panel keeps."""
+    limited = {name: getattr(options, name) for name in ("seed", "steps", "guidance", "intensity", "smoothing")}
+    limited |= {"rest_in": options.rest_in, "rest_out": options.rest_out}
+    for name, value in limited.items():
+        _check_number(f"--{name.replace('_', '-')}", name, value)
+    for part, value in _amounts(options.amount).items():
+        if part not in PARTS:
+            raise DiffGestureError(f"--amount knows no part {part}; there are {', '.join(PARTS)}.")
+        _check_number(f"--amount {part}", f"amount_{part}", value)
+    _keys(options)
+
+
+def _check_number(flag: str, name: str, value: float | None) -> None:
+    limits = DiffGestureSettings.__annotations__[name].keywords
+    if value is not None and not limits["min"] <= value <= limits["max"]:
+        raise DiffGestureError(f"{flag} must be from {limits['min']:g} to {limits['max']:.10g}, not {value:.10g}.")
 
 
 def _keys(options: argparse.Namespace) -> KeyOptions:
@@ -199,7 +218,7 @@ def _plan(options: argparse.Namespace, armature: bpy.types.Object) -> Plan | Non
         return None
     if options.preset == "reference":
         raise DiffGestureError("The preset reference cannot keep a part of a motion; use the preset default.")
-    check_action(armature)
+    kept_animation(armature)
     return plan
 
 
@@ -270,10 +289,15 @@ def _describe(result: JobResult, outputs: dict[str, Path], report: dict[str, Any
         keys=result.keys.total,
         key_error=round(result.keys.error, 4),
         frame_end=result.frame_end,
-        warnings=list(result.warnings),
+        warnings=[*result.warnings, *filter(None, [_range_note(result)])],
     )
     for name in ("frames", "fps", "layout", "audio_seconds", "preset", "steps", "device", "timings"):
         report[name] = reply.get(name)
+
+
+def _range_note(result: JobResult) -> str | None:
+    scene = character.find_scene(result.scene_uid)
+    return None if scene is None else playback.range_note(scene, result.frame_start, result.frame_end)
 
 
 class _ProgressPrinter:

@@ -13,6 +13,7 @@ import addon_utils
 import bpy
 
 from ..errors import DiffGestureError
+from ..window_context import window_showing
 
 # File ending -> Blender's add-on and its operator.
 _EXPORTERS: Final = {
@@ -22,24 +23,33 @@ _EXPORTERS: Final = {
 }
 
 
+class ExportFailed(DiffGestureError):
+    """Blender's exporter broke down: no fault of what it was given."""
+
+    kind, exit_code = "export", 1
+
+
 def export_character(
     path: Path, armature: bpy.types.Object, scene: bpy.types.Scene, first: float, last: float
 ) -> None:
     """Write the armature, the meshes that it deforms and its animation from frame ``first`` to ``last``.
 
-    Selection, frame range and frame of the scene are put back. Raises DiffGestureError.
+    Selection, frame range and frame of the scene are put back. Raises DiffGestureError; ExportFailed
+    where the exporter itself fails.
     """
     module, name = _EXPORTERS[path.suffix.lower()]
     operator = _operator(module, name)
     as_strips = armature.animation_data is not None and armature.animation_data.action is None
-    with _shown(scene), _selected(members(armature, scene), armature), _range(scene, first, last):
+    with window_showing(scene), _selected(members(armature, scene), armature), _range(scene, first, last):
         options = _fbx_options() if name == "fbx" else _gltf_options(path, as_strips)
         try:
             result = operator(filepath=str(path), **options)
         except (RuntimeError, OSError, TypeError) as error:
-            raise DiffGestureError(f"Blender's exporter could not write {path}: {error}") from error
+            # Blender hands on an exporter's traceback as text; what failed stands in the last line that says so.
+            lines = [line.strip() for line in str(error).splitlines() if "Error" in line] or [str(error)]
+            raise ExportFailed(f"Blender's exporter could not write {path}: {lines[-1]}") from error
     if "FINISHED" not in result or not path.is_file():
-        raise DiffGestureError(f"Blender's exporter did not write {path}.")
+        raise ExportFailed(f"Blender's exporter did not write {path}.")
 
 
 def members(armature: bpy.types.Object, scene: bpy.types.Scene) -> list[bpy.types.Object]:
@@ -85,22 +95,6 @@ def _gltf_options(path: Path, as_strips: bool) -> dict[str, Any]:
         "export_force_sampling": True,
         "export_frame_range": True,
     }
-
-
-@contextmanager
-def _shown(scene: bpy.types.Scene) -> Iterator[None]:
-    """Exporters write the window's scene."""
-    window = bpy.context.window
-    before = window.scene if window is not None else None
-    if window is not None and before != scene:
-        window.scene = scene
-    elif window is None and bpy.context.scene != scene:
-        raise DiffGestureError(f"Open the file with the scene {scene.name} active to export from it.")
-    try:
-        yield
-    finally:
-        if window is not None and before != scene:
-            window.scene = before
 
 
 @contextmanager

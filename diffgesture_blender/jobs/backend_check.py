@@ -9,7 +9,7 @@ import bpy
 from ..identity import VERSION
 from ..settings.preferences import Machine
 from ..state.session import Problem, session
-from ..worker import JobCancelled, Setup, interpreter
+from ..worker import JobCancelled
 
 
 class BackendCheck:
@@ -19,7 +19,7 @@ class BackendCheck:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self._connection = session.backend.connect(Setup(machine.python, machine.checkpoint))
+        self._connection = session.backend.connect(machine.setup)
 
     @property
     def done(self) -> bool:
@@ -75,15 +75,15 @@ def _surroundings() -> list[str]:
     return [
         f"DiffGesture {VERSION}, Blender {bpy.app.version_string} (Python {platform.python_version()})",
         f"System: {platform.platform()}",
-        f"Needed: Python {'.'.join(map(str, interpreter.MINIMUM_VERSION))}+ with "
-        + ", ".join(interpreter.REQUIRED_MODULES),
     ]
 
 
 def _hello_lines(hello: dict[str, Any]) -> list[str]:
     lines = [
         f"Backend: {hello.get('backend_version')} (protocol {hello.get('protocol')}), "
-        f"torch {hello.get('torch')}, numpy {hello.get('numpy')}, librosa {hello.get('librosa')}",
+        f"numpy {hello.get('numpy')} ({'with' if hello.get('blas') else 'without'} BLAS), "
+        f"torch {hello.get('torch') or 'not installed'}",
+        f"Engine: {hello.get('engine')}, threads: {hello.get('threads')}",
         f"Devices: {', '.join(map(str, hello.get('devices') or ()))}",
     ]
     card = hello.get("checkpoint")

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import bpy
 
+from .. import compat
 from ..animation.key_writing import KeyOptions, KeyReport
+from ..animation.layers import is_generated, mark_generated
 from ..errors import DiffGestureError
 from ..motion import Motion, load_motion
 from ..retarget import find_bone_map
@@ -25,7 +27,7 @@ from ..sound import source as audio_source
 from ..sound.source import AudioClip
 from ..state import character
 from ..state.session import remove_folder, session
-from ..worker import BackendError, Call, JobCancelled, Setup
+from ..worker import BackendError, Call, JobCancelled
 from ..worker.errors import WorkerRefused
 from .regenerate import Plan, apply_plan, write_constraints
 
@@ -116,7 +118,7 @@ def request_from_scene(
         armature_uid=armature.session_uid,
         armature_name=armature.name,
         audio=clip,
-        frame_start=start_frame(settings, scene, clip),
+        frame_start=start_frame(settings.chosen_frame_start(), scene, clip),
         folder=folder,
         machine=machine,
         seed=settings.seed,
@@ -128,15 +130,15 @@ def request_from_scene(
         rest_out=settings.rest_out,
         plan=plan,
         keys=settings.keys(),
-        # A strip is heard already, and so is the speech of a motion of which a part is replaced.
-        add_sound=settings.add_sound and settings.audio_source != "STRIP" and plan is None,
+        # The speech of a motion of which a part is replaced is heard already.
+        add_sound=settings.add_sound and not clip.heard and plan is None,
     )
 
 
-def start_frame(settings: bpy.types.PropertyGroup, scene: bpy.types.Scene, clip: AudioClip) -> int:
-    """The scene frame at which the speech begins."""
-    if settings.use_frame_start:
-        return settings.frame_start
+def start_frame(chosen: int | None, scene: bpy.types.Scene, clip: AudioClip) -> int:
+    """The scene frame at which the speech begins: as chosen, else where it is heard, else the scene's first."""
+    if chosen is not None:
+        return chosen
     return scene.frame_start if clip.frame is None else round(clip.frame)
 
 
@@ -158,9 +160,7 @@ class GenerateJob:
     def __init__(self, request: JobRequest) -> None:
         self.request = request
         self._started = time.monotonic()
-        self._connection = session.backend.connect(
-            Setup(python=request.machine.python, checkpoint=request.machine.checkpoint)
-        )
+        self._connection = session.backend.connect(request.machine.setup)
         self._call: Call | None = None
         self._error: BaseException | None = None
         self._waiting_for: str | None = None
@@ -227,9 +227,11 @@ class GenerateJob:
         remove_folder(self.request.folder)
 
     def obstacle(self) -> str | None:
-        """Why the result must not be written just now: the user is in the middle of something."""
+        """Why the result must not be written just now: the user or a render is in the middle of something."""
         if bpy.context.mode.startswith("EDIT"):
             self._waiting_for = "Done: leave Edit Mode to get the keys"
+        elif any(bpy.app.is_job_running(kind) for kind in ("RENDER", "OBJECT_BAKE")):
+            self._waiting_for = "Done: waiting for the render"
         elif any(_interactive(window) for window in bpy.context.window_manager.windows):
             self._waiting_for = "Done: waiting for the tool in use"
         else:
@@ -260,7 +262,7 @@ class GenerateJob:
                 hint="Choose another checkpoint in the preferences, or none to use the bundled one.",
             )
         assert self._connection.client is not None
-        params = self.request.worker_params()
+        params = {**self.request.worker_params(), "engine": self._connection.engine}
         if self.request.plan is not None:
             params["constraints"] = str(self._write_constraints(self._connection.hello["checkpoint"]))
         self._call = self._connection.client.call(
@@ -281,6 +283,12 @@ class GenerateJob:
             ) from error
         scene, armature = self._scene_and_armature()
         motion = load_motion(motion_path)
+        below = compat.current_action(armature).action
+        if request.keys.layer == "ADDITIVE" and request.plan is None and is_generated(below):
+            warnings.append(
+                f"The action {below.name} was generated too, so its gestures and the new ones add up; mute its "
+                "strip to see the new ones alone."
+            )
         if request.plan is not None:
             report = apply_plan(request.plan, armature, motion, scene, request.frame_start, request.action_name)
         else:
@@ -293,7 +301,10 @@ class GenerateJob:
                 rest_motion=self._rest_motion() if request.keys.layer == "ADDITIVE" else None,
                 scene=scene,
             )
+        mark_generated(bpy.data.actions[report.action_name])
         warnings += report.warnings
+        warnings += request.audio.notes
+        warnings += filter(None, [sequencer.remapped(scene)])
         if request.add_sound:
             warnings += self._add_sound(scene)
         return JobResult(
@@ -344,13 +355,15 @@ class GenerateJob:
         return write_constraints(request.plan, armature, scene, request.frame_start, card, request.folder)
 
     def _add_sound(self, scene: bpy.types.Scene) -> list[str]:
-        clip = self.request.audio
+        clip, request = self.request.audio, self.request
         sound = bpy.data.sounds.get(clip.sound) if clip.sound is not None else None
         try:
-            sequencer.add_sound_strip(scene, str(clip.original), sound, self.request.frame_start)
+            _, told = sequencer.put_sound(
+                scene, str(clip.original), sound, request.frame_start, request.armature_name
+            )
         except RuntimeError as error:
             return [f"The sound was not added to the sequencer: {error}"]
-        return []
+        return [] if told is None else [told]
 
 
 def _interactive(window: bpy.types.Window) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 from .. import compat
 from ..animation import keyframes
 from ..animation.key_writing import KeyReport
+from ..animation.layers import own_strips, plays_own_frames, push_layers, strip_choice
 from ..animation.splice import Span, splice
 from ..errors import DiffGestureError
 from ..motion import Motion
@@ -87,19 +88,41 @@ class Plan:
         return [span for span in spans if span.end - span.start > _SAME_FRAME]
 
 
-def check_action(armature: bpy.types.Object) -> None:
-    """DiffGestureError where there is no animation of which a part could be kept."""
+def kept_animation(armature: bpy.types.Object) -> tuple[compat.ActionChoice, bool]:
+    """The animation of which a part is kept, and whether it plays as a strip.
+
+    The armature's action; where it has none, the topmost strip of generated gestures. DiffGestureError where there
+    is neither, or no part of it can be replaced.
+    """
     check_writable(armature)
     choice = compat.current_action(armature)
     if choice.action is None:
-        raise DiffGestureError(
-            f"{armature.name} has no action of which a part could be kept; generate gestures first."
-        )
+        return _kept_strip(armature), True
     if compat.has_slots() and choice.slot is None:
         raise DiffGestureError(
             f"No slot of the action {choice.action.name} animates {armature.name}; choose one in the action "
             "editor."
         )
+    return choice, False
+
+
+def _kept_strip(armature: bpy.types.Object) -> compat.ActionChoice:
+    strip = next((strip for strip in own_strips(armature) if not strip.mute), None)
+    if strip is None:
+        raise DiffGestureError(
+            f"{armature.name} has no action of which a part could be kept; generate gestures first."
+        )
+    if strip.blend_type != "REPLACE":
+        raise DiffGestureError(
+            f"The strip {strip.name} adds to what lies below, so no part of it can be generated anew; generate "
+            "all of it with another seed."
+        )
+    if not plays_own_frames(strip):
+        raise DiffGestureError(
+            f"The strip {strip.name} was moved or scaled, so no part of it can be generated anew; put it back to "
+            "the frames of its action."
+        )
+    return strip_choice(strip)
 
 
 def check_keyed_arms(armature: bpy.types.Object, bone_map: BoneMap) -> None:
@@ -121,7 +144,7 @@ def write_constraints(
     folder: Path,
 ) -> Path:
     """Look at the character's animation and write what the plan keeps as a constraints file."""
-    check_action(armature)
+    kept_animation(armature)
     try:
         skeleton = model_skeleton(card)
     except (KeyError, ValueError, TypeError) as error:
@@ -151,29 +174,35 @@ def apply_plan(
     frame_start: float,
     action_name: str,
 ) -> RetargetReport:
-    """A copy of the armature's action with the motion's keys where the plan wants them; it becomes the action.
+    """A copy of the armature's action with the motion's keys where the plan wants them; it takes its place.
 
     Raises DiffGestureError before anything is changed.
     """
-    check_action(armature)
+    old, as_strip = kept_animation(armature)
     bone_map = find_bone_map(armature)
     frames = keyframes.key_frames(motion.num_frames, motion.fps, frame_rate(scene), frame_start)
     spans = plan.spans(float(frames[0]), float(frames[-1]))
-    old = compat.current_action(armature)
+    animation = armature.animation_data
     assert old.action is not None
     # Measuring how the rig's controls hang together poses it, which its keys would contradict.
+    layers_play = animation.use_nla
+    animation.use_nla = False
     compat.assign_action(armature, compat.ActionChoice(None))
     try:
         rotations, warnings = local_rotations(armature, bone_map, motion, scene)
     finally:
-        compat.assign_action(armature, old)
+        animation.use_nla = layers_play
+        compat.assign_action(armature, compat.ActionChoice(None) if as_strip else old)
     new = compat.copy_action(old, action_name)
     try:
         longest, total = splice(armature, old, new, rotations, frames, spans, frame_rate(scene))
     except BaseException:
         bpy.data.actions.remove(new.action)
         raise
-    compat.assign_action(armature, new)
+    if as_strip:
+        push_layers(armature, compat.ActionChoice(None), new, "STRIP", frame_rate(scene))
+    else:
+        compat.assign_action(armature, new)
     if old.action.library is None:
         old.action.use_fake_user = True
     armature.update_tag()

@@ -78,8 +78,17 @@ def _tick() -> float | None:
     except Exception as error:  # an exception here would end the timer and leave the job for ever
         _failed(task, error)
     finally:
-        redraw()
+        _redraw_if_changed()
     return None
+
+
+def _redraw_if_changed() -> None:
+    """Draw the sidebars again, where something in them has become different."""
+    task = session.job or session.check
+    shows = None if task is None else task.text
+    if shows is None or shows != session.drawn:
+        redraw()
+    session.drawn = shows
 
 
 def _finish(task: GenerateJob | BackendCheck) -> bool:

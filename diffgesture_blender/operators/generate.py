@@ -11,6 +11,7 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from .. import compat
+from ..animation.layers import own_strips
 from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
 from ..export.training_take import save_take
@@ -36,9 +37,10 @@ def generate_disabled_reason(context: bpy.types.Context) -> str | None:
     if settings is None:
         return "There is no scene"
     reason = audio_source.missing_reason(settings)
-    if reason is None and character.chosen_armature(settings, context) is None:
-        reason = "Choose the character's armature"
-    return reason
+    if reason is not None:
+        return reason
+    armature = character.chosen_armature(settings, context)
+    return "Choose the character's armature" if armature is None else character.unusable_reason(armature)
 
 
 def _poll(cls: type[bpy.types.Operator], reason: str | None) -> bool:
@@ -55,7 +57,7 @@ def regenerate_disabled_reason(context: bpy.types.Context) -> str | None:
         return reason
     scene, settings = context.scene, context.scene.diffgesture
     armature = character.chosen_armature(settings, context)
-    if armature is None or compat.current_action(armature).action is None:
+    if armature is None or not (compat.current_action(armature).action or own_strips(armature)):
         return "The character has no action yet; generate gestures first"
     if settings.use_reference:
         return "The reference algorithm cannot keep a part of a motion"
@@ -259,6 +261,8 @@ class DIFFGESTURE_OT_add_sound(bpy.types.Operator):
         settings = context.scene.diffgesture
         if settings.audio_source == "STRIP":
             return _poll(cls, "The sound is in the sequencer already")
+        if settings.audio_source == "SPEAKER":
+            return _poll(cls, "The speaker is heard already")
         return _poll(cls, audio_source.missing_reason(settings))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -266,15 +270,17 @@ class DIFFGESTURE_OT_add_sound(bpy.types.Operator):
         folder = new_job_folder()
         try:
             clip = audio_source.resolve(settings, context, folder)
-            frame = start_frame(settings, scene, clip)
+            frame = start_frame(settings.chosen_frame_start(), scene, clip)
             sound = bpy.data.sounds.get(clip.sound) if clip.sound is not None else None
-            name = sequencer.add_sound_strip(scene, str(clip.original), sound, frame)
+            armature = character.chosen_armature(settings, context)
+            owner = armature.name if armature is not None else ""
+            name, told = sequencer.put_sound(scene, str(clip.original), sound, frame, owner)
         except (DiffGestureError, RuntimeError) as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         finally:
             remove_folder(folder)
-        self.report({"INFO"}, f"Added the strip {name}" if name else "The sound is there already")
+        self.report({"INFO"}, told or (f"Added the strip {name}" if name else "The sound is there already"))
         return {"FINISHED"}
 
 
@@ -357,7 +363,7 @@ class DIFFGESTURE_OT_save_take(bpy.types.Operator):
         try:
             armature = check_armature(character.chosen_armature(settings, context), scene)
             clip = audio_source.resolve(settings, context, folder)
-            frame = start_frame(settings, scene, clip)
+            frame = start_frame(settings.chosen_frame_start(), scene, clip)
             target = Path(bpy.path.abspath(self.directory))
             take = save_take(armature, scene, clip, frame, target, self.take_name or clip.name)
         except DiffGestureError as error:

@@ -36,6 +36,7 @@ def read_rest(armature_object: bpy.types.Object, links: dict[str, ParentLink]) -
         tails={bone.name: np.array(bone.tail_local, dtype=float) for bone in bones},
         rotations={bone.name: _rest_rotation(bone) for bone in bones},
         parents=links,
+        to_world=np.array(armature_object.matrix_world.to_3x3(), dtype=float),
     )
 
 

@@ -16,8 +16,11 @@ FloatArray = np.ndarray
 Slots = Mapping[str, tuple[str, ...]]
 
 # A body stands upright though the line from these joints to its neck leans a little at rest (degrees).
-_STANDING: Final = (("foot", 8.0), ("thigh", 12.0))
+_STANDING_LEAN: Final = 8.0
+_HIPS_LEAN: Final = 12.0
 _SPINE_LEAN: Final = 15.0
+# Legs that leave the trunk's line by more than this at rest stand on no ground: the body sits, kneels or crouches.
+_SITTING: Final = 20.0
 
 
 def joint(heads: Mapping[str, FloatArray], slots: Slots, slot: str, index: int = 0) -> FloatArray | None:
@@ -26,31 +29,86 @@ def joint(heads: Mapping[str, FloatArray], slots: Slots, slot: str, index: int =
     return heads[names[index]] if names else None
 
 
-def body_frame(heads: Mapping[str, FloatArray], slots: Slots) -> FloatArray:
+def body_frame(heads: Mapping[str, FloatArray], slots: Slots, to_world: FloatArray | None = None) -> FloatArray:
     """(3, 3) matrix that takes armature space to the public frame (its rows: left, up, facing).
 
     Up is kept and left made level, so that a character who rests with one shoulder low still points straight up
-    when the motion does. Needs both upper arms.
+    when the motion does. Needs an upper arm. ``to_world`` (3, 3): of the object; it tells where up is for arms
+    without a body.
     """
-    left, right = heads[slots["upper_arm.L"][0]], heads[slots["upper_arm.R"][0]]
-    shoulder_line = normalize(left - right)
-    up = _up(heads, slots, (left + right) / 2, shoulder_line)
-    level = normalize(shoulder_line - (shoulder_line @ up) * up)
+    line = shoulder_line(heads, slots)
+    up = _up(heads, slots, shoulder_middle(heads, slots), line, np.eye(3) if to_world is None else to_world)
+    level = normalize(line - (line @ up) * up)
     return np.stack([level, up, np.cross(level, up)])
 
 
-def _up(heads: Mapping[str, FloatArray], slots: Slots, chest: FloatArray, shoulder_line: FloatArray) -> FloatArray:
-    """Up from the ankles (without legs: the hips, the spine) to the neck, or the axis that nearly points there."""
-    top = next((j for j in (joint(heads, slots, s) for s in ("neck", "head")) if j is not None), chest)
-    for slot, lean in _STANDING:
+def shoulder_middle(heads: Mapping[str, FloatArray], slots: Slots) -> FloatArray:
+    """(3,) the point between the shoulders; of a body with one arm, where the trunk ends."""
+    shoulders = [j for j in (joint(heads, slots, f"upper_arm.{side}") for side in "LR") if j is not None]
+    if len(shoulders) == 2:
+        return (shoulders[0] + shoulders[1]) / 2
+    ends = (joint(heads, slots, slot, index) for slot, index in (("neck", 0), ("spine", -1), ("head", 0)))
+    return next((end for end in ends if end is not None), shoulders[0])
+
+
+def shoulder_line(heads: Mapping[str, FloatArray], slots: Slots) -> FloatArray:
+    """(3,) unit vector from right to left: between the shoulders, else the collarbones, the hips, or to one arm."""
+    for slot in ("upper_arm", "clavicle", "thigh", "foot"):
         left, right = (joint(heads, slots, f"{slot}.{side}") for side in "LR")
-        if left is not None and right is not None:
-            return _nearest_axis(normalize(top - (left + right) / 2), lean)
+        if left is not None and right is not None and np.linalg.norm(left - right) > 1e-9:
+            return normalize(left - right)
+    side = "L" if slots.get("upper_arm.L") else "R"
+    arm = joint(heads, slots, f"upper_arm.{side}")
+    step = arm - shoulder_middle(heads, slots)
+    trunk = joint(heads, slots, "spine"), joint(heads, slots, "neck")
+    if trunk[0] is not None and trunk[1] is not None:
+        along = normalize(trunk[1] - trunk[0])
+        step = step - (step @ along) * along
+    if np.linalg.norm(step) < 1e-9:
+        step = joint(heads, slots, f"forearm.{side}") - arm
+    return normalize(step) * (1.0 if side == "L" else -1.0)
+
+
+def _up(
+    heads: Mapping[str, FloatArray], slots: Slots, chest: FloatArray, line: FloatArray, to_world: FloatArray
+) -> FloatArray:
+    """Up from the ankles (of a body that sits or has no legs: the hips, the spine) to the neck.
+
+    The axis that nearly points there, if one does.
+    """
+    top = next((j for j in (joint(heads, slots, s) for s in ("neck", "head")) if j is not None), chest)
+    hips = _middle(heads, slots, "thigh")
+    ankles = _middle(heads, slots, "foot")
+    sits = hips is not None and ankles is not None and _angle(hips - ankles, top - hips) > _SITTING
+    if ankles is not None and not sits:
+        return _nearest_axis(normalize(top - ankles), _STANDING_LEAN)
+    if hips is not None:
+        return _nearest_axis(normalize(top - hips), _HIPS_LEAN)
     root = joint(heads, slots, "spine")
+    if root is None:
+        root = joint(heads, slots, "pelvis")
     if root is not None and np.linalg.norm(top - root) > 1e-6:
         return _nearest_axis(normalize(top - root), _SPINE_LEAN)
-    # Arms alone: Z is up in Blender unless the shoulders lie along it.
-    return min((np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])), key=lambda axis: abs(axis @ shoulder_line))
+    # Arms alone: the axis that stands upright in the world, as far as the shoulders do not lie along it.
+    upright = np.linalg.solve(to_world, np.array([0.0, 0.0, 1.0])) if abs(np.linalg.det(to_world)) > 1e-12 else None
+    upright = np.array([0.0, 0.0, 1.0]) if upright is None else normalize(upright)
+    axes = [sign * axis for axis in np.eye(3) for sign in (1.0, -1.0) if abs(axis @ line) < _ACROSS]
+    return max(axes, key=lambda axis: float(axis @ upright))
+
+
+# An axis is across the shoulders where the cosine between them is below this.
+_ACROSS: Final = 0.7
+
+
+def _middle(heads: Mapping[str, FloatArray], slots: Slots, slot: str) -> FloatArray | None:
+    left, right = (joint(heads, slots, f"{slot}.{side}") for side in "LR")
+    return None if left is None or right is None else (left + right) / 2
+
+
+def _angle(a: FloatArray, b: FloatArray) -> float:
+    """Degrees between two vectors; 0 where one has no length."""
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.degrees(np.arccos(np.clip(a @ b / lengths, -1.0, 1.0)))) if lengths > 1e-12 else 0.0
 
 
 def _nearest_axis(direction: FloatArray, lean: float) -> FloatArray:

@@ -149,7 +149,7 @@ def save_bone_map(path: str | Path, bone_map: BoneMap, name: str | None = None) 
 def load_bone_map(path: str | Path, armature_object: bpy.types.Object) -> BoneMap:
     """The map that a file (a preset or one of rigs/*.json) gives for this armature. DiffGestureError if unfit."""
     family = read_family(Path(path))
-    return _match([family], armature_object, f"the file {Path(path).name}")
+    return _match([family], armature_object, f"the file {Path(path).name}", exact=True)
 
 
 def map_to_data(bone_map: BoneMap) -> dict[str, Any]:
@@ -184,13 +184,15 @@ def _from_data(data: Mapping[str, Any], armature_object: bpy.types.Object, origi
         family = family_from_data(data)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise DiffGestureError(f"For {origin}: {error}; forget it and let it be found anew.") from error
-    return replace(_match([family], armature_object, origin), source="custom")
+    return replace(_match([family], armature_object, origin, exact=True), source="custom")
 
 
-def _match(families: list[RigFamily], armature_object: bpy.types.Object, origin: str) -> BoneMap:
+def _match(
+    families: list[RigFamily], armature_object: bpy.types.Object, origin: str, *, exact: bool = False
+) -> BoneMap:
     from .search import match_families
 
-    found = match_families(_armature(armature_object), families)
+    found = match_families(_armature(armature_object), families, exact=exact)
     if found is None:
         raise DiffGestureError(
             f"The bones that {origin} names for the arms are not in the armature {armature_object.name}; "

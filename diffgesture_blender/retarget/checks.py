@@ -8,17 +8,32 @@ from typing import Final
 
 import numpy as np
 
-from .body_frame import body_frame, facing_evidence
+from .body_frame import body_frame, facing_evidence, shoulder_middle
+from .names import split_sides
 from .skeleton import Skeleton
 
 _SWAPPED_EVIDENCE: Final = -1.2
 _MOST_UNEQUAL: Final = 1.25
 _SLIMMEST: Final = 0.12
+# Slots by whose names a side is told, and how many of them must say it.
+_TELLING: Final = ("clavicle", "upper_arm", "forearm", "hand", "thigh", "foot")
+_FEWEST_VOTES: Final = 4
 
 
 def wrong_sides(skeleton: Skeleton, slots: Mapping[str, tuple[str, ...]]) -> bool:
     """Whether toes, thumbs and elbows agree that what is called left lies on the character's right."""
     return facing_evidence(skeleton.heads, slots) < _SWAPPED_EVIDENCE
+
+
+def named_sides(skeleton: Skeleton, slots: Mapping[str, tuple[str, ...]]) -> int:
+    """1 where the names of arms and legs agree with the slots' sides, -1 where they say the opposite, 0 if neither."""
+    read = dict(zip(skeleton.parents, split_sides(skeleton.parents), strict=True))
+    votes = [
+        1 if read[names[0]][1] == slot[-1] else -1
+        for slot, names in slots.items()
+        if slot.partition(".")[0] in _TELLING and read[names[0]][1]
+    ]
+    return 0 if len(votes) < _FEWEST_VOTES or abs(sum(votes)) < len(votes) else int(np.sign(votes[0]))
 
 
 def swap_sides(slots: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -37,12 +52,14 @@ def doubts(skeleton: Skeleton, slots: Mapping[str, tuple[str, ...]]) -> list[str
         if part not in slots:
             found.append(f"No bone was found for the {part}; it stays still.")
     for side, name in (("L", "left"), ("R", "right")):
-        if f"hand.{side}" not in slots:
+        if f"upper_arm.{side}" not in slots:
+            found.append(f"No {name} arm was found; only the other one gestures.")
+        elif f"hand.{side}" not in slots:
             found.append(f"No bone was found for the {name} hand; the motion ends at the wrist.")
     found += _unequal_arms(skeleton, slots)
     up = body_frame(skeleton.heads, slots)[1]
     if "head" in slots:
-        shoulders = (skeleton.heads[slots["upper_arm.L"][0]] + skeleton.heads[slots["upper_arm.R"][0]]) / 2
+        shoulders = shoulder_middle(skeleton.heads, slots)
         if (skeleton.heads[slots["head"][0]] - shoulders) @ up < 0 and "spine" in slots:
             found.append(f"{slots['head'][0]} was taken for the head but lies below the shoulders; check the map.")
     return found

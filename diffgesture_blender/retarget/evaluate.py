@@ -53,7 +53,8 @@ def evaluate_directions(
     shown: Any = scene or bpy.context.scene
     bones = joint_bones(armature_object, bone_map)
     heads = {bone.name: np.array(bone.head_local, dtype=float) for bone in armature_object.data.bones}
-    to_public = body_frame(heads, bone_map.slots)
+    to_world = np.array(armature_object.matrix_world.to_3x3(), dtype=float)
+    to_public = body_frame(heads, bone_map.slots, to_world)
     now = shown.frame_current + shown.frame_subframe
     result = []
     try:

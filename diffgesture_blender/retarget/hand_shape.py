@@ -18,9 +18,11 @@ _SHORTEST_FINGER: Final = 0.45
 _NEAREST_ROOT: Final = 0.04
 # A finger's joint this near to the wrist, against its last joint, is the root of a metacarpal.
 _METACARPAL: Final = 0.4
+# What is longer than the longest finger by this factor is held by the hand.
+_WEAPON: Final = 1.8
 # Fingers of a hand that has fewer, thumb apart.
 _FEWER: Final = {
-    1: ("middle",),
+    1: ("index",),
     2: ("index", "ring"),
     3: ("index", "middle", "pinky"),
     4: ("index", "middle", "ring", "pinky"),
@@ -44,22 +46,51 @@ def _along(name: str, skeleton: Skeleton) -> str:
 
 
 def _finger_roots(name: str, skeleton: Skeleton) -> list[str]:
-    """Children that go on about equally far and have joints of their own."""
+    """Children that go on about equally far and have joints of their own; what holds several of them is a palm."""
     reach = {child: skeleton.distance(name, child) + skeleton.reach[child] for child in skeleton.children[name]}
-    longest = max(reach.values(), default=0.0)
+    lengths = sorted(reach.values(), reverse=True)
+    # A weapon in the hand is longer than any finger.
+    while len(lengths) > 2 and lengths[0] > _WEAPON * lengths[1]:
+        lengths.pop(0)
+    longest = lengths[0] if lengths else 0.0
     return [
         child
         for child, length in reach.items()
-        if length >= _SHORTEST_FINGER * longest
+        if longest * (1.0 + 1e-6) >= length >= _SHORTEST_FINGER * longest
         and skeleton.distance(name, child) >= _NEAREST_ROOT * longest
         and skeleton.height[child] >= 1
         and skeleton.reach[child] > 0.1 * longest
     ]
 
 
+def shared_wrist(hand: str, skeleton: Skeleton) -> FloatArray | None:
+    """(3,) the point from which all fingers of a bone without a hand go on; None if they have roots of their own."""
+    roots = np.array([skeleton.heads[root] for root in _finger_roots(hand, skeleton)])
+    if len(roots) < 2:
+        return None
+    middle = roots.mean(axis=0)
+    far = float(np.linalg.norm(middle - skeleton.heads[hand]))
+    return middle if np.linalg.norm(roots - middle, axis=1).max() < 0.1 * far else None
+
+
+def _finger_chains(hand: str, skeleton: Skeleton) -> list[list[str]]:
+    """A chain of bones for each finger; fingers that share a palm bone each get one of their own."""
+    chains = []
+    for root in _finger_roots(hand, skeleton):
+        parting = root
+        while len(skeleton.children[parting]) == 1:
+            parting = skeleton.children[parting][0]
+        inner = _finger_roots(parting, skeleton) if len(skeleton.path(root, parting)) <= 2 else []
+        if len(inner) >= 2:
+            chains += [_chain(each, skeleton) for each in inner]
+        else:
+            chains.append(_chain(root, skeleton))
+    return chains
+
+
 def finger_slots(hand: str, side: str, skeleton: Skeleton) -> dict[str, tuple[str, ...]]:
     """Slots of the fingers (and their tips) at a hand; empty if it has fewer than two."""
-    chains = [_chain(root, skeleton) for root in _finger_roots(hand, skeleton)]
+    chains = _finger_chains(hand, skeleton)
     if len(chains) < 2:
         return {}
     wrist = skeleton.heads[hand]
@@ -67,9 +98,14 @@ def finger_slots(hand: str, side: str, skeleton: Skeleton) -> dict[str, tuple[st
     others = [chain for index, chain in enumerate(chains) if index != thumb]
     if len(others) > 4:
         others = sorted(others, key=lambda chain: -skeleton.reach[chain[0]])[:4]
+    if shared_wrist(hand, skeleton) is not None and min(len(chain) for chain in chains) >= 2:
+        # All begin at one point, the wrist: their first bones are those of the palm.
+        chains = [chain[1:] if len(chain) > 2 else chain for chain in chains]
+        others = [chain[1:] if len(chain) > 2 else chain for chain in others]
     knuckled = [from_knuckle(chain, wrist, skeleton) for chain in others]
     order = _from_thumb(knuckled, chains[thumb], skeleton)
-    slots = _finger("thumb", chains[thumb], side)
+    tipped = sum(len(chain) > 3 for chain in knuckled) > len(knuckled) / 2
+    slots = _finger("thumb", chains[thumb], side, short=tipped and len(chains[thumb]) == 3)
     for name, index in zip(_FEWER[len(order)], order, strict=True):
         slots.update(_finger(name, knuckled[index], side))
     return slots
@@ -82,9 +118,9 @@ def _chain(root: str, skeleton: Skeleton) -> list[str]:
     return chain
 
 
-def from_knuckle(chain: list[str], wrist: FloatArray, skeleton: Skeleton) -> list[str]:
-    """The chain without the metacarpal, whose root lies in the palm."""
-    if len(chain) < 4:
+def from_knuckle(chain: list[str], wrist: FloatArray, skeleton: Skeleton, shortest: int = 4) -> list[str]:
+    """The chain without the metacarpal, whose root lies in the palm; chains of less than ``shortest`` are whole."""
+    if len(chain) < shortest:
         return chain
     far = float(np.linalg.norm(skeleton.heads[chain[-1]] - wrist))
     near = float(np.linalg.norm(skeleton.heads[chain[0]] - wrist))
@@ -97,6 +133,9 @@ def _direction(chain: list[str], skeleton: Skeleton) -> FloatArray:
 
 def _thumb(chains: list[list[str]], wrist: FloatArray, skeleton: Skeleton) -> int:
     """Index of the thumb: it points away from the others, and its end is nearest to the wrist."""
+    if len(chains) == 2:  # each points away from the other: the shorter one, then the one nearer to the wrist
+        roots = [float(np.linalg.norm(skeleton.heads[chain[0]] - wrist)) for chain in chains]
+        return min((0, 1), key=lambda index: (len(chains[index]), roots[index]))
     directions = [_direction(chain, skeleton) for chain in chains]
     ends = [float(np.linalg.norm(skeleton.heads[chain[-1]] - wrist)) for chain in chains]
     scores = []
@@ -122,8 +161,10 @@ def _from_thumb(chains: list[list[str]], thumb: list[str], skeleton: Skeleton) -
     return [int(index) for index in np.argsort(spread @ axis)]
 
 
-def _finger(name: str, chain: list[str], side: str) -> dict[str, tuple[str, ...]]:
-    slots = {f"{name}.{side}": tuple(chain[:3])}
-    if len(chain) > 3:
-        slots[f"{name}_tip.{side}"] = (chain[3],)
+def _finger(name: str, chain: list[str], side: str, *, short: bool = False) -> dict[str, tuple[str, ...]]:
+    """``short``: the finger has two phalanges and a tip."""
+    count = 2 if short else 3
+    slots = {f"{name}.{side}": tuple(chain[:count])}
+    if len(chain) > count:
+        slots[f"{name}_tip.{side}"] = (chain[count],)
     return slots

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Final
 
 # What left and right are called; in this order where a name could be read in two ways.
@@ -30,11 +31,25 @@ _WORDS: Final = re.compile(rf"左|右|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\
 _TRAILING_NUMBER: Final = re.compile(r"[._]\d+$")
 
 
+_PADDING: Final = re.compile(r"[\W_]+0+(?=[0-9])")
+_SEPARATORS: Final = re.compile(r"[\W_]+")
+
+
+@lru_cache(maxsize=1 << 15)
+def _normal(name: str) -> str:
+    return unicodedata.normalize("NFKC", name)
+
+
+@lru_cache(maxsize=1 << 15)
 def canonical_name(name: str) -> str:
     """Letters and digits only, lower case; zeros that pad a number after a separator go (``_01`` -> ``1``)."""
-    text = unicodedata.normalize("NFKC", name).lower()
-    text = re.sub(r"[\W_]+0+(?=[0-9])", " ", text)
-    return re.sub(r"[\W_]+", "", text)
+    return _SEPARATORS.sub("", _PADDING.sub(" ", _normal(name).lower()))
+
+
+@lru_cache(maxsize=1 << 15)
+def name_words(name: str) -> tuple[str, ...]:
+    """Words of a name in lower case, numbers apart: ``LeftHandIndex1`` -> left, hand, index, 1."""
+    return tuple(word.lower() for word in _WORDS.findall(_normal(name)))
 
 
 @dataclass(frozen=True)
@@ -43,24 +58,37 @@ class NameIndex:
 
     by_key: Mapping[tuple[str, str], str]
 
+    @cached_property
+    def _by_side(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for core, side in self.by_key:
+            found.setdefault(side, []).append(core)
+        return found
+
     def find(self, core: str, side: str) -> str | None:
         """The bone of that core and side."""
         return self.by_key.get((core, side))
 
     def cores(self, side: str) -> list[str]:
         """All cores of a side."""
-        return [core for core, its_side in self.by_key if its_side == side]
+        return self._by_side.get(side, [])
 
 
 def index_names(names: Iterable[str]) -> NameIndex:
     """Every name by its core and side. The first of two bones with the same key counts."""
     names = list(names)
-    plain = _without_numbers(names)
-    present = set(plain.values())
     by_key: dict[tuple[str, str], str] = {}
-    for name in names:
-        by_key.setdefault(split_side(plain[name], present), name)
+    for name, key in zip(names, split_sides(names), strict=True):
+        by_key.setdefault(key, name)
     return NameIndex(by_key)
+
+
+def split_sides(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Core and side of all names of an armature, each read once."""
+    names = list(names)
+    plain = _without_numbers(names)
+    present = frozenset(_normal(name) for name in plain.values())
+    return [_split_side(_normal(plain[name]), present) for name in names]
 
 
 def _without_numbers(names: list[str]) -> dict[str, str]:
@@ -75,9 +103,11 @@ def _without_numbers(names: list[str]) -> dict[str, str]:
 
 def split_side(name: str, names: Iterable[str] = ()) -> tuple[str, str]:
     """Core and side of a name. ``names``: all names; one whose twin of the other side is among them is surer."""
-    text = unicodedata.normalize("NFKC", name)
-    present = {unicodedata.normalize("NFKC", other) for other in names}
-    readings = list(_readings(text))
+    return _split_side(_normal(name), frozenset(_normal(other) for other in names))
+
+
+def _split_side(text: str, present: frozenset[str]) -> tuple[str, str]:
+    readings = _readings(text)
     for core, side, twin, _ in readings:
         if twin in present:
             return canonical_name(core), side
@@ -87,8 +117,13 @@ def split_side(name: str, names: Iterable[str] = ()) -> tuple[str, str]:
     return canonical_name(text), ""
 
 
-def _readings(text: str) -> Iterable[tuple[str, str, str, bool]]:
+@lru_cache(maxsize=1 << 15)
+def _readings(text: str) -> tuple[tuple[str, str, str, bool], ...]:
     """Ways to read a side out of a name: core, side, name of the other side's twin, whether it needs no twin."""
+    return tuple(_read(text))
+
+
+def _read(text: str) -> Iterator[tuple[str, str, str, bool]]:
     words = list(_WORDS.finditer(text))
     for left, right in SIDE_WORDS:
         for side, word, other in (("L", left, right), ("R", right, left)):
@@ -110,6 +145,19 @@ def _readings(text: str) -> Iterable[tuple[str, str, str, bool]]:
             if lower.endswith(word) and len(text) > len(word):
                 rest = text[: -len(word)]
                 yield rest, side, rest + _cased_like(text[-len(word) :], other), False
+    # "rig:leftarm", "bip_lupperarm": the side grown together with a word behind a prefix.
+    for match in words:
+        word, start, end = match.group().lower(), match.start(), match.end()
+        for left, right in SIDE_WORDS[:2]:
+            for side, mark, other in (("L", left, right), ("R", right, left)):
+                if start and word.startswith(mark) and len(word) > len(mark) + 1:
+                    rest = text[start + len(mark) :]
+                    twin = text[:start] + _cased_like(text[start : start + len(mark)], other) + rest
+                    yield f"{text[:start]}_{rest}", side, twin, len(mark) > 1
+                if end < len(text) and word.endswith(mark) and len(word) > len(mark) + 1:
+                    before = text[: end - len(mark)]
+                    twin = before + _cased_like(text[end - len(mark) : end], other) + text[end:]
+                    yield f"{before}_{text[end:]}", side, twin, False
 
 
 def _cased_like(model: str, word: str) -> str:

@@ -62,7 +62,8 @@ def sample_directions(
     turned = _turned_bones(armature_object, bone_map)
     bones = armature_object.data.bones
     heads = {bone.name: np.array(bone.head_local, dtype=float) for bone in bones}
-    to_public = body_frame(heads, bone_map.slots)
+    to_world = np.array(armature_object.matrix_world.to_3x3(), dtype=float)
+    to_public = body_frame(heads, bone_map.slots, to_world)
     rest = {name: np.array(bones[name].matrix_local.to_3x3(), dtype=float) for name in turned.values()}
     now = scene.frame_current + scene.frame_subframe
     positions: dict[str, list[FloatArray]] = {joint: [] for joint in joints}

@@ -29,12 +29,16 @@ class ParentLink:
 
 @dataclass(frozen=True)
 class RestSkeleton:
-    """Bones at rest in armature space: ``heads``, ``tails`` (3,), ``rotations`` (4,); parents of mapped bones."""
+    """Bones at rest in armature space: ``heads``, ``tails`` (3,), ``rotations`` (4,); parents of mapped bones.
+
+    ``to_world`` (3, 3): the object's own matrix.
+    """
 
     heads: Mapping[str, FloatArray]
     tails: Mapping[str, FloatArray]
     rotations: Mapping[str, FloatArray]
     parents: Mapping[str, ParentLink]
+    to_world: FloatArray = field(default_factory=lambda: np.eye(3))
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class RestBody:
     @classmethod
     def of(cls, rest: RestSkeleton, bone_map: BoneMap) -> "RestBody":
         """Joints of a rig seen from the character's own frame."""
-        return cls(rest, bone_map, quat.from_matrix(body_frame(rest.heads, bone_map.slots)))
+        return cls(rest, bone_map, quat.from_matrix(body_frame(rest.heads, bone_map.slots, rest.to_world)))
 
     def has(self, slot: str) -> bool:
         """Whether the rig fills that slot."""

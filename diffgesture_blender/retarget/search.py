@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..errors import DiffGestureError
 from .bone_map import SHAPE_ONLY, BoneMap
 from .checks import doubts, swap_sides, wrong_sides
+from .creature import not_a_person
+from .completion import completed, leg_roots, without_leg_carriers
 from .families import ALL_SLOTS, FINGERS, KEYED_SLOTS, SIDES, SPARE_SLOTS, RigFamily, load_families
 from .hand_shape import from_knuckle
 from .names import NameIndex, canonical_name, index_names
@@ -21,8 +23,21 @@ from .vrm import humanoid_slots
 if TYPE_CHECKING:
     import bpy
 
-# Without these no gesture can be shown.
+
+class NotAPerson(DiffGestureError):
+    """Arms were found, but the skeleton is no person's; ``bone_map`` is the map to use anyway."""
+
+    def __init__(self, name: str, reason: str, bone_map: BoneMap) -> None:
+        super().__init__(
+            f"The armature {name} does not look like a person: {reason}. If it is to gesture all the same, press "
+            "Use Anyway in the bone map panel or give a bone map with --bone-map."
+        )
+        self.bone_map = bone_map
+
+
+# Without those of a side no gesture can be shown.
 ESSENTIAL: Final = tuple(f"{slot}.{side}" for side in SIDES for slot in ("upper_arm", "forearm"))
+_ARMS: Final = tuple((f"upper_arm.{side}", f"forearm.{side}") for side in SIDES)
 # A slot and the slots of which the nearest filled one must be among its ancestors.
 _BELOW: Final = {
     "neck": ("spine",),
@@ -45,6 +60,23 @@ def search_bone_map(armature_object: bpy.types.Object) -> BoneMap:
         stated = _from_slots("VRM humanoid", humanoid, skeleton, source="vrm")
         if stated is not None:
             return stated
+    return map_of_skeleton(skeleton, armature_object.name)
+
+
+def map_of_skeleton(skeleton: Skeleton, name: str) -> BoneMap:
+    """The best map that names and shape give. DiffGestureError, which calls the armature ``name``, without arms."""
+    return _of_a_person(_best_map(skeleton, name), skeleton, name)
+
+
+def _of_a_person(bone_map: BoneMap, skeleton: Skeleton, name: str) -> BoneMap:
+    """The map, or NotAPerson with it where the skeleton is an animal's or a machine's."""
+    reason = not_a_person(skeleton, bone_map.slots, named=bone_map.source != "shape")
+    if reason is not None:
+        raise NotAPerson(name, reason, bone_map)
+    return bone_map
+
+
+def _best_map(skeleton: Skeleton, name: str) -> BoneMap:
     named = _best_of_families(skeleton, load_families())
     if named is not None and named.score > 0.85:
         return named
@@ -56,7 +88,7 @@ def search_bone_map(armature_object: bpy.types.Object) -> BoneMap:
         told = _from_slots(SHAPE_ONLY, shape.slots, skeleton, source="shape", problems=shape.problems)
     if told is None:
         raise DiffGestureError(
-            f"No upper arms and forearms were found in the armature {armature_object.name}: its bone names "
+            f"No upper arms and forearms were found in the armature {name}: its bone names "
             "follow none of the known rig families, and its shape shows no pair of arms. Choose another armature, "
             "or set its bones by hand in the bone map, or rename them, for instance upper_arm.L, forearm.L, "
             "hand.L and the same with .R."
@@ -64,9 +96,11 @@ def search_bone_map(armature_object: bpy.types.Object) -> BoneMap:
     return told
 
 
-def match_families(armature_object: bpy.types.Object, families: Iterable[RigFamily]) -> BoneMap | None:
-    """The best map that these families give, or None if none names both arms."""
-    return _best_of_families(read_skeleton(armature_object), families)
+def match_families(
+    armature_object: bpy.types.Object, families: Iterable[RigFamily], *, exact: bool = False
+) -> BoneMap | None:
+    """The best map that these families give, or None if none names an arm. ``exact``: with the named bones alone."""
+    return _best_of_families(read_skeleton(armature_object), families, exact=exact)
 
 
 def checked_map(bone_map: BoneMap, armature_object: bpy.types.Object) -> BoneMap:
@@ -83,9 +117,12 @@ def checked_map(bone_map: BoneMap, armature_object: bpy.types.Object) -> BoneMap
                 raise DiffGestureError(
                     f"The bone {name} is set for {used[name]} and for {slot}; clear one of them."
                 )
-    for slot in ESSENTIAL:
-        if not bone_map.slots.get(slot):
-            raise DiffGestureError(f"Both arms need their bones: choose one for {slot}.")
+    for arm in _ARMS:
+        lacking = [slot for slot in arm if not bone_map.slots.get(slot)]
+        if len(lacking) == 1:
+            raise DiffGestureError(f"An arm needs both its bones: choose one for {lacking[0]}, or clear the other.")
+    if not _has_arm(bone_map.slots):
+        raise DiffGestureError("An arm needs its bones: choose one for upper_arm and one for forearm of a side.")
     for slot, names in bone_map.slots.items():
         if _in_parent_order(names, skeleton) != names and slot not in SPARE_SLOTS:
             raise DiffGestureError(f"The bones of {slot} must lie below each other, from root to tip.")
@@ -93,15 +130,27 @@ def checked_map(bone_map: BoneMap, armature_object: bpy.types.Object) -> BoneMap
     return _finished(replace(bone_map, slots=slots, problems=(), notes=()), skeleton)
 
 
-def _best_of_families(skeleton: Skeleton, families: Iterable[RigFamily]) -> BoneMap | None:
+def _best_of_families(
+    skeleton: Skeleton, families: Iterable[RigFamily], *, exact: bool = False
+) -> BoneMap | None:
     index = index_names(skeleton.parents)
     best: tuple[tuple[float, ...], BoneMap] | None = None
     for family in families:
         for affix in _affixes(family, index):
-            found = _match(family, affix, index, skeleton)
+            found = _match(family, affix, index, skeleton, exact)
             if found is not None and (best is None or found[0] > best[0]):
                 best = found
     return best[1] if best is not None else None
+
+
+def _parts_of_arm(side: str) -> set[tuple[str, str, str]]:
+    parts = ("upper_arm", "forearm", "hand", *FINGERS, *(f"{finger}_tip" for finger in FINGERS))
+    return {(part, ".", side) for part in parts}
+
+
+def _has_arm(slots: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether the bones of at least one arm are there."""
+    return any(slots.get(upper) and slots.get(fore) for upper, fore in _ARMS)
 
 
 def _cores(spellings: Iterable[str]) -> list[str]:
@@ -110,21 +159,23 @@ def _cores(spellings: Iterable[str]) -> list[str]:
 
 def _affixes(family: RigFamily, index: NameIndex) -> list[tuple[str, str]]:
     """What may stand before and after every name of the family in this armature (``mixamorig``, ``bip01``)."""
-    both: list[set[tuple[str, str]]] = []
-    for slot in ESSENTIAL:
-        cores = index.cores(slot[-1])
-        found = {("", "")}
-        for end in _cores(family.slots.get(slot, [()])[0]):
-            for core in cores:
-                before, middle, after = core.rpartition(end)
-                if middle:
-                    found.add((before, after))
-        both.append(found)
-    return sorted(set.intersection(*both))
+    affixes: set[tuple[str, str]] = {("", "")}
+    for arm in _ARMS:
+        both: list[set[tuple[str, str]]] = []
+        for slot in arm:
+            found = set()
+            for end in _cores(family.slots.get(slot, [()])[0]):
+                for core in index.cores(slot[-1]):
+                    before, middle, after = core.rpartition(end)
+                    if middle:
+                        found.add((before, after))
+            both.append(found)
+        affixes |= set.intersection(*both)
+    return sorted(affixes)
 
 
 def _match(
-    family: RigFamily, affix: tuple[str, str], index: NameIndex, skeleton: Skeleton
+    family: RigFamily, affix: tuple[str, str], index: NameIndex, skeleton: Skeleton, exact: bool
 ) -> tuple[tuple[float, ...], BoneMap] | None:
     """The family's map with these affixes and how good it is; None if an arm is missing."""
 
@@ -136,6 +187,8 @@ def _match(
         return next((name for core in cores if (name := index.find(core, side)) is not None), None)
 
     slots: dict[str, tuple[str, ...]] = {}
+    if not any(all(any(find(n, slot[-1]) for n in family.slots.get(slot, ())) for slot in arm) for arm in _ARMS):
+        return None
     named = hits = 0
     for slot, names in family.slots.items():
         side = slot[-1] if slot[-2:] in (".L", ".R") else ""
@@ -145,10 +198,11 @@ def _match(
         if chain:
             slots[slot] = tuple(chain)
     marks = sum(find((mark,), "L" if "{side}" in mark else "") is not None for mark in family.marks)
-    bone_map = _from_slots(family.name, slots, skeleton, family=family)
+    bone_map = _from_slots(family.name, slots, skeleton, family=family, exact=exact)
     if bone_map is None:
         return None
-    filled = sum(slot in bone_map.slots for slot in KEYED_SLOTS)
+    # What the family itself names counts; what the hierarchy added decides between equals.
+    filled = sum((slot in slots) + 0.1 * (slot not in slots) for slot in KEYED_SLOTS if slot in bone_map.slots)
     bare = -len(affix[0] + affix[1]) * 1e-3
     # A family that is told by its marks is not this one where all of them are lacking.
     unmarked = 0.5 if family.marks and not marks else 0.0
@@ -164,13 +218,21 @@ def _from_slots(
     family: RigFamily | None = None,
     source: str = "names",
     problems: tuple[str, ...] = (),
+    exact: bool = False,
 ) -> BoneMap | None:
     """A map from slots as they were found; those that contradict the hierarchy are left out and named."""
     slots = {slot: names for slot, names in slots.items() if names}
     loose = _LOOSE_CONTROLS if family is not None and family.priority > 0 else _LOOSE
     problems = (*problems, *_drop_misplaced(slots, skeleton, loose))
-    if any(slot not in slots for slot in ESSENTIAL):
+    if not _has_arm(slots):
         return None
+    for side, arm in zip(SIDES, _ARMS, strict=True):
+        if not all(slot in slots for slot in arm):  # half an arm is none
+            slots = {s: n for s, n in slots.items() if s.partition(".") not in _parts_of_arm(side)}
+    if not exact:
+        if source == "names" and (family is None or family.priority <= 0):
+            slots = completed(slots, skeleton)
+        slots = without_leg_carriers(slots, skeleton, leg_roots(slots, skeleton))
     notes: tuple[str, ...] = ()
     if source != "shape" and wrong_sides(skeleton, slots):
         slots = swap_sides(slots)
@@ -219,11 +281,20 @@ def _drop_misplaced(slots: dict[str, tuple[str, ...]], skeleton: Skeleton, loose
         upper = next((each for each in above if each in slots), None)
         if slot not in slots or upper is None or skeleton.is_below(slots[slot][0], slots[upper][0]):
             continue
+        if upper.startswith("hand.") and _beside(slots[slot][0], slots[upper][0], skeleton):
+            continue
         if slot in loose:
             continue
         problems.append(f"{slots[slot][0]} ({slot}) is not below {slots[upper][0]} ({upper}); it was left out.")
         del slots[slot]
     return problems
+
+
+def _beside(finger: str, hand: str, skeleton: Skeleton) -> bool:
+    """Whether a finger hangs beside the hand's bone on what that hangs on: hands of several palm bones."""
+    above = skeleton.parents[hand]
+    near = above is not None and skeleton.is_below(finger, above)
+    return near and skeleton.distance(finger, hand) < skeleton.distance(str(above), hand)
 
 
 def _in_parent_order(names: Iterable[str], skeleton: Skeleton) -> tuple[str, ...]:
@@ -237,7 +308,7 @@ def _in_parent_order(names: Iterable[str], skeleton: Skeleton) -> tuple[str, ...
 
 def _filled_by_shape(named: BoneMap, shape: dict[str, tuple[str, ...]], skeleton: Skeleton) -> BoneMap:
     """A partial map of names with what the shape adds, where both agree about the arms; a note says so."""
-    if any(named.slots[slot][0] != shape.get(slot, ("",))[0] for slot in ESSENTIAL):
+    if any(slot in named.slots and named.slots[slot][0] != shape.get(slot, ("",))[0] for slot in ESSENTIAL):
         return named
     used = set(named.keyed_bones)
     added = {

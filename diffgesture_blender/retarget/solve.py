@@ -58,6 +58,8 @@ def solve_turns(
         options.neck_weights or weights.get("neck"),
     )
     for side in SIDES:
+        if f"upper_arm.{side}" not in body.bone_map.slots:  # a character with one arm
+            continue
         arm = solve_arm(body, motion, side)
         turns.update(solve_limbs(body, arm, side))
         if f"hand.{side}" not in bone_map.slots:

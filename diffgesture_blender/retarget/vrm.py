@@ -48,7 +48,7 @@ def humanoid_slots(armature_object: bpy.types.Object) -> dict[str, tuple[str, ..
         return None
     for bones in (_vrm1_bones(extension, data), _vrm0_bones(extension, data)):
         slots = _slots(bones, set(data.bones.keys()))
-        if "upper_arm.L" in slots and "upper_arm.R" in slots:
+        if "upper_arm.L" in slots or "upper_arm.R" in slots:
             return slots
     return None
 

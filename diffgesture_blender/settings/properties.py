@@ -7,15 +7,13 @@ from typing import Final
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
+from .. import compat
 from ..animation.key_writing import KEY_MODES, LAYERS, KeyOptions
 from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
 
 MAX_SEED: Final = 2**31 - 1
-
-# bpy.app.version >= (4, 5, 0): paths say whether they may begin with "//"
-_PATH_OPTIONS: Final = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 
 QUALITIES: Final = (
     ("DRAFT", "Draft", "The fewest steps: to try seeds quickly"),
@@ -62,7 +60,7 @@ def _rest(name: str, what: str) -> FloatProperty:
 
 def _search_strips(_self: "DiffGestureSettings", context: bpy.types.Context, edit_text: str) -> list[str]:
     wanted = edit_text.lower()
-    strips = sequencer.sound_strips(sequencer.sequencer_scene(context))
+    strips = sequencer.sound_strips(compat.sequencer_scene(context))
     return [strip.name for strip in strips if wanted in strip.name.lower()]
 
 
@@ -88,7 +86,7 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
         name="File",
         description="Speech audio: WAV, MP3, OGG, FLAC and more",
         subtype="FILE_PATH",
-        options=_PATH_OPTIONS,
+        options=compat.PATH_OPTIONS,
     )
     sound: PointerProperty(name="Sound", description="A sound of this .blend", type=bpy.types.Sound)
     strip_name: StringProperty(
@@ -182,6 +180,10 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
         soft_max=4.0,
         max=20.0,
     )
+
+    def chosen_frame_start(self) -> int | None:
+        """The frame of the first key, if the person has set one."""
+        return self.frame_start if self.use_frame_start else None
 
     def sampling(self) -> dict[str, object]:
         """Preset, steps and guidance as the worker wants them."""

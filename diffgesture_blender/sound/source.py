@@ -13,6 +13,7 @@ from typing import Final
 import bpy
 import numpy as np
 
+from .. import compat
 from ..errors import DiffGestureError
 from . import sequencer
 
@@ -23,7 +24,7 @@ SOURCES: Final = (
     ("SPEAKER", "Speaker", "The sound of a speaker object"),
 )
 # What every backend reads. Anything else is first decoded by Blender, when this Blender can.
-_READABLE: Final = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".au"})
+_READABLE: Final = frozenset({".wav"})
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class AudioClip:
     """Speech on disk. ``start`` and ``end`` in seconds (None: to the end); ``frame`` where it is heard.
 
     ``original`` is the user's own file, where ``path`` may be a copy of it made for the backend. ``frame`` is
-    None when the source has no place in time; ``sound`` names the datablock it came from.
+    None when the source has no place in time; ``sound`` names the datablock it came from. ``heard``: Blender plays
+    it already, as a strip or a speaker; ``notes``: what to tell about it.
     """
 
     path: Path
@@ -41,6 +43,8 @@ class AudioClip:
     end: float | None = None
     frame: float | None = None
     sound: str | None = None
+    heard: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def clip_from_path(path: str | Path) -> AudioClip:
@@ -75,14 +79,21 @@ def resolve(settings: bpy.types.PropertyGroup, context: bpy.types.Context, folde
     if reason:
         raise DiffGestureError(f"{reason} first.")
     if settings.audio_source == "FILE":
-        clip = clip_from_path(os.path.abspath(bpy.path.abspath(settings.audio_path)))
+        clip = placed(clip_from_path(os.path.abspath(bpy.path.abspath(settings.audio_path))), context.scene)
     elif settings.audio_source == "SOUND":
-        clip = _clip_from_sound(settings.sound, folder)
+        clip = clip_from_sound(settings.sound, context.scene, folder)
     elif settings.audio_source == "STRIP":
-        clip = _clip_from_strip(settings.strip_name, context, folder)
+        edit = compat.sequencer_scene(context)
+        clip = clip_from_strip(settings.strip_name, edit, context.scene, folder, not settings.use_frame_start)
     else:
-        clip = _clip_from_speaker(settings.speaker, folder)
+        clip = clip_from_speaker(settings.speaker, folder)
     return decoded(clip, folder)
+
+
+def placed(clip: AudioClip, scene: bpy.types.Scene) -> AudioClip:
+    """The clip with the frame at which the scene's sequencer plays its file already, if it does."""
+    sound = bpy.data.sounds.get(clip.sound) if clip.sound is not None else None
+    return replace(clip, frame=sequencer.first_heard(scene, str(clip.original), sound))
 
 
 def mono_samples(path: Path) -> tuple[np.ndarray, int] | None:
@@ -95,6 +106,18 @@ def mono_samples(path: Path) -> tuple[np.ndarray, int] | None:
         return np.asarray(sound.rechannel(1).data(), dtype=float).reshape(-1), rate
     except Exception:  # aud raises types of its own and may be missing or broken
         return None
+
+
+def file_seconds(path: Path) -> float | None:
+    """How long a sound file lasts; None where neither Blender nor Python can tell."""
+    if path.suffix.lower() == ".wav":
+        try:
+            with wave.open(str(path), "rb") as file:
+                return file.getnframes() / file.getframerate()
+        except (OSError, EOFError, wave.Error, ZeroDivisionError):
+            pass
+    sound = mono_samples(path)
+    return None if sound is None else len(sound[0]) / sound[1]
 
 
 def decoded(clip: AudioClip, folder: Path) -> AudioClip:
@@ -117,6 +140,11 @@ def decoded(clip: AudioClip, folder: Path) -> AudioClip:
     return replace(clip, path=target)
 
 
+def clip_from_sound(sound: bpy.types.Sound, scene: bpy.types.Scene, folder: Path) -> AudioClip:
+    """A sound of the .blend, at the frame where the scene's sequencer plays it already, if it does."""
+    return placed(_clip_from_sound(sound, folder), scene)
+
+
 def _clip_from_sound(sound: bpy.types.Sound, folder: Path) -> AudioClip:
     if sound.packed_file is not None:
         suffix = Path(sound.filepath).suffix or ".wav"
@@ -132,9 +160,14 @@ def _clip_from_sound(sound: bpy.types.Sound, folder: Path) -> AudioClip:
     return replace(clip, name=Path(sound.name).stem, sound=sound.name_full)
 
 
-def _clip_from_strip(name: str, context: bpy.types.Context, folder: Path) -> AudioClip:
-    scene = sequencer.sequencer_scene(context)
-    strip = sequencer.find_sound_strip(scene, name)
+def clip_from_strip(
+    name: str, edit: bpy.types.Scene, scene: bpy.types.Scene, folder: Path, needs_place: bool
+) -> AudioClip:
+    """A strip of the scene ``edit`` for a character in ``scene``; without a name the active or only one.
+
+    ``needs_place``: its frame in ``scene`` is wanted.
+    """
+    strip = sequencer.find_sound_strip(edit, name)
     if strip is None:
         raise DiffGestureError(
             f"The sequencer has no sound strip named {name}."
@@ -143,22 +176,28 @@ def _clip_from_strip(name: str, context: bpy.types.Context, folder: Path) -> Aud
         )
     if strip.sound is None:
         raise DiffGestureError(f"The strip {strip.name} has no sound.")
-    span = sequencer.strip_span(strip, scene)
-    if span is None:
-        raise DiffGestureError(
-            f"The strip {strip.name} is retimed, and speech at another speed cannot be read from its file. "
-            "Save it with Render > Render Audio and choose that file."
-        )
     clip = _clip_from_sound(strip.sound, folder)
-    frame = span.frame
-    if scene != context.scene:  # the sequencer may show another scene, with another frame rate
-        frame = frame / sequencer.frame_rate(scene) * sequencer.frame_rate(context.scene)
-    return replace(clip, name=Path(strip.name).stem, start=span.start, end=span.end, frame=frame)
+    span = sequencer.strip_span(strip, edit, None if compat.tells_retiming() else file_seconds(clip.path))
+    frame: float | None = span.frame
+    if edit != scene:
+        frame = sequencer.frame_in_shot(span.frame, edit, scene) if needs_place else None
+    return replace(
+        clip,
+        name=Path(strip.name).stem,
+        start=span.start,
+        end=span.end,
+        frame=frame,
+        heard=True,
+        notes=tuple(filter(None, [sequencer.silence_of(strip, edit)])),
+    )
 
 
-def _clip_from_speaker(speaker: bpy.types.Object, folder: Path) -> AudioClip:
+def clip_from_speaker(speaker: bpy.types.Object, folder: Path) -> AudioClip:
+    """The sound of a speaker object, from where its strip starts."""
     sound = speaker.data.sound
     if sound is None:
         raise DiffGestureError(f"The speaker {speaker.name} has no sound; give it one in its properties.")
     clip = _clip_from_sound(sound, folder)
-    return replace(clip, frame=sequencer.speaker_start(speaker))
+    muted = f"The speaker {speaker.name} is muted, so the speech is not heard with the gestures."
+    notes = (muted,) if speaker.data.muted else ()
+    return replace(clip, frame=sequencer.speaker_start(speaker), heard=True, notes=notes)

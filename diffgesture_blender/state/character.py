@@ -22,20 +22,39 @@ def inspect(armature: bpy.types.Object | None) -> None:
         return
     from ..retarget import find_bone_map
 
+    bones = _bone_names(armature)
     try:
         bone_map = find_bone_map(armature)
         text = f"Recognised as {bone_map.family}"
         if bone_map.problems:
             text = f"{text}, but: {bone_map.problems[0]}"
-        note = RigNote(True, text, bone_map)
+        note = RigNote(True, text, bone_map, bones)
     except DiffGestureError as error:
-        note = RigNote(False, str(error))
+        note = RigNote(False, str(error), None, bones)
     session.armature_notes[armature.session_uid] = note
 
 
 def note_about(armature: bpy.types.Object) -> RigNote | None:
-    """What ``inspect`` found, if it has been asked."""
-    return session.armature_notes.get(armature.session_uid)
+    """What ``inspect`` found, if it has been asked and the armature still has the same bones."""
+    note = session.armature_notes.get(armature.session_uid)
+    return note if note is not None and note.bones == _bone_names(armature) else None
+
+
+def unusable_reason(armature: bpy.types.Object) -> str | None:
+    """Why no gestures can be put on it, if that is known."""
+    note = note_about(armature)
+    return None if note is None or note.usable else note.text.rstrip(".")
+
+
+def inspect_shown() -> None:
+    """Look at the armatures chosen in the scenes that windows show, when a file has been opened."""
+    manager = bpy.context.window_manager
+    for scene in {window.scene for window in (manager.windows if manager is not None else ())}:
+        inspect(scene.diffgesture.armature)
+
+
+def _bone_names(armature: bpy.types.Object) -> tuple[str, ...]:
+    return tuple(bone.name for bone in armature.data.bones)
 
 
 def inspect_again() -> None:

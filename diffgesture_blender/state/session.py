@@ -12,7 +12,7 @@ import tempfile
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import bpy
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ..jobs.backend_check import BackendCheck
     from ..jobs.generate import GenerateJob, JobResult
     from ..retarget.bone_map import BoneMap
+
+
+# Where the add-on draws: kind of area -> kind of region in it.
+_REGIONS: Final = {"VIEW_3D": "UI", "PREFERENCES": "WINDOW"}
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,15 @@ class Problem:
 
 @dataclass(frozen=True)
 class RigNote:
-    """What is known about an armature: whether gestures can be put on it, in words for the panel, and its map."""
+    """What is known about an armature: whether gestures can be put on it, in words for the panel, and its map.
+
+    ``bones``: the names of its bones when it was looked at; with others the note is out of date.
+    """
 
     usable: bool
     text: str
     bone_map: "BoneMap | None" = None
+    bones: tuple[str, ...] = ()
 
 
 @dataclass
@@ -78,6 +86,7 @@ class Session:
     report: str | None = None
     report_ok: bool = False
     report_problem: Problem | None = None
+    drawn: str | None = None  # what the sidebars say of the running task
     armature_notes: dict[int, RigNote] = field(default_factory=dict)
     map_edits: dict[int, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     map_problem: str | None = None
@@ -144,15 +153,19 @@ def write_traceback(error: BaseException) -> Path:
 
 
 def redraw() -> None:
-    """Show changed state in every sidebar and preferences window."""
+    """Show changed state in every sidebar and preferences window; the 3D views themselves are left alone."""
     manager = bpy.context.window_manager
     for window in manager.windows if manager is not None else ():
         for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "PREFERENCES"}:
-                area.tag_redraw()
+            if area.type in _REGIONS:
+                for region in area.regions:
+                    if region.type == _REGIONS[area.type]:
+                        region.tag_redraw()
 
 
-session = Session(Backend(interpreter.backend_script(Path(__file__).parents[1]), log_folder))
+session = Session(
+    Backend(interpreter.backend_script(Path(__file__).parents[1]), log_folder, own_python=interpreter.own_python())
+)
 
 
 def start_session() -> None:

@@ -4,6 +4,7 @@
 import bpy
 
 from ..animation.key_writing import KeyReport
+from ..jobs import playback
 from ..jobs.generate import JobResult
 from ..operators.generate import generate_disabled_reason, regenerate_disabled_reason
 from ..settings.properties import PARTS
@@ -43,7 +44,7 @@ class DIFFGESTURE_PT_main(_SidebarPanel, bpy.types.Panel):
             setup_ui.draw_text(row, session.notice, width, icon="INFO")
             row.operator("diffgesture.dismiss", text="", icon="X", emboss=False)
         if session.result is not None:
-            _draw_result(layout, session.result, width)
+            _draw_result(layout, context.scene, session.result, width)
 
 
 class DIFFGESTURE_PT_amounts(_SidebarPanel, bpy.types.Panel):
@@ -194,7 +195,7 @@ def _draw_run(layout: bpy.types.UILayout, context: bpy.types.Context, width: int
         setup_ui.draw_text(layout, f"{reason}.", width, icon="INFO")
 
 
-def _draw_result(layout: bpy.types.UILayout, result: JobResult, width: int) -> None:
+def _draw_result(layout: bpy.types.UILayout, scene: bpy.types.Scene, result: JobResult, width: int) -> None:
     box = layout.box()
     setup_ui.draw_text(box, result.action_name, width - 4, icon="ACTION")
     column = box.column(align=True)
@@ -208,6 +209,14 @@ def _draw_result(layout: bpy.types.UILayout, result: JobResult, width: int) -> N
         setup_ui.draw_text(column, line, width)
     for warning in result.warnings:
         setup_ui.draw_text(box, warning, width, icon="ERROR")
+    if result.scene_uid == scene.session_uid:
+        for note, operator in (
+            (playback.range_note(scene, result.frame_start, result.frame_end), "diffgesture.fit_scene_range"),
+            (playback.sync_note(scene), "diffgesture.sync_to_audio"),
+        ):
+            if note is not None:
+                setup_ui.draw_text(box, note, width, icon="INFO")
+                box.operator(operator)
     row = box.row(align=True)
     row.operator("diffgesture.show_action", icon="RESTRICT_SELECT_OFF")
     row.operator("diffgesture.export_motion", text="Export", icon="EXPORT")

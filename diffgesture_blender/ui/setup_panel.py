@@ -60,9 +60,12 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: "DiffGesturePrefer
     column = layout.column()
     column.use_property_split = True
     column.use_property_decorate = False
-    column.prop(preferences, "python_path")
+    column.prop(preferences, "engine")
     column.prop(preferences, "checkpoint_path")
-    column.prop(preferences, "device")
+    torch = column.column()
+    torch.active = preferences.engine != "numpy"
+    torch.prop(preferences, "python_path")
+    torch.prop(preferences, "device")
     column.prop(preferences, "idle_minutes")
 
     row = layout.row(align=True)
@@ -85,20 +88,20 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: "DiffGesturePrefer
         column = box.column(align=True)
         for line in session.report.splitlines():
             draw_text(column, line, width)
-    if not session.report_ok:
+    if preferences.engine != "numpy":
         draw_setup(layout, width)
 
 
 def draw_setup(layout: bpy.types.UILayout, width: int) -> None:
     """How to make an environment for the backend."""
     box = layout.box()
-    box.label(text="Setting up the backend", icon="INFO")
+    box.label(text="PyTorch (optional)", icon="INFO")
     minimum = ".".join(map(str, interpreter.MINIMUM_VERSION))
     draw_text(
         box,
-        f"The network runs in a Python of its own ({minimum} or newer, with torch), outside Blender. Make one "
-        "with these commands in a terminal, choose its python above, and press Check Backend. DiffGesture itself "
-        "never goes on the network.",
+        "Gestures need no installation. PyTorch is for graphics cards, official checkpoints and the reference "
+        f"algorithm; it runs in a Python of its own ({minimum} or newer), outside Blender. Make one with these "
+        "commands in a terminal, choose its python above, and press Check Backend.",
         width,
     )
     for command in interpreter.setup_commands():

@@ -11,31 +11,46 @@ from typing import Any, Final
 
 from . import interpreter
 from .client import Call, WorkerClient
-from .errors import BackendError, JobCancelled, VersionMismatch, WorkerScriptMissing, WorkerTimeout
+from .errors import (
+    BackendError,
+    JobCancelled,
+    VersionMismatch,
+    WorkerDied,
+    WorkerScriptMissing,
+    WorkerTimeout,
+)
 from .process import prepare_log
 from .protocol import PROTOCOL_VERSION
 
 HELLO_TIMEOUT: Final = 300.0  # a first import of torch from a slow disk takes minutes
+OWN_HELLO_TIMEOUT: Final = 60.0  # NumPy and the network's weights
 SEARCH_TIMEOUT: Final = 180.0
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What decides which worker serves: Python (None: find one) and checkpoint (None: the bundled one)."""
+    """What decides which worker serves.
+
+    ``python``: that of an environment with PyTorch (None: not chosen); ``checkpoint`` None: the bundled one;
+    ``engine`` auto, numpy or torch; ``needs_torch``: what is asked for cannot be done by NumPy alone.
+    """
 
     python: str | None = None
     checkpoint: str | None = None
+    engine: str = "auto"
+    needs_torch: bool = False
 
 
 class Connection:
-    """The way to a greeted worker, step by step: search a Python, start it, say hello.
+    """The way to a greeted worker, step by step: find a Python, start it, say hello.
 
-    Call ``poll`` until ``done``; then ``client`` and ``hello`` are there, or ``error`` is.
+    Blender's own Python serves at once unless PyTorch is wanted: chosen, found ready, or needed. Call ``poll``
+    until ``done``; then ``client`` and ``hello`` are there, or ``error`` is.
     """
 
     def __init__(self, backend: "Backend", setup: Setup) -> None:
         self.setup = setup
-        self.stage = "Looking for the backend's Python"
+        self.stage = "Starting"
         self.client: WorkerClient | None = None
         self.hello: dict[str, Any] = {}
         self.python: interpreter.Interpreter | None = None
@@ -46,16 +61,23 @@ class Connection:
         self._search_error: BackendError | None = None
         self._search: threading.Thread | None = None
         self._call: Call | None = None
-        known = backend.known_python(setup.python)
-        if known is not None:
-            self.python = known
+        self._modules = interpreter.REQUIRED_MODULES
+        if backend.serves_itself(setup):
+            self._modules = interpreter.NUMPY_MODULES
+        self._own = backend.own_python if self._modules == interpreter.NUMPY_MODULES else None
+        if self._own is not None:
+            self.python = interpreter.own_interpreter(self._own)
         else:
-            self._search = threading.Thread(target=self._run_search, name="diffgesture-search", daemon=True)
-            self._search.start()
+            self._find_python()
 
     @property
     def done(self) -> bool:
         return self.error is not None or bool(self.hello)
+
+    @property
+    def engine(self) -> str:
+        """Which engine the worker is asked to compute with."""
+        return "numpy" if self._modules == interpreter.NUMPY_MODULES else "torch"
 
     def poll(self, wait: float = 0.0) -> None:
         """Go as far as possible, waiting at most about ``wait`` seconds."""
@@ -67,7 +89,8 @@ class Connection:
             if self._call is None:
                 self._greet()
                 wait = 0.0
-            self._poll_hello(wait)
+            if self._call is not None:
+                self._poll_hello(wait)
         except BackendError as error:
             self.error = error
 
@@ -86,9 +109,24 @@ class Connection:
             self.client.kill()
         self.error = JobCancelled()
 
+    def _find_python(self) -> None:
+        self.stage = "Looking for the backend's Python"
+        known = self._backend.known_python(self._search_key)
+        if known is not None:
+            self.python = known
+            return
+        self._search = threading.Thread(target=self._run_search, name="diffgesture-search", daemon=True)
+        self._search.start()
+
+    @property
+    def _search_key(self) -> str | None:
+        """What a search was for, so that its result is found again."""
+        return self.setup.python if self.engine == "torch" else "numpy"
+
     def _run_search(self) -> None:
+        chosen = self.setup.python if self.engine == "torch" else None
         try:
-            self.python = interpreter.find(self.setup.python, cancelled=self._stop_search.is_set)
+            self.python = interpreter.find(chosen, modules=self._modules, cancelled=self._stop_search.is_set)
         except BackendError as error:
             self._search_error = error
         except Exception as error:  # a bug here must end the job, not leave it waiting
@@ -113,19 +151,37 @@ class Connection:
 
     def _greet(self) -> None:
         assert self.python is not None
-        self.client = self._backend.client_for(self.python)
-        self._backend.remember_python(self.setup.python, self.python)
+        try:
+            self.client = self._backend.client_for(self.python)
+        except BackendError:
+            if self._own is None:
+                raise
+            self._do_without_own()
+            return
+        if self._own is None:
+            self._backend.remember_python(self._search_key, self.python)
         self.stage = "Starting the backend"
         self._call = self.client.call(
-            "hello", {"checkpoint": self.setup.checkpoint}, doing="starting", timeout=HELLO_TIMEOUT
+            "hello",
+            {"checkpoint": self.setup.checkpoint, "engine": self.engine},
+            doing="starting",
+            timeout=HELLO_TIMEOUT if self.engine == "torch" else OWN_HELLO_TIMEOUT,
         )
+
+    def _do_without_own(self) -> None:
+        """Blender's own Python does not run as a program: any other with NumPy will do."""
+        self._own = self.client = self._call = self.python = None
+        self._find_python()
 
     def _poll_hello(self, wait: float) -> None:
         assert self.client is not None
         assert self._call is not None
         self.client.poll(wait)
         if self._call.error is not None:
-            self._backend.forget_python(self.setup.python)
+            if self._own is not None and isinstance(self._call.error, WorkerDied):
+                self._do_without_own()
+                return
+            self._backend.forget_python(self._search_key)
             raise self._call.error
         if self._call.result is not None:
             protocol = self._call.result.get("protocol")
@@ -146,8 +202,14 @@ class Backend:
         script: Path,
         log_folder: Callable[[], Path],
         launch: Callable[[str, Path], list[str]] | None = None,
+        own_python: str | None = None,
     ) -> None:
-        """``script`` is the worker; ``log_folder`` tells where logs go; ``launch`` builds the command line."""
+        """``script`` is the worker; ``log_folder`` tells where logs go; ``launch`` builds the command line.
+
+        ``own_python``: the program of the Python that runs this, if there is one.
+        """
+        self.own_python = own_python
+        self._connecting: Connection | None = None
         self._script = script
         self._log_folder = log_folder
         self._launch = launch or worker_command
@@ -157,8 +219,17 @@ class Backend:
         self.log_path: Path | None = None
 
     def connect(self, setup: Setup) -> Connection:
-        """Begin to get a greeted worker."""
-        return Connection(self, setup)
+        """Begin to get a greeted worker; what is under way already for the same setup goes on."""
+        current = self._connecting
+        if current is None or current.done or current.setup != setup:
+            current = self._connecting = Connection(self, setup)
+        return current
+
+    def serves_itself(self, setup: Setup) -> bool:
+        """Whether NumPy alone does what is asked, so that no Python with PyTorch is looked for."""
+        if setup.engine != "auto":
+            return setup.engine == "numpy"
+        return not (setup.python or interpreter.python_of_environment() or setup.needs_torch)
 
     @property
     def running(self) -> bool:
@@ -208,7 +279,7 @@ class Backend:
 
 def worker_command(python: str, script: Path) -> list[str]:
     """How a worker is started."""
-    return [python, "-X", "utf8", "-u", str(script)]
+    return [python, "-I", "-B", "-X", "utf8", "-u", str(script)]
 
 
 def _modified(path: str) -> float:

@@ -24,6 +24,7 @@ from .process import clean_environment, detached_options
 
 MINIMUM_VERSION: Final = (3, 10)
 REQUIRED_MODULES: Final = ("torch", "numpy", "scipy", "librosa", "soundfile", "safetensors")
+NUMPY_MODULES: Final = ("numpy",)
 ENVIRONMENT_VARIABLE: Final = "DIFFGESTURE_PYTHON"
 PROBE_TIMEOUT: Final = 30.0
 
@@ -56,6 +57,28 @@ class Interpreter:
     @property
     def version_text(self) -> str:
         return ".".join(str(part) for part in self.version)
+
+
+def own_python() -> str | None:
+    """The program of the Python that runs this, as Blender brings it; None where there is none to be started."""
+    names = [sys.executable, getattr(sys, "_base_executable", "")]
+    folder = os.path.join(sys.prefix, "bin")
+    names += [os.path.join(folder, f"python{sys.version_info[0]}.{sys.version_info[1]}")]
+    names += [os.path.join(folder, "python.exe" if os.name == "nt" else "python3")]
+    for path in names:
+        if path and os.path.basename(path).lower().startswith("python") and os.path.isfile(path):
+            return path
+    return None
+
+
+def own_interpreter(path: str) -> Interpreter:
+    """Blender's own Python, of which everything is known without running it."""
+    return Interpreter(path, (sys.version_info[0], sys.version_info[1], sys.version_info[2]), ())
+
+
+def python_of_environment() -> str:
+    """The Python that the environment variable DIFFGESTURE_PYTHON names, or nothing."""
+    return os.environ.get(ENVIRONMENT_VARIABLE, "").strip()
 
 
 def install_command(python: str) -> str:
@@ -91,8 +114,10 @@ def candidates(
     return list(dict.fromkeys(path for path in found if path and os.path.isfile(path)))
 
 
-def probe(python: str, cancelled: Callable[[], bool] = lambda: False) -> Interpreter:
-    """Run ``python`` briefly to learn its version and which required packages it lacks.
+def probe(
+    python: str, cancelled: Callable[[], bool] = lambda: False, modules: Sequence[str] | None = None
+) -> Interpreter:
+    """Run ``python`` briefly to learn its version and which of ``modules`` (None: PyTorch's backend) it lacks.
 
     Raises InterpreterMissing, InterpreterBroken, InterpreterTooOld, JobCancelled.
     """
@@ -103,7 +128,7 @@ def probe(python: str, cancelled: Callable[[], bool] = lambda: False) -> Interpr
             f"The backend's Python {path} is {what}.",
             hint="Choose the python program of an environment that has torch, in the add-on's preferences.",
         )
-    answer = _run_probe(path, cancelled)
+    answer = _run_probe(path, cancelled, REQUIRED_MODULES if modules is None else modules)
     version = tuple(answer["version"])
     if version < MINIMUM_VERSION:
         raise InterpreterTooOld(
@@ -126,22 +151,25 @@ def require_modules(interpreter: Interpreter) -> None:
 
 
 def find(
-    chosen: str | None, paths: Sequence[str] | None = None, cancelled: Callable[[], bool] = lambda: False
+    chosen: str | None,
+    paths: Sequence[str] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    modules: Sequence[str] | None = None,
 ) -> Interpreter:
     """The interpreter to use: the chosen one, the environment variable's, or the first candidate fit for it.
 
     Takes up to seconds: call it off the main thread. Raises a BackendError that says what to do.
     """
     if not chosen and paths is None:
-        chosen = os.environ.get(ENVIRONMENT_VARIABLE, "").strip()
+        chosen = python_of_environment()
     if chosen:
-        interpreter = probe(chosen, cancelled)
+        interpreter = probe(chosen, cancelled, modules)
         require_modules(interpreter)
         return interpreter
     problems: list[str] = []
     for path in candidates() if paths is None else paths:
         try:
-            interpreter = probe(path, cancelled)
+            interpreter = probe(path, cancelled, modules)
         except JobCancelled:
             raise
         except BackendError as error:
@@ -150,8 +178,14 @@ def find(
         if not interpreter.missing:
             return interpreter
         problems.append(f"{path} lacks {', '.join(interpreter.missing)}.")
+    if modules == NUMPY_MODULES:
+        raise InterpreterMissing(
+            "Blender's own Python cannot be started, and no other Python with NumPy was found.",
+            hint="Install Python with NumPy, then choose it in the add-on's preferences.",
+            details="\n".join(problems),
+        )
     raise InterpreterMissing(
-        "No Python with torch was found for the backend.",
+        "No Python with PyTorch was found.",
         hint="Make an environment with these commands, then choose its Python in the add-on's preferences.",
         command=setup_commands_text(),
         details="\n".join(problems),
@@ -162,14 +196,14 @@ def setup_commands_text() -> str:
     return "\n".join(setup_commands())
 
 
-def _run_probe(path: str, cancelled: Callable[[], bool]) -> dict:
+def _run_probe(path: str, cancelled: Callable[[], bool], modules: Sequence[str]) -> dict:
     broken = InterpreterBroken(
         f"{path} is not a Python that runs.",
         hint="Choose the python program of an environment that has torch, in the add-on's preferences.",
     )
     try:
         process = subprocess.Popen(
-            [path, "-c", _PROBE, *REQUIRED_MODULES],
+            [path, "-c", _PROBE, *modules],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -4,13 +4,12 @@
 import os
 import shutil
 import sys
-import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from sounds import babble, write_wav
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -31,24 +30,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(config.stash.get(_STATUS, 0))
-
-
-def write_wav(path: Path, samples: np.ndarray, rate: int = 16_000) -> Path:
-    """Mono float samples in -1..1 as 16-bit WAV."""
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return path
-
-
-def babble(seconds: float, rate: int = 16_000) -> np.ndarray:
-    """A buzz in syllables: enough like speech for the worker to accept it."""
-    times = np.arange(round(seconds * rate)) / rate
-    envelope = np.maximum(0.0, np.sin(2 * np.pi * 2.5 * times)) ** 2
-    voice = sum(np.sin(2 * np.pi * 120 * k * times) / k for k in range(1, 12))
-    return 0.1 * voice * envelope
 
 
 def blender_has_audio() -> bool:

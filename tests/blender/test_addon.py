@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import babble, blender_has_audio, write_wav
+from conftest import blender_has_audio
+from sounds import babble, write_wav
 
 bpy = pytest.importorskip("bpy")
 
@@ -163,6 +164,34 @@ def test_choosing_an_armature_notes_its_family(scene: Any) -> None:
     assert not character.note_about(scene.diffgesture.armature).usable
 
 
+def test_an_armature_known_to_be_unusable_disables_generate(scene: Any) -> None:
+    from diffgesture_blender.operators.generate import generate_disabled_reason
+
+    worm = mixamo_character("Worm", arms=False)
+    scene.diffgesture.armature = worm
+    assert "arm" in generate_disabled_reason(bpy.context)
+    assert not bpy.ops.diffgesture.generate.poll()
+    bpy.context.view_layer.objects.active = worm
+    bpy.ops.object.mode_set(mode="EDIT")
+    worm.data.edit_bones.new("another").tail = (0, 0, 1)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert generate_disabled_reason(bpy.context) is None  # what was known is out of date
+
+
+def test_a_file_that_is_opened_brings_its_own_messages(scene: Any, tmp_path: Path) -> None:
+    from diffgesture_blender.state import character
+    from diffgesture_blender.state.session import Problem
+
+    path = tmp_path / "scene.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    session.problem, session.notice = Problem("of the file before"), "of the file before"
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    assert (session.problem, session.notice) == (None, None)
+    note = character.note_about(bpy.context.scene.diffgesture.armature)
+    assert note is not None
+    assert "Recognised as Mixamo" in note.text
+
+
 def test_the_mannequin_is_added_and_chosen(addon: object) -> None:
     assert bpy.ops.diffgesture.add_mannequin() == {"FINISHED"}
     chosen = bpy.context.scene.diffgesture.armature
@@ -197,6 +226,32 @@ def test_a_finished_job_leaves_a_new_action_the_sound_and_a_result(
     else:
         assert any("not added to the sequencer" in warning for warning in result.warnings)
     assert result.motion_path.is_file()
+
+
+def test_gestures_beyond_the_end_of_the_scene_are_told(worker_mode: Callable[[str], None], scene: Any) -> None:
+    from diffgesture_blender.jobs import playback
+
+    worker_mode("motion")
+    scene.frame_start, scene.frame_end = 11, 20
+    bpy.ops.diffgesture.generate()
+    result = session.result
+    ends = (result.frame_start, result.frame_end)
+    assert playback.range_note(scene, *ends) == f"The scene ends at frame 20, the gestures at {ends[1]}."
+    bpy.ops.diffgesture.fit_scene_range()
+    assert (scene.frame_start, scene.frame_end) == ends
+    assert playback.range_note(scene, *ends) is None
+    scene.frame_start = 15
+    assert "starts at frame 15" in playback.range_note(scene, *ends)
+    assert "lag behind" in playback.sync_note(scene)
+    bpy.ops.diffgesture.sync_to_audio()
+    assert playback.sync_note(scene) is None
+
+
+def test_a_scene_that_stretches_time_is_told(worker_mode: Callable[[str], None], scene: Any) -> None:
+    worker_mode("motion")
+    scene.render.frame_map_new = 50
+    bpy.ops.diffgesture.generate()
+    assert any("time stretching (old 100, new 50)" in warning for warning in session.result.warnings)
 
 
 def test_a_second_job_keeps_the_first_action(worker_mode: Callable[[str], None], scene: Any) -> None:
@@ -269,6 +324,7 @@ def test_a_folder_as_audio(scene: Any, tmp_path: Path) -> None:
 
 def test_an_armature_without_arms(scene: Any) -> None:
     scene.diffgesture.armature = mixamo_character("Worm", arms=False)
+    session.forget_rigs()  # nobody has looked at it yet
     assert "arm" in failing_generate().lower()
 
 

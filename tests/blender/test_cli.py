@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, SCRIPTED_WORKER, babble, write_wav
+from conftest import ROOT, SCRIPTED_WORKER
+from sounds import babble, write_wav
 
 bpy = pytest.importorskip("bpy")
 
@@ -174,6 +175,19 @@ def test_the_file_can_be_named_after_the_command(
         ({"--output": "folder/that/is/not/out.blend"}, "does not exist"),
         ({"--output": "out.fbx"}, "must be a .blend"),
         ({"--output": None}, "Nothing to write"),
+        ({"--motion-output": "speech.wav"}, "must be a .npz"),
+        ({"--bvh": "m.npz"}, "must be a .bvh"),
+        ({"--bvh": "r.bvh", "--bone-map": "r.bvh"}, "would be overwritten"),
+        ({"--output": "character.blend"}, "would be overwritten"),
+        ({"--motion-output": "out.npz", "--bvh": "folder.bvh"}, "is a folder"),
+        ({"--intensity": "7"}, "--intensity must be from 0 to 2, not 7"),
+        ({"--seed": "-1"}, "--seed must be from 0 to 2147483647, not -1"),
+        ({"--amount": "left_leg=1"}, "knows no part left_leg"),
+        ({"--amount": "head=3"}, "--amount head must be from 0 to 2"),
+        ({"--strip": "line"}, "not allowed with"),
+        ({"--audio": None, "--strip": "line"}, "no sound strip named line"),
+        ({"--audio": None, "--sound": "line"}, "The file has no sound line"),
+        ({"--audio": None, "--speaker": "Camera"}, "no speaker object Camera"),
         ({"--seed": "many"}, "--seed"),
         ({"--preset": "best"}, "--preset"),
         ({"--colour": "red"}, "--colour"),
@@ -190,23 +204,58 @@ def test_bad_input_is_one_line_and_exit_code_2(
     words: str,
 ) -> None:
     (tmp_path / "empty.wav").write_bytes(b"")
+    (tmp_path / "folder.bvh").mkdir()
     options: dict[str, object] = {
         "--audio": speech, "--armature": "Ann", "--python": scripted_python, "--output": tmp_path / "out.blend",
         "--report": tmp_path / "r.json",
     }  # fmt: skip
+    files = {"--audio", "--output", "--python", "--motion-output", "--bvh", "--bone-map"}
     for name, value in change.items():
-        relative = name in {"--audio", "--output", "--python"} and value is not None
-        options[name] = tmp_path / value if relative else value
+        options[name] = tmp_path / value if name in files and value is not None else value
+    if change == {"--output": "character.blend"}:
+        options["--output"] = character
     arguments = [part for name, value in options.items() if value is not None for part in (name, value)]
     message = failure(run_here(capsys, character, "generate", *arguments))
     assert words in message
     assert not (tmp_path / "out.blend").exists()
-    usage = {"--seed", "--preset", "--colour"} & set(change) or change == {"--audio": None}
-    if not usage:
-        report = read(tmp_path / "r.json")
-        assert report["status"] == "error"
-        assert report["error"] in message
-        assert report["action"] is None
+    report = read(tmp_path / "r.json")
+    assert report["status"] == "error"
+    assert report["error"] in message
+    assert report.get("action") is None
+
+
+def test_a_report_never_overwrites_another_file(
+    character: Path, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = character.read_bytes()
+    arguments = ["generate", "--audio", speech, "--armature", "Ann", "--output", tmp_path / "o.blend", "--report"]
+    assert "must be a .json" in failure(run_here(capsys, character, *arguments, character))
+    assert character.read_bytes() == before
+    assert "--bad" in failure(run_here(capsys, character, *arguments, tmp_path / "r.txt", "--bad"))
+    assert not (tmp_path / "r.txt").exists()
+
+
+def test_a_take_never_overwrites_the_recording(
+    character: Path, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = speech.read_bytes()
+    message = failure(run_here(capsys, character, "take", "--audio", speech, "--output", speech.parent,
+                               "--armature", "Ann"))  # fmt: skip
+    assert "is the recording itself" in message
+    assert speech.read_bytes() == before
+
+
+def test_sounds_of_the_file_speak(
+    character: Path, scripted_python: Path, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bpy.ops.wm.open_mainfile(filepath=str(character))
+    bpy.data.sounds.load(str(speech)).use_fake_user = True
+    blend = tmp_path / "with a sound.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(blend))
+    done = run_here(capsys, blend, "generate", "--sound", speech.name, "--armature", "Ann", "--python",
+                    scripted_python, "--motion-output", tmp_path / "m.npz")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "m.npz").is_file()
 
 
 @pytest.mark.parametrize(("mode", "code", "words"), [("die", 1, "exit code 7"), ("refuse", 2, "too short")])

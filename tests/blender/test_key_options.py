@@ -12,7 +12,7 @@ from motion_builders import build_motion, gestures, neutral
 
 from diffgesture_blender import compat
 from diffgesture_blender.animation import keyframes
-from diffgesture_blender.animation.key_reduction import reduce_keys, write_reduced
+from diffgesture_blender.animation.key_reduction import _solve_tridiagonal, reduce_keys, write_reduced
 from diffgesture_blender.animation.key_writing import KeyOptions
 from diffgesture_blender.errors import DiffGestureError
 from diffgesture_blender.retarget import quaternion as quat
@@ -85,6 +85,28 @@ def test_a_still_bone_gets_two_keys_and_one_frame_one() -> None:
     assert reduced.frames.tolist() == [0.0, 39.0]
     assert reduced.error < 1e-6
     assert len(reduce_keys(np.array([3.0]), still[:1], "QUATERNION", 1.0).frames) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 65])
+def test_the_tridiagonal_solution_is_that_of_the_full_matrix(count: int) -> None:
+    rng = np.random.default_rng(count)
+    beside = rng.normal(size=count - 1)
+    diagonal = 1e-3 + np.abs(np.append(beside, 0.0)) + np.abs(np.append(0.0, beside))
+    right = rng.normal(size=(count, 4))
+    full = np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
+    assert _solve_tridiagonal(diagonal, beside, right) == pytest.approx(np.linalg.solve(full, right), rel=1e-6)
+
+
+def test_five_minutes_need_no_matrix_of_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object) -> None:
+        raise AssertionError("the cost would grow with the cube of the length")
+
+    monkeypatch.setattr(np.linalg, "solve", full)
+    times = np.arange(300 * 24.0)
+    turns = quat.from_axis_angle(np.array([0.6, 0.8, 0.0]), np.sin(times / 7) + 0.3 * np.sin(times / 3))
+    reduced = reduce_keys(times, keyframes.rotation_channels(turns, "QUATERNION"), "QUATERNION", 1.0)
+    assert reduced.error <= 1.0
+    assert len(reduced.frames) < len(times) / 2
 
 
 def test_written_handles_give_the_fitted_curve(rig: bpy.types.Object) -> None:
@@ -161,6 +183,19 @@ def test_without_old_animation_a_strip_is_alone(rig: bpy.types.Object) -> None:
         pytest.approx(strip.frame_end, abs=1e-3),
     )
     assert strip.scale == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("layer", ["STRIP", "ADDITIVE"])
+def test_a_second_run_takes_the_place_of_the_first(rig: bpy.types.Object, layer: str) -> None:
+    rest = build_motion(neutral(), "ted_expressive")
+    for start in (1, 20, 500):
+        retarget(rig, MOTION, frame_start=start, keys=KeyOptions(layer=layer), rest_motion=rest)
+    strips = [track.strips[0] for track in rig.animation_data.nla_tracks]
+    assert [strip.mute for strip in strips] == [True, False, False]  # the third plays at another time
+    frames = np.arange(30, 90.0)
+    both = local(rig, frames)
+    rig.animation_data.nla_tracks.remove(rig.animation_data.nla_tracks[0])
+    assert apart(local(rig, frames), both).max() < 1e-3
 
 
 def test_an_additive_layer_needs_a_rest_pose(rig: bpy.types.Object) -> None:

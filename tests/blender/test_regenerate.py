@@ -11,13 +11,20 @@ pytest.importorskip("bpy")
 
 import bpy
 import rig_builders
-from motion_builders import gestures
+from motion_builders import build_motion, gestures, neutral
 
 from diffgesture_blender import compat
 from diffgesture_blender.animation import keyframes
+from diffgesture_blender.animation.key_writing import KeyOptions
 from diffgesture_blender.animation.splice import key_frames_of, split_curve
 from diffgesture_blender.errors import DiffGestureError
-from diffgesture_blender.jobs.regenerate import Plan, apply_plan, selected_key_frames, write_constraints
+from diffgesture_blender.jobs.regenerate import (
+    Plan,
+    apply_plan,
+    kept_animation,
+    selected_key_frames,
+    write_constraints,
+)
 from diffgesture_blender.motion import Motion
 from diffgesture_blender.retarget import find_bone_map
 from diffgesture_blender.retarget.apply import retarget
@@ -26,6 +33,7 @@ from diffgesture_blender.retarget.present_pose import sample_directions
 
 FPS = 24.0
 LAST = 96
+FRAMES = np.arange(10, 145.0)
 OLD, NEW = gestures(0, LAST), gestures(1, LAST)
 
 
@@ -72,6 +80,35 @@ def set_modes(rig: bpy.types.Object, mode: str) -> None:
 
 def run(rig: bpy.types.Object, plan: Plan, motion: Motion = NEW) -> Any:
     return apply_plan(plan, rig, motion, bpy.context.scene, 1, "Regenerated")
+
+
+def test_a_part_of_a_strip_is_generated_anew(rig: bpy.types.Object) -> None:
+    retarget(rig, OLD, frame_start=1, action_name="First", keys=KeyOptions(layer="STRIP"))
+    before = poses(rig, FRAMES)
+    report = run(rig, Plan(60, 90))
+    assert rig.animation_data.action is None
+    assert [(track.strips[0].action.name, track.strips[0].mute) for track in rig.animation_data.nla_tracks] == [
+        ("First", True),
+        (report.action_name, False),
+    ]
+    changed = apart(poses(rig, FRAMES), before).max(axis=1)
+    assert changed[(FRAMES < 59) | (FRAMES > 91)].max() < 0.1
+    assert changed[(FRAMES > 65) & (FRAMES < 85)].max() > 5
+
+
+def test_strips_of_which_no_part_can_be_replaced(rig: bpy.types.Object) -> None:
+    with pytest.raises(DiffGestureError, match="has no action"):
+        kept_animation(rig)
+    retarget(rig, OLD, frame_start=1, keys=KeyOptions(layer="STRIP"))
+    (strip,) = rig.animation_data.nla_tracks[0].strips
+    kept_animation(rig)
+    strip.frame_start_ui += 30
+    with pytest.raises(DiffGestureError, match="was moved or scaled"):
+        kept_animation(rig)
+    rest = build_motion(neutral(), "ted_expressive")
+    retarget(rig, OLD, frame_start=1, keys=KeyOptions(layer="ADDITIVE"), rest_motion=rest)
+    with pytest.raises(DiffGestureError, match="adds to what lies below"):
+        kept_animation(rig)
 
 
 @pytest.mark.parametrize("lean", [0.0, 45.0])

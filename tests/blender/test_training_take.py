@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, babble, write_wav
+from conftest import ROOT
+from sounds import babble, write_wav
 
 bpy = pytest.importorskip("bpy")
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from .arithmetic import Workers, row_blocks, times_transposed
+from .arithmetic import Workers, product, row_blocks
 
 _TIME_DIM: Final = 64
 _EPSILON: Final = 1e-5
@@ -73,10 +73,12 @@ class NumpyPoseNetwork:
         for name, shape in expected.items():
             if weights[name].shape != shape:
                 raise ValueError(f"{name} has the shape {weights[name].shape}, not {shape}")
-        self._w = {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in weights.items()}
-        # The clean estimate's last norm is linear up to its scale: it goes into the output layer.
-        self._out_weight = self._w["out.weight"] * self._w["norm.weight"]
-        self._out_bias = self._w["out.weight"] @ self._w["norm.bias"] + self._w["out.bias"]
+        self._w = {name: np.asarray(value, dtype=np.float32) for name, value in weights.items()}
+        # The last norm is linear but for its division: it goes into the output layer.
+        self._w["out.bias"] = self._w["out.weight"] @ self._w["norm.bias"] + self._w["out.bias"]
+        self._w["out.weight"] = self._w["out.weight"] * self._w["norm.weight"]
+        for name in shapes:  # as products want them: (in, out)
+            self._w[f"{name}.weight"] = np.ascontiguousarray(self._w[f"{name}.weight"].T)
 
     def bind(self, conditions: np.ndarray, known: np.ndarray, mask: np.ndarray) -> Evaluate:
         """The network with its conditions given: conditions (W, N, C), known (W, N, D), mask (W, N, D/3)."""
@@ -84,9 +86,8 @@ class NumpyPoseNetwork:
         noisy_dim = self.pose_dim
         fixed = np.concatenate([known, mask, conditions], axis=-1).astype(np.float32)
         fixed = fixed.reshape(windows * frames, -1)
-        weight = self._w["linear.weight"]
-        noisy_weight = np.ascontiguousarray(weight[:, :noisy_dim])
-        base = times_transposed(fixed, np.ascontiguousarray(weight[:, noisy_dim:])) + self._w["linear.bias"]
+        noisy_weight, fixed_weight = np.split(self._w["linear.weight"], [noisy_dim])
+        base = product(fixed, fixed_weight) + self._w["linear.bias"]
         attend = self._attention(windows, frames)
 
         def evaluate(noisy: np.ndarray, log_snr: float) -> np.ndarray:
@@ -115,7 +116,7 @@ class NumpyPoseNetwork:
         settings = [modulation + self._w[f"blocks.{block}.offset"] for block in range(self.depth)]
 
         def enter(part: slice) -> None:
-            h[part] = times_transposed(x[part], noisy_weight) + base[part]
+            h[part] = product(x[part], noisy_weight) + base[part]
             project(part, 0)
 
         def project(part: slice, block: int) -> None:
@@ -134,7 +135,7 @@ class NumpyPoseNetwork:
             if block + 1 < self.depth:
                 project(part, block + 1)
             else:
-                result[part] = times_transposed(_layer_norm(inside), self._out_weight) + self._out_bias
+                result[part] = self._linear("out", _layer_norm(inside))
 
         self._workers.each(enter, parts)
         for block in range(self.depth):
@@ -143,7 +144,7 @@ class NumpyPoseNetwork:
         return result
 
     def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
-        out = times_transposed(x, self._w[f"{name}.weight"])
+        out = product(x, self._w[f"{name}.weight"])
         out += self._w[f"{name}.bias"]
         return out
 
@@ -171,22 +172,22 @@ class NumpyPoseNetwork:
         size = max(1, min(_BLOCKS, blocks))
         pieces = [(w, part) for w in range(windows) for part in row_blocks(blocks, size)]
 
+        shape = (windows, heads, padded + 2 * margin, dim)
+        # Frames before, behind and beyond the clip stay zeros, which the band leaves out.
+        keys, values = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+        queries = np.zeros((windows, heads, padded, dim), dtype=np.float32)
+        inside = slice(margin, margin + frames)
+
         def attend(qkv: np.ndarray, out: np.ndarray) -> None:
             split = qkv.reshape(windows, frames, 3, heads, dim)
-            shape = (windows, heads, padded + 2 * margin, dim)
-            # Frames before, behind and beyond the clip are zeros, which the band leaves out.
-            keys, values = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-            queries = np.zeros((windows, heads, padded, dim), dtype=np.float32)
-            inside = slice(margin, margin + frames)
 
             def arrange(part: slice) -> None:
-                for w in range(part.start, part.stop):
-                    for head in range(heads):
-                        queries[w, head, :frames] = _rotate(split[w, :, 0, head], cos, sin) * scale
-                        keys[w, head, inside] = _rotate(split[w, :, 1, head], cos, sin)
-                        values[w, head, inside] = split[w, :, 2, head]
+                for w, head in (divmod(place, heads) for place in range(part.start, part.stop)):
+                    queries[w, head, :frames] = _rotate(split[w, :, 0, head], cos, sin) * scale
+                    keys[w, head, inside] = _rotate(split[w, :, 1, head], cos, sin)
+                    values[w, head, inside] = split[w, :, 2, head]
 
-            self._workers.each(arrange, row_blocks(windows, 1))
+            self._workers.each(arrange, row_blocks(windows * heads, 1))
             target = out.reshape(windows, frames, heads, dim)
 
             def mix(piece: slice) -> None:
@@ -196,13 +197,13 @@ class NumpyPoseNetwork:
                 q = queries[w, :, first : part.stop * reach].reshape(heads, count, reach, dim)
                 near = np.arange(count)[:, None] * reach + np.arange(neighbours * reach)
                 k, v = keys[w, :, first:][:, near], values[w, :, first:][:, near]
-                scores = times_transposed(q, k)
+                scores = product(q, np.ascontiguousarray(np.swapaxes(k, -1, -2)))
                 if band is not None:
                     scores += band[part]
                 scores -= scores.max(axis=-1, keepdims=True)
                 np.exp(scores, out=scores)
                 scores /= scores.sum(axis=-1, keepdims=True)
-                mixed = times_transposed(scores, np.ascontiguousarray(np.swapaxes(v, -1, -2)))
+                mixed = product(scores, v)
                 last = min(part.stop * reach, frames)
                 rows = mixed.reshape(heads, count * reach, dim)[:, : last - first]
                 target[w, first:last] = rows.transpose(1, 0, 2)

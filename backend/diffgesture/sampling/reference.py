@@ -45,7 +45,8 @@ def linear_schedule(num_steps: int = REFERENCE_STEPS, beta_1: float = 1e-4, beta
     """The official schedule: beta from ``beta_1`` to ``beta_T`` in equal steps, posterior variance."""
     betas = np.concatenate([np.zeros(1, dtype=np.float32), _linspace(beta_1, beta_T, num_steps)])
     alphas = 1 - betas
-    alpha_bars = np.exp(np.cumsum(np.log(alphas), dtype=np.float64)).astype(np.float32)
+    logs = np.log(alphas.astype(np.float64)).astype(np.float32)
+    alpha_bars = np.exp(np.cumsum(logs, dtype=np.float64)).astype(np.float32)
     previous = np.concatenate([np.ones(1, dtype=np.float32), alpha_bars[:-1]])
     posterior = np.zeros_like(betas)
     posterior[1:] = (1 - previous[1:]) / (1 - alpha_bars[1:]) * betas[1:]

@@ -5,6 +5,7 @@ WAV is read by NumPy. Other formats need a decoder: libsndfile (``soundfile``) o
 installed; in Blender the add-on decodes with Blender's own audio library and hands over WAV.
 """
 
+import importlib.util
 from pathlib import Path
 from typing import Final
 
@@ -68,6 +69,8 @@ def _decode(path: Path, start: float, end: float | None) -> tuple[np.ndarray, in
     try:
         import soundfile
     except (ImportError, OSError):
+        soundfile = None
+    if soundfile is None:
         return _cut(*_decode_with_ffmpeg(path), start, end)
     try:
         with soundfile.SoundFile(path) as file:
@@ -114,6 +117,11 @@ def _decode_with_ffmpeg(path: Path) -> tuple[np.ndarray, int]:
     try:
         import av
     except (ImportError, OSError):
+        if importlib.util.find_spec("soundfile") is None:
+            raise AudioError(
+                f"{path.name} cannot be decoded here: there is no audio decoder, so only WAV files can be read.",
+                "Convert it to WAV and try again.",
+            ) from None
         raise unreadable from None
     try:
         with av.open(str(path)) as container:

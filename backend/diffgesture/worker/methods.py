@@ -15,7 +15,7 @@ from .. import __version__
 from ..errors import DeviceError, GestureError, OutputError
 from ..generation.engine import Generator, Request, torch_is_installed, write_motions
 from ..generation.synthesis import Settings
-from ..model.arithmetic import has_fast_matmul, num_threads
+from ..model.arithmetic import has_blas, num_threads
 from ..model.card import Card
 from ..model.checkpoint import DEFAULT_CHECKPOINT
 from ..motion.constraints import load_constraints
@@ -50,7 +50,7 @@ def make_methods(server: "Server") -> dict[str, Method]:
             "backend_version": __version__,
             "python": platform.python_version(),
             "numpy": np.__version__,
-            "blas": has_fast_matmul(),
+            "blas": has_blas(),
             "torch": _version("torch"),
             "engine": chosen,
             "engines": ["numpy", *(["torch"] if torch_is_installed() else [])],

@@ -81,6 +81,20 @@ def undo() -> None:
         bpy.ops.ed.undo()
 
 
+def start_long_render() -> None:
+    """A render of a few seconds, in the background of the window."""
+    scene = window().scene
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    scene.render.engine = "CYCLES"
+    scene.cycles.samples, scene.cycles.use_adaptive_sampling, scene.cycles.use_denoising = 1024, False, False
+    scene.render.resolution_x = scene.render.resolution_y = 64
+    scene.render.filepath = str(folder / "frame")
+    with in_view():
+        bpy.ops.render.render("INVOKE_DEFAULT")
+
+
 def story() -> Iterator[None]:
     bpy.context.preferences.addons[ADDON].preferences.python_path = python
     area = next(area for area in window().screen.areas if area.type == "VIEW_3D")
@@ -125,6 +139,21 @@ def story() -> Iterator[None]:
     found(step="map", edited=edited, undone=armature().diffgesture_map.spine)
 
     mode("slow")
+    drawn = []
+    handle = bpy.types.SpaceView3D.draw_handler_add(lambda: drawn.append(1), (), "WINDOW", "POST_PIXEL")
+    generate()
+    yield from until_running()
+    for _ in range(15):  # the view comes to rest
+        yield
+    drawn.clear()
+    for _ in range(15):
+        yield
+    found(step="drawn while running", times=len(drawn))
+    bpy.types.SpaceView3D.draw_handler_remove(handle, "WINDOW")
+    with in_view():
+        bpy.ops.diffgesture.cancel()
+    yield from until_over()
+
     armature().location.x = 1.0
     with in_view():
         bpy.ops.ed.undo_push(message="move")
@@ -149,6 +178,22 @@ def story() -> Iterator[None]:
         bpy.ops.object.mode_set(mode="OBJECT")
     yield from until_over()
     found(step="edit mode left", actions=len(bpy.data.actions), problem=session().problem is not None)
+
+    actions = len(bpy.data.actions)
+    start_long_render()
+    generate()
+    while session().job is not None and not session().job.done:
+        yield
+    for _ in range(10):
+        yield
+    found(
+        step="rendering",
+        rendering=bpy.app.is_job_running("RENDER"),
+        text=session().job.text if session().job else None,
+        new=len(bpy.data.actions) - actions,
+    )
+    yield from until_over()
+    found(step="rendered", rendering=bpy.app.is_job_running("RENDER"), new=len(bpy.data.actions) - actions)
 
     mode("slow")
     prepare()
