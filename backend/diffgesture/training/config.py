@@ -46,10 +46,11 @@ class Config:
     ``window``, ``overlap``, ``seed_frames`` and ``window_stride`` are in frames; ``overlap``, ``seed_frames``
     and the guidance also go onto the card for synthesis; ``guidance_log_snr`` (lowest, highest) are the noise
     levels with guidance, empty means all; ``sampler`` holds further settings of the sampler for the card.
-    ``model`` holds the network's constructor arguments. ``ema_decay`` 0 switches averaging off;
-    ``schedule`` is ``cosine`` (with warm-up), ``constant`` or ``step`` (a tenth every ``decay_steps``).
-    ``mean_direction`` fixes the mean that the official network's data are reduced by; empty means measured. The loss curve gets a point every ``log_steps``. Every ``panel_steps`` (0: never)
-    ``panel_clips`` held-out clips are generated and measured.
+    ``model`` holds the network's constructor arguments. ``ema_decay`` 0 switches averaging off; ``schedule`` is
+    ``cosine`` (with warm-up), ``constant`` or ``step`` (a tenth every ``decay_steps``). ``mean_direction`` fixes
+    the mean that the official network's data are reduced by; empty means measured. The loss curve gets a point
+    every ``log_steps``. Every ``panel_steps`` (0: never) ``panel_clips`` held-out clips are generated and
+    measured.
     """
 
     layout: str
