@@ -143,14 +143,14 @@ def test_frame_rms_of_a_sine() -> None:
     assert frame_rms(sine, 0.2, 30.0)[5:-5] == pytest.approx(np.sqrt(0.5), rel=1e-3)
 
 
-def test_hands_arrive_on_or_just_before_accents(library: Library, speech: np.ndarray) -> None:
+def test_hands_arrive_on_or_just_after_accents(library: Library, speech: np.ndarray) -> None:
     prosody = analyse(speech)
     plan = make_plan(prosody, library, draw_style(library, generator(1, "a")), generator(2, "a"))
     assert plan.placements
     accents = np.array([a.time for a in prosody.accents])
     for placement in plan.placements:
-        lag = placement.arrival - accents[np.abs(accents - placement.arrival).argmin()]
-        assert -0.25 < lag < 0.15
+        lags = placement.arrival - accents
+        assert ((lags > -0.05) & (lags < 0.35)).any()
 
 
 def test_same_seed_gives_the_same_motion_and_another_seed_does_not(library: Library, speech: np.ndarray) -> None:

@@ -213,7 +213,8 @@ def compose_dataset(
             made.source,
             streams=made.streams,
         )
-        if len(measured) < 400:
+        speaks = bool(made.prosody.phrases) and made.streams["role"].all()
+        if speaks and len(measured) < 400:
             measured.append(take_of_directions(made.name, made.audio, made.directions, LAYOUT, FPS))
         if len(writer.takes) % 50 == 0:
             progress(f"{len(writer.takes)} takes, {sum(t.frames for t in writer.takes) / FPS / 60.0:.1f} min")
