@@ -22,7 +22,7 @@ from .animation.key_writing import KeyOptions
 from .errors import DiffGestureError
 from .jobs import runner
 from .jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
-from .settings.preferences import machine_settings
+from .settings.machine import machine_settings
 from .sound import source
 from .sound.source import AudioClip
 from .state.session import CommandFailed, new_job_folder, remove_folder, session

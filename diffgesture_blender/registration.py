@@ -13,11 +13,11 @@ from .operators import generate as operators
 from .operators import playback as playback_operators
 from .operators import setup as setup_operators
 from .settings.bone_map import DiffGestureBoneMap
-from .settings.preferences import DiffGesturePreferences
 from .settings.properties import DiffGestureSettings
 from .state import character
 from .state.session import end_session, session, start_session
 from .ui import panel
+from .ui.preferences import DiffGesturePreferences
 
 CLASSES: Final[tuple[type, ...]] = (
     DiffGestureSettings,

@@ -289,7 +289,7 @@ def machine_of(options: argparse.Namespace) -> Any:
     """The preferences with the command line's choices on top."""
     from dataclasses import replace
 
-    from ..settings.preferences import machine_settings
+    from ..settings.machine import machine_settings
 
     machine = machine_settings()
     if options.python:

@@ -20,7 +20,7 @@ from ..jobs import runner as pump
 from ..jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
 from ..jobs.regenerate import Plan, kept_animation
 from ..motion import load_motion
-from ..retarget.bone_map import load_bone_map
+from ..rig.bone_map import load_bone_map
 from ..settings import bone_map as rig_map
 from ..settings import controls
 from ..sound import source as audio_source

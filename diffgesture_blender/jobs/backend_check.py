@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from ..identity import VERSION
-from ..settings.preferences import Machine
+from ..settings.machine import Machine
 from ..state.session import Problem, session
 from ..worker import JobCancelled
 

@@ -21,7 +21,7 @@ from ..motion import Motion, load_motion
 from ..retarget import find_bone_map
 from ..retarget.apply import retarget
 from ..retarget.present_pose import model_rest
-from ..settings.preferences import Machine
+from ..settings.machine import Machine
 from ..sound import sequencer
 from ..sound import source as audio_source
 from ..sound.source import AudioClip

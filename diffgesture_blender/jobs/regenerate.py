@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generate a part of an animation anew and keep the rest: what is kept goes to the model as constraints.
+"""Regenerate a part of an animation and keep the rest: what is kept goes to the model as constraints.
 
 Two ways to say what is kept: everything outside of a range of frames, or the poses at some frames. Either way the
 result is a copy of the action with new keys in between; the action itself stays as it is.
@@ -24,9 +24,9 @@ from ..errors import DiffGestureError
 from ..motion import Motion
 from ..retarget import find_bone_map
 from ..retarget.apply import RetargetReport, check_writable, ik_controls, local_rotations
-from ..retarget.bone_map import BoneMap
 from ..retarget.present_pose import model_skeleton, sample_directions
-from ..sound.sequencer import frame_rate
+from ..rig.bone_map import BoneMap
+from ..timing import frame_rate
 
 # Seconds on each side of a range that the model is shown; it looks no further than one window.
 CONTEXT_SECONDS: Final = 3.0
@@ -35,7 +35,7 @@ _SAME_FRAME: Final = 1e-3
 
 @dataclass(frozen=True)
 class Plan:
-    """What to generate anew: scene frames ``start`` to ``end``, or everything but the poses at ``keep``."""
+    """What to regenerate: scene frames ``start`` to ``end``, or everything but the poses at ``keep``."""
 
     start: float | None = None
     end: float | None = None

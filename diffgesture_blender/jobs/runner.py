@@ -11,7 +11,7 @@ from typing import Final
 import bpy
 
 from ..errors import DiffGestureError
-from ..settings.preferences import machine_settings
+from ..settings.machine import machine_settings
 from ..state.session import Problem, redraw, remove_folder, session
 from ..worker import JobCancelled
 from .backend_check import BackendCheck

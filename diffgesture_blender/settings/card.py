@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from .preferences import machine_settings
+from .machine import machine_settings
 
 _BUNDLED: Final = Path(__file__).resolve().parents[2] / "backend" / "checkpoints" / "default.safetensors"
 _OLDER: Final = {"steps": 8, "guidance": 1.0}

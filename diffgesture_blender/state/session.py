@@ -23,7 +23,7 @@ from ..worker import Backend, interpreter
 if TYPE_CHECKING:
     from ..jobs.backend_check import BackendCheck
     from ..jobs.generate import GenerateJob, JobResult
-    from ..retarget.bone_map import BoneMap
+    from ..rig.bone_map import BoneMap
 
 
 # Where the add-on draws: kind of area -> kind of region in it.

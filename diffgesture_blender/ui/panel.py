@@ -6,7 +6,7 @@ import bpy
 from ..animation.key_writing import KeyReport
 from ..jobs import playback
 from ..jobs.generate import JobResult
-from ..operators.generate import generate_disabled_reason, regenerate_disabled_reason
+from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
 from ..settings import controls
 from ..state import character
 from ..state.session import session

@@ -102,7 +102,7 @@ import bpy, json, sys
 bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True)
 name = "bl_ext.user_default.diffgesture"
 from bl_ext.user_default.diffgesture.diffgesture_blender import identity
-from bl_ext.user_default.diffgesture.diffgesture_blender.settings import preferences
+from bl_ext.user_default.diffgesture.diffgesture_blender.settings import machine
 from bl_ext.user_default.diffgesture.diffgesture_blender.state import session
 found = {
     "id": identity.ADDON_ID,
@@ -110,7 +110,7 @@ found = {
     "script": session.session.backend._script.is_file(),
     "logs": str(session.log_folder()),
     "device": bpy.context.preferences.addons[name].preferences.device,
-    "machine": preferences.machine_settings().device,
+    "machine": machine.machine_settings().device,
     "settings": bpy.context.scene.diffgesture.quality,
     "operator": bpy.ops.diffgesture.generate.get_rna_type().identifier,
 }
