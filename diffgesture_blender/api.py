@@ -12,7 +12,7 @@ preferences say, or with Blender.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,10 +22,11 @@ from .animation.key_writing import KeyOptions
 from .errors import DiffGestureError
 from .jobs import runner
 from .jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
+from .settings import controls
 from .settings.machine import machine_settings
 from .sound import source
 from .sound.source import AudioClip
-from .state.session import CommandFailed, new_job_folder, remove_folder, session
+from .state.session import new_job_folder, remove_folder, session
 
 Audio = "str | Path | bpy.types.Sound | bpy.types.Strip | bpy.types.Object"
 
@@ -61,15 +62,6 @@ def generate(
     *,
     scene: bpy.types.Scene | None = None,
     frame_start: int | None = None,
-    seed: int = 0,
-    preset: str = "default",
-    steps: int | None = None,
-    guidance: float | None = None,
-    intensity: float = 1.0,
-    smoothing: float = 0.0,
-    amounts: Mapping[str, float] | None = None,
-    rest_in: float = 0.0,
-    rest_out: float = 0.0,
     keys: KeyOptions | None = None,
     add_sound: bool = False,
     engine: str | None = None,
@@ -77,14 +69,16 @@ def generate(
     checkpoint: str | None = None,
     device: str | None = None,
     on_progress: Callable[[float, str], None] | None = None,
+    **values: object,
 ) -> Result:
     """Gestures for speech as keyframes in a new action of the armature; returns when they are written.
 
     ``audio``: a file, a sound of the .blend, a sound strip of the sequencer or a speaker object. ``scene``: one
     that has the armature (None: the context's if it has, else any). ``frame_start``: the frame at which the speech
-    begins (None: where Blender plays it already, else the scene's first). ``amounts``: part of the body -> 0 to 2.
-    ``engine``, ``python``, ``checkpoint``, ``device``: in place of the preferences'. ``on_progress`` is given a
-    fraction and a text. Raises DiffGestureError with a sentence that says what to do; then nothing was changed.
+    begins (None: where Blender plays it already, else the scene's first). ``engine``, ``python``, ``checkpoint``,
+    ``device``: in place of the preferences'. ``on_progress`` is given a fraction and a text. ``values``: any control
+    of docs/CONTROLS.md by its name (``seed=3``, ``intensity=1.2``), and ``amounts``: part of the body -> 0 to 2.
+    Raises DiffGestureError with a sentence that says what to do; then nothing was changed.
     """
     if session.busy:
         raise DiffGestureError("Gestures are being generated already; wait for them or cancel.")
@@ -104,13 +98,7 @@ def generate(
             frame_start=start_frame(frame_start, scene, clip),
             folder=folder,
             machine=machine,
-            seed=seed,
-            intensity=intensity,
-            smoothing=smoothing,
-            sampling={"preset": preset, "steps": steps, "guidance": guidance},
-            amounts=dict(amounts or {}),
-            rest_in=rest_in,
-            rest_out=rest_out,
+            controls=controls.complete(values),
             keys=keys or KeyOptions(),
             add_sound=add_sound and not clip.heard,
         )
@@ -118,10 +106,10 @@ def generate(
     except BaseException:
         remove_folder(folder)
         raise
-    if not runner.run(job, on_progress):
-        raise CommandFailed.of_session()
-    assert session.result is not None
-    return _result(armature, session.result)
+    result = runner.run(job, on_progress)
+    session.forget_result()
+    session.result = result  # its motion file lives until the next result
+    return _result(armature, result)
 
 
 def _result(armature: bpy.types.Object, made: JobResult) -> Result:

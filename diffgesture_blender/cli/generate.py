@@ -15,8 +15,7 @@ from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
 from ..export.character import export_character
 from ..export.training_take import copy_take, save_take
-from ..jobs import playback
-from ..jobs import runner as pump
+from ..jobs import playback, runner
 from ..jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
 from ..jobs.regenerate import Plan, kept_animation
 from ..motion import load_motion
@@ -26,7 +25,7 @@ from ..settings import controls
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
 from ..state import character
-from ..state.session import CommandFailed, new_job_folder, remove_folder, session
+from ..state.session import new_job_folder, remove_folder
 from ..window_context import window_showing
 from .command import machine_of
 from .outputs import output_paths
@@ -46,11 +45,9 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
         request = _request(options, folder)
         report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
         job = GenerateJob(request)
-        if not pump.run(job, _ProgressPrinter()):
-            raise CommandFailed.of_session()
-        assert session.result is not None
-        _save(session.result, outputs)
-        _describe(session.result, outputs, report)
+        result = runner.run(job, _ProgressPrinter())
+        _save(result, outputs)
+        _describe(result, outputs, report)
     finally:
         remove_folder(folder)
 

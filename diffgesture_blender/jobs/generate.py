@@ -207,10 +207,19 @@ class GenerateJob:
         elif self._connection.client is not None:
             self._connection.client.cancel(self._call)
 
-    def abandon(self) -> None:
-        """Leave at once, whatever the worker does; its answer will not be used."""
-        self.cancel()
+    def discard(self) -> None:
+        """Remove the job's files."""
         remove_folder(self.request.folder)
+
+    def refusal(self) -> str | None:
+        """Why keys cannot be written where nobody can be waited for."""
+        return "Leave Edit Mode first; nothing was changed." if bpy.context.mode.startswith("EDIT") else None
+
+    def show(self, result: JobResult) -> bool:
+        """The result becomes the panel's last one."""
+        session.forget_result()
+        session.result = result
+        return True
 
     def obstacle(self) -> str | None:
         """Why the result must not be written just now: the user or a render is in the middle of something."""

@@ -58,7 +58,7 @@ class _StartsJob:
         if not (self.wait or bpy.app.background):
             pump.start(job)
             return {"FINISHED"}
-        if pump.run(job):
+        if pump.run_and_show(job):
             assert session.result is not None
             self.report({"INFO"}, f"Wrote the action {session.result.action_name}")
             return {"FINISHED"}
@@ -116,9 +116,8 @@ class DIFFGESTURE_OT_cancel(bpy.types.Operator):
         return _poll(cls, None if session.busy else "Nothing is being generated")
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        task = session.job or session.check
-        if task is not None:
-            task.cancel()
+        if session.task is not None:
+            session.task.cancel()
         redraw()
         return {"FINISHED"}
 
