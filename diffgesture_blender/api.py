@@ -21,7 +21,7 @@ import bpy
 from .animation.key_writing import KeyOptions
 from .errors import DiffGestureError
 from .jobs import runner
-from .jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
+from .jobs.generate import GenerateJob, JobResult, build_request, check_armature
 from .settings import controls
 from .settings.machine import machine_settings
 from .sound import source
@@ -76,8 +76,8 @@ def generate(
     ``audio``: a file, a sound of the .blend, a sound strip of the sequencer or a speaker object. ``scene``: one
     that has the armature (None: the context's if it has, else any). ``frame_start``: the frame at which the speech
     begins (None: where Blender plays it already, else the scene's first). ``engine``, ``python``, ``checkpoint``,
-    ``device``: in place of the preferences'. ``on_progress`` is given a fraction and a text. ``values``: any control
-    of docs/CONTROLS.md by its name (``seed=3``, ``intensity=1.2``), and ``amounts``: part of the body -> 0 to 2.
+    ``device``: in place of the preferences'. ``on_progress`` is given a fraction and a text. ``values``: any
+    control of docs/CONTROLS.md by its name (``seed=3``, ``intensity=1.2``), and ``amounts``: part -> 0 to 2.
     Raises DiffGestureError with a sentence that says what to do; then nothing was changed.
     """
     if session.busy:
@@ -89,18 +89,16 @@ def generate(
     folder = new_job_folder()
     try:
         clip = source.decoded(_clip(audio, scene, folder, needs_place=frame_start is None), folder)
-        request = JobRequest(
-            scene_uid=scene.session_uid,
-            scene_name=scene.name,
-            armature_uid=armature.session_uid,
-            armature_name=armature.name,
-            audio=clip,
-            frame_start=start_frame(frame_start, scene, clip),
+        request = build_request(
+            scene,
+            armature,
+            clip,
             folder=folder,
             machine=machine,
             controls=controls.complete(values),
-            keys=keys or KeyOptions(),
-            add_sound=add_sound and not clip.heard,
+            frame_start=frame_start,
+            keys=keys,
+            add_sound=add_sound,
         )
         job = GenerateJob(request)
     except BaseException:

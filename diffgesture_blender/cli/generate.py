@@ -16,8 +16,8 @@ from ..export import bvh as export_bvh
 from ..export.character import export_character
 from ..export.training_take import copy_take, save_take
 from ..jobs import playback, runner
-from ..jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
-from ..jobs.regenerate import Plan, kept_animation
+from ..jobs.generate import GenerateJob, JobRequest, JobResult, build_request
+from ..jobs.regenerate import Plan
 from ..motion import load_motion
 from ..rig.bone_map import load_bone_map
 from ..settings import bone_map as rig_map
@@ -112,22 +112,17 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
     scene = _find_scene(options)
     armature = _find_armature(options.armature, scene)
     _take_bone_map(options, armature)
-    check_armature(armature, scene)
-    plan = _plan(options, armature)
-    clip = audio_source.decoded(_clip(options, scene, folder), folder)
-    return JobRequest(
-        scene_uid=scene.session_uid,
-        scene_name=scene.name,
-        armature_uid=armature.session_uid,
-        armature_name=armature.name,
-        audio=clip,
-        frame_start=start_frame(options.frame_start, scene, clip),
+    return build_request(
+        scene,
+        armature,
+        audio_source.decoded(_clip(options, scene, folder), folder),
         folder=folder,
         machine=machine_of(options),
         controls=controls.of_arguments(options),
-        plan=plan,
+        frame_start=options.frame_start,
+        plan=_plan(options),
         keys=_keys(options),
-        add_sound=not options.no_sound and not clip.heard and plan is None,
+        add_sound=not options.no_sound,
     )
 
 
@@ -162,20 +157,13 @@ def _keys(options: argparse.Namespace) -> KeyOptions:
     return KeyOptions(mode=_KEY_MODES[options.keys], max_error=options.max_error, layer=options.layer.upper())
 
 
-def _plan(options: argparse.Namespace, armature: bpy.types.Object) -> Plan | None:
-    """The part to generate anew, if only a part is wanted."""
+def _plan(options: argparse.Namespace) -> Plan | None:
+    """The part to regenerate, if only a part is wanted."""
     if options.regenerate and options.keep_poses:
         raise DiffGestureError("Give --regenerate or --keep-poses, not both.")
     if options.regenerate:
-        plan = Plan(*options.regenerate)
-    elif options.keep_poses:
-        plan = Plan(keep=tuple(options.keep_poses))
-    else:
-        return None
-    if options.preset == "reference":
-        raise DiffGestureError("The preset reference cannot keep a part of a motion; use the preset default.")
-    kept_animation(armature)
-    return plan
+        return Plan(*options.regenerate)
+    return Plan(keep=tuple(options.keep_poses)) if options.keep_poses else None
 
 
 def _find_scene(options: argparse.Namespace) -> bpy.types.Scene:
