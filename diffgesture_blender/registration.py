@@ -8,17 +8,18 @@ from bpy.app.handlers import persistent
 
 from .cli import command as cli
 from .jobs import runner as pump
+from .jobs import warm_up
 from .operators import bone_map as map_operators
 from .operators import generate as operators
 from .operators import mend as mend_operators
 from .operators import playback as playback_operators
 from .operators import setup as setup_operators
 from .settings.bone_map import DiffGestureBoneMap
-from .settings.preferences import DiffGesturePreferences
 from .settings.properties import DiffGestureSettings
 from .state import character
 from .state.session import end_session, session, start_session
 from .ui import panel
+from .ui.preferences import DiffGesturePreferences
 
 CLASSES: Final[tuple[type, ...]] = (
     DiffGestureSettings,
@@ -40,8 +41,7 @@ def _after_file_load(*_arguments: object) -> None:
     """Another file: the job's scene is gone, so the job ends and its answer will not be used."""
     session.clear_messages()
     if session.job is not None:
-        session.job.abandon()
-        session.job = None
+        session.drop_task()
         session.notice = "Another file was opened, so the generation was cancelled."
     session.forget_result()
     session.forget_rigs()
@@ -77,6 +77,7 @@ def register() -> None:
 def unregister() -> None:
     """Take everything away; the worker ends."""
     pump.stop()
+    warm_up.stop()
     end_session()
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())

@@ -15,32 +15,22 @@ from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
 from ..export.character import export_character
 from ..export.training_take import copy_take, save_take
-from ..jobs import playback
-from ..jobs import runner as pump
-from ..jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
-from ..jobs.regenerate import Plan, kept_animation
+from ..jobs import playback, runner
+from ..jobs.generate import GenerateJob, JobRequest, JobResult, build_request
+from ..jobs.regenerate import Plan
 from ..motion import load_motion
-from ..retarget.bone_map import load_bone_map
+from ..rig.bone_map import load_bone_map
 from ..settings import bone_map as rig_map
-from ..settings.properties import PARTS, DiffGestureSettings
+from ..settings import controls
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
 from ..state import character
-from ..state.session import Problem, new_job_folder, remove_folder, session
+from ..state.session import new_job_folder, remove_folder
 from ..window_context import window_showing
 from .command import machine_of
 from .outputs import output_paths
 
 _KEY_MODES: Final[dict[str, KeyMode]] = {"model": "MOTION", "every-frame": "WHOLE_FRAMES", "few": "REDUCED"}
-
-
-class CommandFailed(DiffGestureError):
-    """A problem that the job left in the session, as an exception again."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.hint, self.command = problem.hint, problem.command
-        self.kind, self.exit_code = problem.kind, problem.exit_code
 
 
 def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
@@ -55,14 +45,11 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
         request = _request(options, folder)
         report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
         job = GenerateJob(request)
-        if not pump.run(job, _ProgressPrinter()):
-            problem = session.problem or Problem(session.notice or "Cancelled.", kind="cancelled", exit_code=130)
-            raise CommandFailed(problem)
-        assert session.result is not None
-        _save(session.result, outputs)
-        _describe(session.result, outputs, report)
-        if not session.result.look.follows:
-            print(f"diffgesture: warning: {' '.join(session.result.look.sentences)}", file=sys.stderr, flush=True)
+        result = runner.run(job, _ProgressPrinter())
+        _save(result, outputs)
+        _describe(result, outputs, report)
+        if not result.look.follows:
+            print(f"diffgesture: warning: {' '.join(result.look.sentences)}", file=sys.stderr, flush=True)
     finally:
         remove_folder(folder)
 
@@ -127,28 +114,17 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
     scene = _find_scene(options)
     armature = _find_armature(options.armature, scene)
     _take_bone_map(options, armature)
-    check_armature(armature, scene)
-    plan = _plan(options, armature)
-    clip = audio_source.decoded(_clip(options, scene, folder), folder)
-    return JobRequest(
-        scene_uid=scene.session_uid,
-        scene_name=scene.name,
-        armature_uid=armature.session_uid,
-        armature_name=armature.name,
-        audio=clip,
-        frame_start=start_frame(options.frame_start, scene, clip),
+    return build_request(
+        scene,
+        armature,
+        audio_source.decoded(_clip(options, scene, folder), folder),
         folder=folder,
         machine=machine_of(options),
-        seed=options.seed,
-        intensity=options.intensity,
-        smoothing=options.smoothing,
-        sampling={"preset": options.preset, "steps": options.steps, "guidance": options.guidance},
-        amounts=_amounts(options.amount),
-        rest_in=options.rest_in,
-        rest_out=options.rest_out,
-        plan=plan,
+        controls=controls.of_arguments(options),
+        frame_start=options.frame_start,
+        plan=_plan(options),
         keys=_keys(options),
-        add_sound=not options.no_sound and not clip.heard and plan is None,
+        add_sound=not options.no_sound,
     )
 
 
@@ -173,21 +149,8 @@ def _named(items: Any, name: str, what: str) -> Any:
 
 def check_numbers(options: argparse.Namespace) -> None:
     """DiffGestureError where a number lies outside of the limits that the panel keeps."""
-    limited = {name: getattr(options, name) for name in ("seed", "steps", "guidance", "intensity", "smoothing")}
-    limited |= {"rest_in": options.rest_in, "rest_out": options.rest_out}
-    for name, value in limited.items():
-        _check_number(f"--{name.replace('_', '-')}", name, value)
-    for part, value in _amounts(options.amount).items():
-        if part not in PARTS:
-            raise DiffGestureError(f"--amount knows no part {part}; there are {', '.join(PARTS)}.")
-        _check_number(f"--amount {part}", f"amount_{part}", value)
+    controls.of_arguments(options)
     _keys(options)
-
-
-def _check_number(flag: str, name: str, value: float | None) -> None:
-    limits = DiffGestureSettings.__annotations__[name].keywords
-    if value is not None and not limits["min"] <= value <= limits["max"]:
-        raise DiffGestureError(f"{flag} must be from {limits['min']:g} to {limits['max']:.10g}, not {value:.10g}.")
 
 
 def _keys(options: argparse.Namespace) -> KeyOptions:
@@ -196,32 +159,13 @@ def _keys(options: argparse.Namespace) -> KeyOptions:
     return KeyOptions(mode=_KEY_MODES[options.keys], max_error=options.max_error, layer=options.layer.upper())
 
 
-def _amounts(texts: list[str]) -> dict[str, float]:
-    """``part=number`` texts; DiffGestureError where one is not. The backend knows the parts and their limits."""
-    amounts = {}
-    for text in texts:
-        part, _, number = text.partition("=")
-        try:
-            amounts[part] = float(number)
-        except ValueError:
-            raise DiffGestureError(f"--amount wants PART=NUMBER, for instance left_arm=0.5, not {text}.") from None
-    return amounts
-
-
-def _plan(options: argparse.Namespace, armature: bpy.types.Object) -> Plan | None:
-    """The part to generate anew, if only a part is wanted."""
+def _plan(options: argparse.Namespace) -> Plan | None:
+    """The part to regenerate, if only a part is wanted."""
     if options.regenerate and options.keep_poses:
         raise DiffGestureError("Give --regenerate or --keep-poses, not both.")
     if options.regenerate:
-        plan = Plan(*options.regenerate)
-    elif options.keep_poses:
-        plan = Plan(keep=tuple(options.keep_poses))
-    else:
-        return None
-    if options.preset == "reference":
-        raise DiffGestureError("The preset reference cannot keep a part of a motion; use the preset default.")
-    kept_animation(armature)
-    return plan
+        return Plan(*options.regenerate)
+    return Plan(keep=tuple(options.keep_poses)) if options.keep_poses else None
 
 
 def _find_scene(options: argparse.Namespace) -> bpy.types.Scene:

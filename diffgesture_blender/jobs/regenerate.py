@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generate a part of an animation anew and keep the rest: what is kept goes to the model as constraints.
+"""Regenerate a part of an animation and keep the rest: what is kept goes to the model as constraints.
 
 Two ways to say what is kept: everything outside of a range of frames, or the poses at some frames. Either way the
 result is a copy of the action with new keys in between; the action itself stays as it is.
@@ -17,17 +17,18 @@ import numpy as np
 
 from .. import compat
 from ..animation import keyframes
-from ..animation.key_writing import KeyReport
+from ..animation.key_writing import KeyOptions
 from ..animation.layers import own_strips, plays_own_frames, push_layers, strip_choice
 from ..animation.splice import JOIN_SECONDS, Span, splice
 from ..errors import DiffGestureError
 from ..motion import Motion
 from ..retarget import find_bone_map
 from ..retarget.apply import RetargetReport, check_writable, ik_controls, local_rotations, plan_controls
-from ..retarget.bone_map import BoneMap
 from ..retarget.look import look_at_result
 from ..retarget.present_pose import model_skeleton, sample_directions
-from ..sound.sequencer import frame_rate
+from ..rig.bone_map import BoneMap
+from ..state import character
+from ..timing import frame_rate
 
 # Seconds on each side of a range that the model is shown; it looks no further than one window.
 CONTEXT_SECONDS: Final = 3.0
@@ -36,7 +37,7 @@ _SAME_FRAME: Final = 1e-3
 
 @dataclass(frozen=True)
 class Plan:
-    """What to generate anew: scene frames ``start`` to ``end``, or everything but the poses at ``keep``."""
+    """What to regenerate: scene frames ``start`` to ``end``, or everything but the poses at ``keep``."""
 
     start: float | None = None
     end: float | None = None
@@ -87,6 +88,22 @@ class Plan:
             for number, (start, end) in enumerate(pairwise(ends))
         ]
         return [span for span in spans if span.end - span.start > _SAME_FRAME]
+
+
+def plan_from_scene(context: bpy.types.Context) -> Plan:
+    """What the scene's settings want to be regenerated; DiffGestureError if that is nothing."""
+    scene, settings = context.scene, context.scene.diffgesture
+    if settings.regenerate == "FRAMES":
+        return Plan(settings.regenerate_start, settings.regenerate_end)
+    if settings.regenerate == "PREVIEW":
+        return Plan(scene.frame_preview_start, scene.frame_preview_end)
+    if settings.regenerate == "SCENE":
+        return Plan(scene.frame_start, scene.frame_end)
+    armature = character.chosen_armature(settings, context)
+    keep = selected_key_frames(armature) if armature is not None else ()
+    if not keep:
+        raise DiffGestureError("Select the keyframes to keep first, in the dope sheet or the timeline.")
+    return Plan(keep=keep)
 
 
 def kept_animation(armature: bpy.types.Object) -> tuple[compat.ActionChoice, bool]:
@@ -174,11 +191,15 @@ def apply_plan(
     scene: bpy.types.Scene,
     frame_start: float,
     action_name: str,
+    keys: KeyOptions | None = None,
 ) -> RetargetReport:
     """A copy of the armature's action with the motion's keys where the plan wants them; it takes its place.
 
-    Raises DiffGestureError before anything is changed.
+    ``keys``: how many, and whether the copy is an action or a strip above the present one. Raises DiffGestureError
+    before anything is changed.
     """
+    keys = keys or KeyOptions()
+    check_layer(keys)
     old, as_strip = kept_animation(armature)
     bone_map = find_bone_map(armature)
     frames = keyframes.key_frames(motion.num_frames, motion.fps, frame_rate(scene), frame_start)
@@ -198,12 +219,14 @@ def apply_plan(
         compat.assign_action(armature, compat.ActionChoice(None) if as_strip else old)
     new = compat.copy_action(old, action_name)
     try:
-        longest, total = splice(armature, old, new, rotations, frames, spans, frame_rate(scene))
+        report = splice(armature, old, new, rotations, frames, spans, frame_rate(scene), keys)
     except BaseException:
         bpy.data.actions.remove(new.action)
         raise
     if as_strip:
         push_layers(armature, compat.ActionChoice(None), new, "STRIP", frame_rate(scene))
+    elif keys.layer == "STRIP":
+        push_layers(armature, old, new, "STRIP", frame_rate(scene))
     else:
         compat.assign_action(armature, new)
     if old.action.library is None:
@@ -218,12 +241,20 @@ def apply_plan(
         family=bone_map.family,
         bones=tuple(rotations),
         missing=bone_map.missing,
-        keys=KeyReport(longest, total, 0.0),
+        keys=report,
         frame_start=spans[0].start,
         frame_end=spans[-1].end,
         warnings=(*bone_map.problems, *bone_map.notes, *warnings, *look.sentences),
         look=look,
     )
+
+
+def check_layer(keys: KeyOptions) -> None:
+    """DiffGestureError where keys that replace a part should be added to what they replace."""
+    if keys.layer == "ADDITIVE":
+        raise DiffGestureError(
+            "A part of an animation cannot be replaced by adding to it; write to a new action or an NLA strip."
+        )
 
 
 def selected_key_frames(armature: bpy.types.Object) -> tuple[float, ...]:

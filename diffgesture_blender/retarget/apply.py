@@ -14,13 +14,13 @@ from ..animation.key_writing import KeyOptions, KeyReport, write_rotations
 from ..animation.layers import push_layers
 from ..errors import DiffGestureError
 from ..motion import Motion
-from ..sound.sequencer import frame_rate
+from ..rig.bone_map import BoneMap, find_bone_map
+from ..rig.families import SIDES
+from ..timing import frame_rate
 from . import switches
 from .arm import arm_bones
 from .armature import Links, hierarchy_links, needs_probing, probe_links, read_rest
-from .bone_map import BoneMap, find_bone_map
 from .controls import ControlPlan, applied, known_plan, measured_plan
-from .families import SIDES
 from .look import Look, look_at_result
 from .solve import SolveOptions, solve
 

@@ -18,10 +18,10 @@ import numpy as np
 from mathutils import Quaternion
 
 from ..animation.keyframes import rotation_property
-from . import quaternion as quat
-from .bone_map import BoneMap
+from ..rig import quaternion as quat
+from ..rig.bone_map import BoneMap
+from ..rig.skeleton import driven_bones, rest_points
 from .rest import ParentLink, RestSkeleton
-from .skeleton import driven_bones, rest_points
 from .switches import overrides
 
 FloatArray = np.ndarray

@@ -16,12 +16,12 @@ from typing import Any, Final
 import bpy
 import numpy as np
 
-from . import quaternion as quat
+from ..rig import quaternion as quat
+from ..rig.bone_map import BoneMap
+from ..rig.shown import shown_bones
+from ..rig.skeleton import Skeleton, read_skeleton
 from . import switches
 from .armature import kept_pose, set_rotation
-from .bone_map import BoneMap
-from .shown import shown_bones
-from .skeleton import Skeleton, read_skeleton
 
 FloatArray = np.ndarray
 
@@ -261,7 +261,7 @@ def _on_deforming_bones(
     view_layer: bpy.types.ViewLayer,
 ) -> ControlPlan:
     """The plan that keys the deforming bones where more of them follow so; else the first plan with a sentence."""
-    from .search import map_of_deforming_bones
+    from ..rig.search import map_of_deforming_bones
 
     direct = map_of_deforming_bones(armature_object)
     if direct is not None:

@@ -15,15 +15,15 @@ import bpy
 import numpy as np
 
 from ..motion import Motion
-from ..sound.sequencer import remapped
-from . import quaternion as quat
+from ..rig import quaternion as quat
+from ..rig.body_frame import body_frame
+from ..rig.bone_map import BoneMap
+from ..rig.families import SIDES
+from ..rig.shown import shown_bone, shown_bones
+from ..rig.skeleton import Skeleton, driven_bones, read_skeleton
+from ..timing import remapped
 from . import switches
-from .body_frame import body_frame
-from .bone_map import BoneMap
 from .evaluate import set_frame
-from .families import SIDES
-from .shown import shown_bone, shown_bones
-from .skeleton import Skeleton, driven_bones, read_skeleton
 from .torso import SIDE_NAMES
 
 FloatArray = np.ndarray

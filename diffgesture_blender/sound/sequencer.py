@@ -12,6 +12,7 @@ import bpy
 
 from .. import compat
 from ..errors import DiffGestureError
+from ..timing import frame_rate
 
 # Custom property of a strip that the add-on has added: the character whose voice it is.
 OWNER: Final = "diffgesture_voice"
@@ -25,11 +26,6 @@ class StripSpan:
     start: float
     end: float
     frame: float
-
-
-def frame_rate(scene: bpy.types.Scene) -> float:
-    """Frames per second, ``fps_base`` included."""
-    return scene.render.fps / scene.render.fps_base
 
 
 def sound_strips(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
@@ -124,17 +120,6 @@ def frame_in_shot(frame: float, edit: bpy.types.Scene, shot: bpy.types.Scene) ->
             f"The strip {strip.name} shows {shot.name} at another speed; take its retiming away."
         )
     return shot.frame_start + frame - compat.strip_ends(strip)[0] + compat.skipped_frames(strip)
-
-
-def remapped(scene: bpy.types.Scene) -> str | None:
-    """What to say of a scene whose animation runs at another speed than its sound; None of any other."""
-    old, new = scene.render.frame_map_old, scene.render.frame_map_new
-    if old == new:
-        return None
-    return (
-        f"The scene's time stretching (old {old}, new {new}) plays the gestures at another speed than the sound; "
-        "set both to the same number in the output properties."
-    )
 
 
 def speaker_start(speaker: bpy.types.Object) -> float | None:

@@ -6,9 +6,11 @@ import bpy
 from ..animation.key_writing import KeyReport
 from ..jobs import playback
 from ..jobs.generate import JobResult
-from ..operators.generate import generate_disabled_reason, regenerate_disabled_reason
+from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
+from ..jobs.warm_up import warm_up_soon
 from ..retarget.mend import MEND_LABELS
-from ..settings.properties import PARTS
+from ..settings import controls
+from ..sound import source as audio_source
 from ..state import character
 from ..state.session import session
 from . import bone_map_panel as map_panel
@@ -31,6 +33,8 @@ class DIFFGESTURE_PT_main(_SidebarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.diffgesture
+        if audio_source.missing_reason(settings) is None:
+            warm_up_soon()
         width = setup_ui.columns(context)
         inputs = layout.column()
         inputs.enabled = session.job is None
@@ -62,11 +66,11 @@ class DIFFGESTURE_PT_amounts(_SidebarPanel, bpy.types.Panel):
         layout.use_property_decorate = False
         layout.enabled = session.job is None
         column = layout.column(align=True)
-        for part in PARTS:
-            column.prop(settings, f"amount_{part}")
+        for name in controls.names("amount"):
+            column.prop(settings, name)
         column = layout.column(align=True)
-        column.prop(settings, "rest_in")
-        column.prop(settings, "rest_out")
+        for name in controls.names("rest"):
+            column.prop(settings, name)
 
 
 class DIFFGESTURE_PT_regenerate(_SidebarPanel, bpy.types.Panel):

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import babble
-from diffgesture.composing import canonical, contact
 from diffgesture.composing.compose import compose_motion, generator
 from diffgesture.composing.composer import Library, draw_style, make_plan, speech_runs
 from diffgesture.composing.corpora import Clip, DataError, hinge_forearms
@@ -16,7 +15,7 @@ from diffgesture.composing.recordings import Recording, make_take
 from diffgesture.data.dataset import Dataset, DatasetWriter, samples_for, split_of_speakers
 from diffgesture.evaluation.kinematics import hellinger
 from diffgesture.evaluation.takes import take_of_directions
-from diffgesture.motion import rotation
+from diffgesture.motion import canonical, contact, rotation
 from diffgesture.motion.skeletons import TED_EXPRESSIVE, neutral_directions
 from diffgesture.speech.prosody import analyse, frame_rms, pauses
 from hypothesis import given, settings
@@ -143,14 +142,14 @@ def test_frame_rms_of_a_sine() -> None:
     assert frame_rms(sine, 0.2, 30.0)[5:-5] == pytest.approx(np.sqrt(0.5), rel=1e-3)
 
 
-def test_hands_arrive_on_or_just_before_accents(library: Library, speech: np.ndarray) -> None:
+def test_hands_arrive_on_or_just_after_accents(library: Library, speech: np.ndarray) -> None:
     prosody = analyse(speech)
     plan = make_plan(prosody, library, draw_style(library, generator(1, "a")), generator(2, "a"))
     assert plan.placements
     accents = np.array([a.time for a in prosody.accents])
     for placement in plan.placements:
-        lag = placement.arrival - accents[np.abs(accents - placement.arrival).argmin()]
-        assert -0.25 < lag < 0.15
+        lags = placement.arrival - accents
+        assert ((lags > -0.05) & (lags < 0.35)).any()
 
 
 def test_same_seed_gives_the_same_motion_and_another_seed_does_not(library: Library, speech: np.ndarray) -> None:

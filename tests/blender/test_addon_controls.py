@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 bpy = pytest.importorskip("bpy")
 
 from diffgesture_blender import compat
 from diffgesture_blender.animation.splice import key_frames_of
 from diffgesture_blender.jobs.generate import request_from_scene
-from diffgesture_blender.operators.generate import regenerate_disabled_reason
-from diffgesture_blender.settings.preferences import machine_settings
+from diffgesture_blender.jobs.reasons import regenerate_disabled_reason
+from diffgesture_blender.settings.machine import machine_settings
 from diffgesture_blender.state.session import new_job_folder, session
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes by signal")
@@ -28,7 +29,7 @@ def test_amounts_and_rest_reach_the_worker(scene: Any) -> None:
     settings.amount_left_arm, settings.amount_fingers = 0.5, 2.0
     settings.rest_in, settings.rest_out = 0.75, 1.5
     params = request_from_scene(bpy.context, machine_settings(), new_job_folder()).worker_params()
-    assert params["amounts"] == {"left_arm": 0.5, "right_arm": 1.0, "head": 1.0, "torso": 1.0, "fingers": 2.0}
+    assert (params["amount_left_arm"], params["amount_head"], params["amount_fingers"]) == (0.5, 1.0, 2.0)
     assert (params["rest_in"], params["rest_out"]) == (0.75, 1.5)
     assert "constraints" not in params
     json.dumps(params)
@@ -105,6 +106,16 @@ def test_a_range_outside_of_the_speech_changes_nothing(worker_mode: Callable[[st
         bpy.ops.diffgesture.regenerate()
     assert settings.armature.animation_data.action == action
     assert len(bpy.data.actions) == actions
+    assert settings.seed == 0
+
+
+def test_a_control_that_is_switched_on_shows_the_models_own_value(scene: Any) -> None:
+    settings = scene.diffgesture
+    card = json.loads((ROOT / "backend" / "checkpoints" / "default.json").read_text(encoding="utf-8"))
+    sampler = {**card, **card.get("sampler", {})}
+    settings.use_guidance = settings.use_steps = True
+    assert settings.guidance == pytest.approx(sampler["guidance"])
+    assert settings.steps == sampler.get("steps", 8)
 
 
 def command(blend: Path, *arguments: object) -> int:
@@ -138,7 +149,7 @@ def test_the_command_line_regenerates(
         (first, ("--regenerate", 32, 20), "empty"),
         (first, ("--regenerate", 20, 32, "--keep-poses", 20), "not both"),
         (first, ("--keep-poses", 20, "--preset", "reference"), "reference"),
-        (first, ("--amount", "head"), "PART=NUMBER"),
+        (first, ("--amount", "head"), "NAME=NUMBER"),
     ):
         assert command(blend, *common, "--output", second, *wrong) == 2
         assert sentence in capsys.readouterr().err

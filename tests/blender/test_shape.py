@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from mathutils import Vector
 from oddities import ODDITIES
 
-from diffgesture_blender.retarget.search import NotAPerson, map_of_skeleton
-from diffgesture_blender.retarget.skeleton import Skeleton
+from diffgesture_blender.rig.search import NotAPerson, map_of_skeleton
+from diffgesture_blender.rig.skeleton import Skeleton
 
 WHOLE = sorted(key for key, names in FAMILIES.items() if len(names.fingers) == 5)
 PARTS = ("upper_arm", "forearm", "hand", *FINGERS)

@@ -4,8 +4,8 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from ..motion import canonical
 from ..speech.prosody import Prosody
-from . import canonical
 from .composer import Plan
 from .corpora import WORK_FPS
 from .cues import HEAD, head_cue
@@ -131,15 +131,15 @@ def listening_head(
 ) -> FloatArray:
     """Rotation vectors (T, 3) of the head of one who listens: calm life, glances, nods as phrases end."""
     times = np.arange(frames) / WORK_FPS
-    total = _life(frames, 0.25 * np.ones(frames), style, rng, 0.62)
+    total = _life(frames, 0.25 * np.ones(frames), style, rng, 1.05)
     starts = [*(start for start, _ in prosody.phrases[1:]), np.inf]
     for (_, end), following in zip(prosody.phrases, starts, strict=False):
-        if following - end > 0.2 and rng.random() < min(0.85, 0.62 * style.nods):
+        if following - end > 0.2 and rng.random() < min(0.9, 0.75 * style.nods):
             size = style.head * np.deg2rad(rng.uniform(4.0, 8.5))
             first = end + rng.normal(0.12, 0.14)
             for cycle in range(int(rng.integers(1, 4))):
                 total += _nod(times - first - cycle * rng.uniform(0.42, 0.5), size * 0.75**cycle, rng)
-    steps = np.cumsum(rng.uniform(2.0, 5.5, size=2 + frames // 60))
-    targets = [(float(t), 0.8 * _random_turn(rng)) for t in steps if t < frames / WORK_FPS]
+    steps = np.cumsum(rng.uniform(1.8, 4.5, size=2 + frames // 50))
+    targets = [(float(t), _random_turn(rng)) for t in steps if t < frames / WORK_FPS]
     total += _turns(frames, targets, style, rng)
     return _with_cues(total, times, plan, rng)

@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 
 from ..data.dataset import DatasetWriter, split_of_speakers
-from ..data.summary import summary
+from ..evaluation.summary import summary
 from ..evaluation.takes import Take, take_of_directions
+from ..motion import canonical
 from ..speech.prosody import SAMPLE_RATE, Prosody, analyse
-from . import canonical
 from .capture import disturb
 from .composer import Library, Plan, draw_style, make_plan
 from .corpora import WORK_FPS, load_motion
@@ -213,7 +213,8 @@ def compose_dataset(
             made.source,
             streams=made.streams,
         )
-        if len(measured) < 400:
+        speaks = bool(made.prosody.phrases) and made.streams["role"].all()
+        if speaks and len(measured) < 400:
             measured.append(take_of_directions(made.name, made.audio, made.directions, LAYOUT, FPS))
         if len(writer.takes) % 50 == 0:
             progress(f"{len(writer.takes)} takes, {sum(t.frames for t in writer.takes) / FPS / 60.0:.1f} min")

@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
+from ..motion import canonical
 from ..speech.prosody import Accent, Prosody
-from . import canonical
 from .arm_pose import palm_direction
 from .corpora import Clip
 from .cues import HEAD, CueEvent
@@ -179,7 +179,7 @@ def _choose_times(
     earliest = start + rng.uniform(0.45, 1.3)
     while True:
         window = rng.uniform(0.42, 0.75) / style.pace
-        options = [a for a in accents if earliest <= a.time <= earliest + window and a.time <= end - 0.1]
+        options = [a for a in accents if earliest <= a.time <= earliest + window and a.time <= end - 0.3]
         if options:
             scores = [a.strength - 0.25 * (a.time - earliest) + 0.12 * rng.standard_normal() for a in options]
             accent = options[int(np.argmax(scores))]

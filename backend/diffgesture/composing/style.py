@@ -99,12 +99,12 @@ def draw_style(rests: tuple[RestPose, ...], families: list[str], rng: np.random.
     if rng.random() < 0.35:
         # Most people have a preferred hand, and more often the right one.
         numbers["handedness"] = float(np.clip(rng.normal(0.5, 0.35), -1.0, 1.0))
-    shortest = rng.uniform(0.05, 0.2)
+    shortest = rng.uniform(-0.25, 0.05)
     return Style(
         numbers=numbers,
         lag=float(rng.uniform(0.07, 0.17)),
         rest_pause=float(rng.uniform(1.2, 3.0)),
-        linger=(float(shortest), float(shortest + rng.uniform(0.1, 0.45))),
+        linger=(float(shortest), float(shortest + rng.uniform(0.2, 0.5))),
         palm_up=float(rng.uniform(0.15, 0.6)),
         relaxed_fingers=float(rng.uniform(0.0, 0.25)),
         nods=float(np.exp(rng.normal(0.0, 0.3))),

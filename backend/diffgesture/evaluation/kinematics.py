@@ -62,6 +62,21 @@ def jerk_ratio(takes: Sequence[Take], real: Sequence[Take]) -> Measure:
     return Measure(float(_pool(takes, "jerk").mean()) / reference)
 
 
+def raw_jerk_ratio(takes: Sequence[Take], real: Sequence[Take]) -> Measure:
+    """The same without the low-pass, at 15 fps: what a film at that rate would show."""
+    means = [np.mean([_raw_jerk(take) for take in group]) for group in (takes, real)]
+    return undefined("the real takes do not move") if means[1] == 0 else Measure(float(means[0] / means[1]))
+
+
+def _raw_jerk(take: Take) -> float:
+    """Mean jerk (m/s³) of the unfiltered wrists, every other frame where the take has about 30 a second."""
+    step = max(1, round(take.fps / 15.0))
+    wrists = take.raw_arms[::step, WRISTS]
+    if len(wrists) < 4:
+        return 0.0
+    return float(np.linalg.norm(np.diff(wrists, n=3, axis=0), axis=-1).mean() * (take.fps / step) ** 3)
+
+
 def _pool(takes: Sequence[Take], name: str) -> FloatArray:
     return np.concatenate([getattr(take, name).ravel() for take in takes])
 

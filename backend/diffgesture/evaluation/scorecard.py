@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from . import anatomy, kinematics, synchrony
+from .character import character
 from .measure import Measure, undefined
 from .takes import Take
 
@@ -28,16 +29,32 @@ ROWS: Final = {
     "speed_hellinger": Row("Hellinger distance of wrist speed to real", "≤ 0.19"),
     "acceleration_hellinger": Row("Hellinger distance of wrist acceleration to real"),
     "jerk_ratio": Row("wrist jerk / real", "0.7–1.3"),
+    "raw_jerk_ratio": Row("… unfiltered, at 15 fps"),
     "diversity_ratio": Row("L1 diversity / real", "near 1"),
     "gesture_distance": Row("Fréchet gesture distance to real [95 %]", "near the floor"),
     "gesture_distance_floor": Row("… floor: halves of the real takes"),
     "energy_correlation": Row("speech energy ↔ arm speed, paired"),
     "energy_correlation_shuffled": Row("… shuffled"),
+    "energy_correlation_mismatched": Row("… with the speech of other clips"),
     "energy_correlation_gain": Row("… paired minus shuffled", "≥ 0.40"),
     "beat_consistency": Row("beat consistency, paired"),
     "beat_consistency_shuffled": Row("… shuffled"),
+    "beat_consistency_mismatched": Row("… with the speech of other clips"),
     "beat_consistency_gain": Row("… paired minus shuffled", "> 0, p < 0.01, ≥ half of real"),
     "beat_consistency_local_gain": Row("… paired minus shifted by 0.4–1.2 s"),
+    "stroke_size": Row("stroke size, median, m", "≥ 0.20"),
+    "strokes_large": Row("strokes larger than 0.25 m", "≥ 0.33"),
+    "strokes_small": Row("strokes smaller than 0.10 m", "≤ 0.16"),
+    "strokes_per_minute": Row("strokes per minute of speech", "125–150"),
+    "distinct_strokes": Row("distinct strokes of 60", "near real"),
+    "one_hand": Row("frames with exactly one hand raised", "≥ 0.10"),
+    "hands_together": Row("correlation of both wrists' vertical velocity", "≤ 0.75"),
+    "height_kept": Row("hand height kept 0.6 s after the last word", "≥ 0.40"),
+    "pause_drop": Row("pauses of 1–1.6 s that drop both hands", "≤ 0.30"),
+    "shoulder_yaw": Row("shoulder line, spread of yaw, degrees", "near real"),
+    "clavicle_lift": Row("clavicles, spread of lift, degrees", "near real"),
+    "trunk_rate": Row("trunk, degrees a second", "near real"),
+    "head_rate": Row("head, degrees a second", "near real"),
     "seam_ratio": Row("velocity jump at seams / elsewhere", "≤ 1.1"),
     "rest_ratio": Row("arm speed in pauses > 1 s / in speech", "≤ 0.3"),
     "unit_norm_error": Row("largest error of a direction's length", "0"),
@@ -47,7 +64,7 @@ ROWS: Final = {
 }
 """In the order of the table. Targets are this project's for its default checkpoint."""
 _AGAINST_REAL: Final = (
-    *("speed_hellinger", "acceleration_hellinger", "jerk_ratio", "diversity_ratio"),
+    *("speed_hellinger", "acceleration_hellinger", "jerk_ratio", "raw_jerk_ratio", "diversity_ratio"),
     *("gesture_distance", "gesture_distance_floor"),
 )
 _NO_REAL: Final = "there are no real takes to compare with"
@@ -64,9 +81,11 @@ def measure(takes: Sequence[Take], real: Sequence[Take]) -> Column:
         "wrist_speed_p95": kinematics.fast_speed(takes),
         "energy_correlation": energy.paired,
         "energy_correlation_shuffled": energy.shuffled,
+        "energy_correlation_mismatched": energy.mismatched,
         "energy_correlation_gain": energy.difference,
         "beat_consistency": beats.paired,
         "beat_consistency_shuffled": beats.shuffled,
+        "beat_consistency_mismatched": beats.mismatched,
         "beat_consistency_gain": beats.difference,
         "beat_consistency_local_gain": local_beats.difference,
         "seam_ratio": kinematics.seam_ratio(takes),
@@ -75,12 +94,14 @@ def measure(takes: Sequence[Take], real: Sequence[Take]) -> Column:
         "inside_limits": anatomy.frames_inside_limits(takes),
         "hands_outside_torso": anatomy.frames_with_hands_outside(takes),
         "real_time_factor": _real_time_factor(takes),
+        **character(takes),
     }
     if real:
         column |= {
             "speed_hellinger": kinematics.speed_distance(takes, real),
             "acceleration_hellinger": kinematics.acceleration_distance(takes, real),
             "jerk_ratio": kinematics.jerk_ratio(takes, real),
+            "raw_jerk_ratio": kinematics.raw_jerk_ratio(takes, real),
             "diversity_ratio": kinematics.diversity_ratio(takes, real),
             "gesture_distance": kinematics.gesture_distance(takes, real),
             "gesture_distance_floor": kinematics.gesture_distance_floor(real),

@@ -15,7 +15,7 @@ from scipy.ndimage import uniform_filter1d
 
 from .legacy_metrics import SIGMA
 from .measure import Measure, undefined
-from .takes import ELBOWS, RATE, SHOULDERS, WRISTS, Take
+from .takes import ELBOWS, RATE, SHOULDERS, STILL, WRISTS, Take
 
 FloatArray = np.ndarray
 
@@ -33,24 +33,32 @@ _ANGLE_CHANGE: Final = (0.0034540758933871984, 0.007043459918349981, 0.003493624
 
 @dataclass(frozen=True)
 class Paired:
-    """A score with the right speech, the mean with shifted speech, and their difference with a one-sided p."""
+    """A score with the right speech, the mean with shifted speech, and their difference with a one-sided p.
+
+    ``mismatched`` is the mean with the speech of the other takes: shifted speech shares a clip's quiet ends.
+    """
 
     paired: Measure
     shuffled: Measure
     difference: Measure
+    mismatched: Measure
 
 
 def _compare(
     takes: Sequence[Take],
     score: Callable[[Take, float], float | None],
     draw_shift: Callable[[Take, np.random.Generator], float],
+    mismatch: Callable[[Take, Take], float | None],
     note: str,
 ) -> Paired:
-    """``score(take, shift in seconds)`` averaged over takes, weighted by length; None leaves a take out."""
+    """``score(take, shift in seconds)`` averaged over takes, weighted by length; None leaves a take out.
+
+    ``mismatch(take, other)`` is the score of the take's motion with the other's speech. Statues are left out.
+    """
     values, weights, shuffled = [], [], []
     rng = np.random.default_rng(0)
     for take in takes:
-        value = score(take, 0.0) if take.seconds >= LEAST_SECONDS else None
+        value = score(take, 0.0) if take.seconds >= LEAST_SECONDS and take.speed.mean() > STILL else None
         if value is None:
             continue
         values.append(value)
@@ -58,13 +66,16 @@ def _compare(
         draws = [score(take, draw_shift(take, rng)) for _ in range(NUM_SHUFFLES)]
         shuffled.append([np.nan if draw is None else draw for draw in draws])
     if not values:
-        return Paired(undefined(note), undefined(note), undefined(note))
+        return Paired(*(undefined(note) for _ in range(4)))
     paired = float(np.average(values, weights=weights))
     draws = np.average(np.nan_to_num(np.asarray(shuffled), nan=0.0), axis=0, weights=weights)
     mean = float(draws.mean())
     p_value = (1 + int((draws >= paired).sum())) / (1 + NUM_SHUFFLES)
     low, high = (paired - float(bound) for bound in np.percentile(draws, [97.5, 2.5]))
-    return Paired(Measure(paired), Measure(mean), Measure(paired - mean, low, high, p_value))
+    others = [mismatch(take, other) for take in takes for other in takes if take is not other]
+    known = [value for value in others if value is not None]
+    mismatched = Measure(float(np.mean(known))) if known else undefined("there is no other take")
+    return Paired(Measure(paired), Measure(mean), Measure(paired - mean, low, high, p_value), mismatched)
 
 
 def _far_shift(take: Take, rng: np.random.Generator) -> float:
@@ -83,8 +94,17 @@ def energy_correlation(takes: Sequence[Take]) -> Paired:
         correlations = by_shift[id(take)]
         return None if correlations is None else float(correlations[round(shift * RATE) % len(correlations)])
 
+    def mismatch(take: Take, other: Take) -> float | None:
+        frames = min(len(take.arms), len(other.energy))
+        if frames < LEAST_SECONDS * RATE or take.speed.mean() <= STILL:
+            return None
+        curves = [uniform_filter1d(c[:frames], _SMOOTHING) for c in (take.speed.mean(axis=1), other.energy)]
+        if min(curve.std() for curve in curves) <= 1e-9:
+            return None
+        return float(np.corrcoef(curves)[0, 1])
+
     note = f"no take of at least {LEAST_SECONDS:g} s has both speech and motion that vary"
-    return _compare(takes, score, _far_shift, note)
+    return _compare(takes, score, _far_shift, mismatch, note)
 
 
 def _circular_correlation(take: Take) -> FloatArray | None:
@@ -122,19 +142,12 @@ def arm_beats(take: Take) -> FloatArray:
     return (np.flatnonzero(lowest & clear) + 2) / _BEAT_RATE
 
 
-def _beat_score(takes: Sequence[Take]) -> Callable[[Take, float], float | None]:
-    beats = {id(take): (take.onsets, arm_beats(take)) for take in takes}
-
-    def score(take: Take, shift: float) -> float | None:
-        onsets, motion = beats[id(take)]
-        if len(onsets) == 0 or len(motion) == 0:
-            return None
-        times = (onsets + shift) % take.seconds
-        after = np.searchsorted(motion, times)
-        gaps = [np.abs(times - motion[np.clip(after - k, 0, len(motion) - 1)]) for k in (0, 1)]
-        return float(np.exp(-(np.minimum(*gaps) ** 2) / (2 * SIGMA**2)).mean())
-
-    return score
+def _closeness(onsets: FloatArray, motion: FloatArray) -> float | None:
+    if len(onsets) == 0 or len(motion) == 0:
+        return None
+    after = np.searchsorted(motion, onsets)
+    gaps = [np.abs(onsets - motion[np.clip(after - k, 0, len(motion) - 1)]) for k in (0, 1)]
+    return float(np.exp(-(np.minimum(*gaps) ** 2) / (2 * SIGMA**2)).mean())
 
 
 def beat_consistency(takes: Sequence[Take]) -> tuple[Paired, Paired]:
@@ -142,9 +155,22 @@ def beat_consistency(takes: Sequence[Take]) -> tuple[Paired, Paired]:
 
     Far shifts also move speech into pauses, so they reward resting in silence; near ones test timing alone.
     """
-    score = _beat_score(takes)
+    beats = {id(take): (take.onsets, arm_beats(take)) for take in takes}
+
+    def score(take: Take, shift: float) -> float | None:
+        onsets, motion = beats[id(take)]
+        return _closeness((onsets + shift) % take.seconds, motion)
+
+    def mismatch(take: Take, other: Take) -> float | None:
+        onsets, motion = beats[id(other)][0], beats[id(take)][1]
+        seconds = min(take.seconds, other.seconds)
+        if seconds < LEAST_SECONDS or take.speed.mean() <= STILL:
+            return None
+        return _closeness(onsets[onsets < seconds], motion[motion < seconds])
+
     note = f"no take of at least {LEAST_SECONDS:g} s has both onsets in the speech and beats in the motion"
-    return _compare(takes, score, _far_shift, note), _compare(takes, score, _near_shift, note)
+    far = _compare(takes, score, _far_shift, mismatch, note)
+    return far, _compare(takes, score, _near_shift, mismatch, note)
 
 
 def rest_ratio(takes: Sequence[Take]) -> Measure:
@@ -157,6 +183,6 @@ def rest_ratio(takes: Sequence[Take]) -> Measure:
     resting, speaking = np.concatenate(pauses), np.concatenate(speech)
     if len(resting) == 0:
         return undefined("no pause is longer than 1 s")
-    if len(speaking) == 0 or speaking.mean() == 0:
+    if len(speaking) == 0 or speaking.mean() == 0 or all(take.speed.mean() <= STILL for take in takes):
         return undefined("there is no speech with motion to compare with")
     return Measure(float(resting.mean() / speaking.mean()))

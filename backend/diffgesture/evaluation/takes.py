@@ -38,6 +38,8 @@ ARM_LENGTHS: Final = np.array([0.187, 0.285, 0.255] * 2)
 """Metres: neck to shoulder, upper arm and forearm of an adult of about 1.74 m, the same for every take."""
 SHOULDERS, ELBOWS, WRISTS = [0, 3], [1, 4], [2, 5]
 """Columns of :attr:`Take.arms`."""
+STILL: Final = 0.02
+"""m/s: takes whose wrists move less on average are statues, of which nothing else can be said."""
 _SHORTEST: Final = 16
 """Frames that the low-pass needs."""
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Windows of speech and motion, cut at random and varied, as training batches."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,21 +19,27 @@ from .config import AugmentConfig
 class Takes:
     """All takes of one split in memory: features (T, F) and directions (T, D) end to end.
 
-    ``starts`` and ``lengths`` (takes,) mark the takes within them.
+    ``starts`` and ``lengths`` (takes,) mark the takes within them. ``streams`` are further conditions, name to
+    (T, n).
     """
 
     features: np.ndarray
     poses: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
+    streams: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def frames(self) -> int:
         return len(self.poses)
 
 
-def collect_takes(takes: list[tuple[np.ndarray, np.ndarray]], fps: float) -> Takes:
-    """``takes`` is a list of (audio (samples,), directions (T, B, 3))."""
+def collect_takes(
+    takes: list[tuple[np.ndarray, np.ndarray]],
+    fps: float,
+    streams: Sequence[Mapping[str, np.ndarray]] = (),
+) -> Takes:
+    """``takes`` is a list of (audio (samples,), directions (T, B, 3)); ``streams`` may have those of each."""
     features = [audio_features(audio, len(directions), fps) for audio, directions in takes]
     lengths = np.array([len(directions) for _, directions in takes])
     return Takes(
@@ -42,6 +49,7 @@ def collect_takes(takes: list[tuple[np.ndarray, np.ndarray]], fps: float) -> Tak
         ),
         starts=np.concatenate([[0], np.cumsum(lengths)[:-1]]),
         lengths=lengths,
+        streams={name: np.concatenate([s[name] for s in streams]) for name in (streams[0] if streams else ())},
     )
 
 
@@ -54,8 +62,13 @@ class Normalisation:
     streams: tuple[Stream, ...]
 
     @classmethod
-    def measure(cls, takes: Takes, fps: float) -> "Normalisation":
-        """Standard deviations have a floor, so that what hardly ever moves is not blown up into noise."""
+    def measure(
+        cls, takes: Takes, fps: float, columns: Mapping[str, Sequence[str]] | None = None
+    ) -> "Normalisation":
+        """Standard deviations have a floor, so that what hardly ever moves is not blown up into noise.
+
+        ``columns`` names those of the takes' further streams, which are used as they are.
+        """
         silence = audio_features(np.zeros(16_000, dtype=np.float32), round(fps), fps)
         speech = Stream(
             "speech",
@@ -64,12 +77,27 @@ class Normalisation:
             np.maximum(takes.features.std(axis=0), 0.02),
             silence[len(silence) // 2],
         )
-        return cls(takes.poses.mean(axis=0), np.maximum(takes.poses.std(axis=0), 0.03), (speech,))
+        streams = (
+            (speech, *(plain_stream(name, columns[name]) for name in takes.streams)) if columns else (speech,)
+        )
+        return cls(takes.poses.mean(axis=0), np.maximum(takes.poses.std(axis=0), 0.03), streams)
 
     @classmethod
     def of_card(cls, card: Card) -> "Normalisation":
         """That of a checkpoint, which its weights were trained with."""
         return cls(card.mean, card.std, card.streams)
+
+    def with_streams(self, columns: Mapping[str, Sequence[str]]) -> "Normalisation":
+        """With those streams behind its own that it lacks."""
+        known = {stream.name for stream in self.streams}
+        added = tuple(plain_stream(name, names) for name, names in columns.items() if name not in known)
+        return replace(self, streams=(*self.streams, *added))
+
+
+def plain_stream(name: str, columns: Sequence[str]) -> Stream:
+    """A stream whose numbers are used as they are."""
+    dim = len(columns)
+    return Stream(name, dim, np.zeros(dim), np.ones(dim), np.zeros(dim), tuple(columns))
 
 
 class BatchMaker:
@@ -84,6 +112,7 @@ class BatchMaker:
         self._mirror_bones = mirror_bones(skeleton)
         self._num_bones = skeleton.num_bones
         self._groups = bone_groups(skeleton)
+        self._mirror_columns = {stream.name: mirror_columns(stream.columns) for stream in norm.streams[1:]}
 
     def draw(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Standardised poses (B, N, D), known poses and their mask (B, N, D/3), conditions (B, N, C)."""
@@ -97,13 +126,28 @@ class BatchMaker:
         features = self._vary_features(rng, features)
         poses = (poses - self.norm.pose_mean) / self.norm.pose_std
         given = (rng.random((size, 1, 1)) >= self.augment.drop_speech).astype(np.float32)
-        conditions = self.norm.streams[0].encode(features, given)
+        conditions = [self.norm.streams[0].encode(features, given)]
+        for stream in self.norm.streams[1:]:
+            conditions.append(self._draw_stream(rng, stream, frames, mirrored))
         mask = self._draw_masks(rng, size)
         known = poses * np.repeat(mask, 3, axis=2)
-        poses, known, mask, conditions = (
-            torch.from_numpy(np.asarray(array, np.float32)) for array in (poses, known, mask, conditions)
+        poses, known, mask, given_conditions = (
+            torch.from_numpy(np.asarray(array, np.float32))
+            for array in (poses, known, mask, np.concatenate(conditions, axis=-1))
         )
-        return poses, known, mask, conditions
+        return poses, known, mask, given_conditions
+
+    def _draw_stream(
+        self, rng: np.random.Generator, stream: Stream, frames: np.ndarray, mirrored: np.ndarray
+    ) -> np.ndarray:
+        """Columns (B, N, n + 1) of a further stream, hidden in some windows; not given where the data lack it."""
+        given = (rng.random((len(frames), 1, 1)) >= self.augment.drop_streams).astype(np.float32)
+        if stream.name not in self.takes.streams:
+            return stream.encode(np.zeros((*frames.shape, stream.dim)), 0.0)
+        values = self.takes.streams[stream.name][frames].astype(np.float32)
+        order, signs = self._mirror_columns[stream.name]
+        values[mirrored] = values[mirrored][..., order] * signs
+        return stream.encode(values, given)
 
     def _vary_features(self, rng: np.random.Generator, features: np.ndarray) -> np.ndarray:
         """Raise the noise floor of some clips (levels in units of 20 dB), jitter all a little."""
@@ -164,6 +208,13 @@ def mirror_poses(poses: np.ndarray, bones: list[int]) -> np.ndarray:
         [-1, 1, 1], dtype=np.float32
     )
     return directions.reshape(poses.shape)
+
+
+def mirror_columns(columns: Sequence[str]) -> tuple[list[int], np.ndarray]:
+    """What mirroring does to a stream: the order of its columns and their signs."""
+    swap = {"left": "right", "right": "left"}
+    order = [columns.index(swap.get(column, column)) for column in columns]
+    return order, np.array([-1.0 if column == "handedness" else 1.0 for column in columns], dtype=np.float32)
 
 
 def bone_groups(skeleton: Skeleton) -> dict[str, list[int]]:

@@ -33,6 +33,7 @@ class AugmentConfig:
 
     mirror: float = 0.5
     drop_speech: float = 0.1
+    drop_streams: float = 0.12
     unknown: float = 0.7
     noise_floor: float = 0.5
     feature_noise: float = 0.05
@@ -44,11 +45,12 @@ class Config:
 
     ``window``, ``overlap``, ``seed_frames`` and ``window_stride`` are in frames; ``overlap``, ``seed_frames``
     and the guidance also go onto the card for synthesis; ``guidance_log_snr`` (lowest, highest) are the noise
-    levels with guidance, empty means all. ``model`` holds the network's constructor arguments. ``ema_decay``
-    0 switches averaging off; ``schedule`` is ``cosine`` (with warm-up), ``constant`` or ``step`` (a tenth
-    every ``decay_steps``). ``mean_direction`` fixes the mean that the official network's data are reduced by;
-    empty means measured. The loss curve gets a point every ``log_steps``. Every ``panel_steps`` (0: never)
-    ``panel_clips`` held-out clips are generated and measured.
+    levels with guidance, empty means all; ``sampler`` holds further settings of the sampler for the card.
+    ``model`` holds the network's constructor arguments. ``ema_decay`` 0 switches averaging off; ``schedule`` is
+    ``cosine`` (with warm-up), ``constant`` or ``step`` (a tenth every ``decay_steps``). ``mean_direction`` fixes
+    the mean that the official network's data are reduced by; empty means measured. The loss curve gets a point
+    every ``log_steps``. Every ``panel_steps`` (0: never) ``panel_clips`` held-out clips are generated and
+    measured.
     """
 
     layout: str
@@ -59,6 +61,7 @@ class Config:
     seed_frames: int = 4
     guidance: float = 1.0
     guidance_log_snr: list = field(default_factory=list)
+    sampler: dict = field(default_factory=dict)
     window_stride: int = 10
     name: str = "diffgesture"
     licence: str = ""

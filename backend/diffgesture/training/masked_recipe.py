@@ -2,6 +2,7 @@
 """Training of our own network: clean poses from noisy ones, under random masks."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from torch import Tensor, nn
 
 from ..errors import DataError
 from ..model.checkpoint import Checkpoint
+from ..model.conditioning import condition_dim
 from ..model.masked import MaskedPoseTransformer
-from ..model.torch_network import save_checkpoint
+from ..model.saving import save_checkpoint
 from ..motion.skeletons import SKELETONS, Skeleton, normalize
 from ..speech.features import LOUDNESS
 from .batches import BatchMaker, Normalisation, Takes, bone_groups, collect_takes
@@ -20,23 +22,42 @@ from .config import Config, LossConfig
 from .recipe import Batch, Split
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
+Streams = Mapping[str, Sequence[Mapping[str, np.ndarray]]]
 
 
 class MaskedRecipe:
     """Pairs are (audio (samples,), directions (T, B, 3) in the public frame).
 
-    ``start`` is a checkpoint to go on from (fine-tuning): its network, its weights and its normalisation.
+    ``columns`` names further streams with their columns, and ``streams`` gives them for each take of "train" and
+    "val".
+
+    ``start`` is a checkpoint to go on from (fine-tuning): its network, its weights and its normalisation. Streams
+    that it lacks are added to its inputs with weights of zero.
     """
 
-    def __init__(self, config: Config, training: Pairs, validation: Pairs, start: Checkpoint | None = None):
+    def __init__(
+        self,
+        config: Config,
+        training: Pairs,
+        validation: Pairs,
+        start: Checkpoint | None = None,
+        *,
+        columns: Mapping[str, Sequence[str]] | None = None,
+        streams: Streams | None = None,
+    ):
+        columns, streams = columns or {}, streams or {}
         self._config, self._skeleton, self._start = config, SKELETONS[config.layout], start
-        self._takes = collect_takes(training, config.fps)
+        self._takes = collect_takes(training, config.fps, streams.get("train", ()))
         if (self._takes.lengths < config.window).all():
             raise DataError(f"No take is as long as one window of {config.window} frames.")
-        self._norm = Normalisation.of_card(start.card) if start else Normalisation.measure(self._takes, config.fps)
-        self._model = dict(start.card.hyperparameters) if start else config.model
+        if start:
+            self._norm = Normalisation.of_card(start.card).with_streams(columns)
+        else:
+            self._norm = Normalisation.measure(self._takes, config.fps, columns)
+        model = dict(start.card.hyperparameters) if start else config.model
+        self._model = {**model, "condition_dim": condition_dim(self._norm.streams)}
         self.hours = self._takes.frames / config.fps / 3600
-        held_out = collect_takes(validation, config.fps) if validation else self._takes
+        held_out = collect_takes(validation, config.fps, streams.get("val", ())) if validation else self._takes
         self._makers = {
             split: BatchMaker(takes, self._norm, self._skeleton, config.window, config.augment)
             for split, takes in (("train", self._takes), ("val", held_out))
@@ -46,7 +67,12 @@ class MaskedRecipe:
     def make_network(self) -> nn.Module:
         network = MaskedPoseTransformer(pose_dim=self._skeleton.pose_dim, **self._model)
         if self._start:
-            network.load_state_dict(self._start.network.state_dict())
+            state = dict(self._start.network.state_dict())
+            # Conditions are the last inputs: new ones begin without any effect.
+            weight = state["linear.weight"]
+            missing = network.linear.in_features - weight.shape[1]
+            state["linear.weight"] = torch.nn.functional.pad(weight, (0, missing))
+            network.load_state_dict(state)
         return network
 
     def draw(self, rng: np.random.Generator, split: Split, size: int, step: int) -> Batch:
@@ -88,6 +114,7 @@ class MaskedRecipe:
             "sampler": {
                 "guidance": config.guidance,
                 **({"guidance_log_snr": config.guidance_log_snr} if config.guidance_log_snr else {}),
+                **config.sampler,
             },
             "network": "masked_pose_transformer",
             "hyperparameters": self._model,

@@ -28,7 +28,10 @@ def make_recipe(config: Config, dataset: Dataset, start: Checkpoint | None = Non
         if dataset.card["frame"] != "public":
             raise ConfigError(f"The network '{config.network}' needs a dataset in the public frame.")
         pairs = {split: [dataset.take(k) for k in dataset.indices(split)] for split in ("train", "val")}
-        return MaskedRecipe(config, pairs["train"], pairs["val"], start)
+        streams = {split: [dataset.streams(k) for k in dataset.indices(split)] for split in ("train", "val")}
+        return MaskedRecipe(
+            config, pairs["train"], pairs["val"], start, columns=dataset.stream_columns, streams=streams
+        )
     if config.network == "official":
         return OfficialRecipe(config, dataset)
     if config.network in AUTOENCODERS:
