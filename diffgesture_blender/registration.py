@@ -13,6 +13,7 @@ from .operators import bone_map as map_operators
 from .operators import generate as operators
 from .operators import playback as playback_operators
 from .operators import setup as setup_operators
+from .operators import torch as torch_operators
 from .settings.bone_map import DiffGestureBoneMap
 from .settings.properties import DiffGestureSettings
 from .state import character
@@ -28,6 +29,7 @@ CLASSES: Final[tuple[type, ...]] = (
     *map_operators.CLASSES,
     *playback_operators.CLASSES,
     *setup_operators.CLASSES,
+    *torch_operators.CLASSES,
     *panel.CLASSES,
 )
 
