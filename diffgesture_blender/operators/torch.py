@@ -20,7 +20,7 @@ _DEVICES = (
 
 
 class DIFFGESTURE_OT_install_torch(bpy.types.Operator):
-    """Make a private environment with PyTorch, for graphics cards, official checkpoints and the reference preset"""
+    """Make a private environment with PyTorch: for graphics cards, official checkpoints, the reference preset"""
 
     bl_idname = "diffgesture.install_torch"
     bl_label = "Install PyTorch..."
