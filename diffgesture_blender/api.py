@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -22,6 +23,7 @@ from .animation.key_writing import KeyOptions
 from .errors import DiffGestureError
 from .jobs import runner
 from .jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
+from .settings import controls
 from .settings.machine import machine_settings
 from .sound import source
 from .sound.source import AudioClip
@@ -61,15 +63,6 @@ def generate(
     *,
     scene: bpy.types.Scene | None = None,
     frame_start: int | None = None,
-    seed: int = 0,
-    preset: str = "default",
-    steps: int | None = None,
-    guidance: float | None = None,
-    intensity: float = 1.0,
-    smoothing: float = 0.0,
-    amounts: Mapping[str, float] | None = None,
-    rest_in: float = 0.0,
-    rest_out: float = 0.0,
     keys: KeyOptions | None = None,
     add_sound: bool = False,
     engine: str | None = None,
@@ -77,14 +70,17 @@ def generate(
     checkpoint: str | None = None,
     device: str | None = None,
     on_progress: Callable[[float, str], None] | None = None,
+    **settings: Any,
 ) -> Result:
     """Gestures for speech as keyframes in a new action of the armature; returns when they are written.
 
     ``audio``: a file, a sound of the .blend, a sound strip of the sequencer or a speaker object. ``scene``: one
     that has the armature (None: the context's if it has, else any). ``frame_start``: the frame at which the speech
-    begins (None: where Blender plays it already, else the scene's first). ``amounts``: part of the body -> 0 to 2.
-    ``engine``, ``python``, ``checkpoint``, ``device``: in place of the preferences'. ``on_progress`` is given a
-    fraction and a text. Raises DiffGestureError with a sentence that says what to do; then nothing was changed.
+    begins (None: where Blender plays it already, else the scene's first). ``engine``, ``python``, ``checkpoint``,
+    ``device``: in place of the preferences'. ``on_progress`` is given a fraction and a text. ``settings``: the
+    controls of the panel by name (backend/diffgesture/controls.json), such as ``seed``, ``intensity``,
+    ``amount_head``, ``rest_in``. Raises DiffGestureError with a sentence that says what to do; then nothing was
+    changed.
     """
     if session.busy:
         raise DiffGestureError("Gestures are being generated already; wait for them or cancel.")
@@ -104,13 +100,7 @@ def generate(
             frame_start=start_frame(frame_start, scene, clip),
             folder=folder,
             machine=machine,
-            seed=seed,
-            intensity=intensity,
-            smoothing=smoothing,
-            sampling={"preset": preset, "steps": steps, "guidance": guidance},
-            amounts=dict(amounts or {}),
-            rest_in=rest_in,
-            rest_out=rest_out,
+            controls=_controls(settings),
             keys=keys or KeyOptions(),
             add_sound=add_sound and not clip.heard,
         )
@@ -138,6 +128,15 @@ def _result(armature: bpy.types.Object, made: JobResult) -> Result:
         warnings=made.warnings,
         motion_path=made.motion_path,
     )
+
+
+def _controls(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Every control of the table, as set or at its default."""
+    unknown = set(settings) - set(controls.table())
+    if unknown:
+        raise DiffGestureError(f"There is no control {min(unknown)}; there are {', '.join(controls.table())}.")
+    controls.check_limits(settings)
+    return {name: row["default"] for name, row in controls.table().items()} | dict(settings)
 
 
 def _scene_of(armature: bpy.types.Object) -> bpy.types.Scene:

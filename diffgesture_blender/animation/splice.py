@@ -165,6 +165,7 @@ def _replace_keys(curve: bpy.types.FCurve, span: Span, times: FloatArray, values
         rewrites = span.joins_end and abs(time - (span.end - _REWRITE)) <= _SAME_FRAME
         point.interpolation = "CONSTANT" if rewrites else "BEZIER"
         point.handle_left_type = point.handle_right_type = "AUTO_CLAMPED"
+        point.type = "GENERATED"
     curve.update()
 
 

@@ -26,6 +26,7 @@ from ..retarget import find_bone_map
 from ..retarget.apply import RetargetReport, check_writable, ik_controls, local_rotations
 from ..retarget.present_pose import model_skeleton, sample_directions
 from ..rig.bone_map import BoneMap
+from ..state import character
 from ..timing import frame_rate
 
 # Seconds on each side of a range that the model is shown; it looks no further than one window.
@@ -86,6 +87,22 @@ class Plan:
             for number, (start, end) in enumerate(pairwise(ends))
         ]
         return [span for span in spans if span.end - span.start > _SAME_FRAME]
+
+
+def plan_from_scene(context: bpy.types.Context) -> Plan:
+    """What the scene's settings want to be generated anew; DiffGestureError if that is nothing."""
+    scene, settings = context.scene, context.scene.diffgesture
+    if settings.regenerate == "FRAMES":
+        return Plan(settings.regenerate_start, settings.regenerate_end)
+    if settings.regenerate == "PREVIEW":
+        return Plan(scene.frame_preview_start, scene.frame_preview_end)
+    if settings.regenerate == "SCENE":
+        return Plan(scene.frame_start, scene.frame_end)
+    armature = character.chosen_armature(settings, context)
+    keep = selected_key_frames(armature) if armature is not None else ()
+    if not keep:
+        raise DiffGestureError("Select the keyframes to keep first, in the dope sheet or the timeline.")
+    return Plan(keep=keep)
 
 
 def kept_animation(armature: bpy.types.Object) -> tuple[compat.ActionChoice, bool]:
