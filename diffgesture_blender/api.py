@@ -12,22 +12,21 @@ preferences say, or with Blender.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import bpy
 
 from .animation.key_writing import KeyOptions
 from .errors import DiffGestureError
 from .jobs import runner
-from .jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
+from .jobs.generate import GenerateJob, JobResult, build_request, check_armature
 from .settings import controls
 from .settings.machine import machine_settings
 from .sound import source
 from .sound.source import AudioClip
-from .state.session import CommandFailed, new_job_folder, remove_folder, session
+from .state.session import new_job_folder, remove_folder, session
 
 Audio = "str | Path | bpy.types.Sound | bpy.types.Strip | bpy.types.Object"
 
@@ -70,17 +69,16 @@ def generate(
     checkpoint: str | None = None,
     device: str | None = None,
     on_progress: Callable[[float, str], None] | None = None,
-    **settings: Any,
+    **values: object,
 ) -> Result:
     """Gestures for speech as keyframes in a new action of the armature; returns when they are written.
 
     ``audio``: a file, a sound of the .blend, a sound strip of the sequencer or a speaker object. ``scene``: one
     that has the armature (None: the context's if it has, else any). ``frame_start``: the frame at which the speech
     begins (None: where Blender plays it already, else the scene's first). ``engine``, ``python``, ``checkpoint``,
-    ``device``: in place of the preferences'. ``on_progress`` is given a fraction and a text. ``settings``: the
-    controls of the panel by name (backend/diffgesture/controls.json), such as ``seed``, ``intensity``,
-    ``amount_head``, ``rest_in``. Raises DiffGestureError with a sentence that says what to do; then nothing was
-    changed.
+    ``device``: in place of the preferences'. ``on_progress`` is given a fraction and a text. ``values``: any
+    control of docs/CONTROLS.md by its name (``seed=3``, ``intensity=1.2``), and ``amounts``: part -> 0 to 2.
+    Raises DiffGestureError with a sentence that says what to do; then nothing was changed.
     """
     if session.busy:
         raise DiffGestureError("Gestures are being generated already; wait for them or cancel.")
@@ -91,27 +89,25 @@ def generate(
     folder = new_job_folder()
     try:
         clip = source.decoded(_clip(audio, scene, folder, needs_place=frame_start is None), folder)
-        request = JobRequest(
-            scene_uid=scene.session_uid,
-            scene_name=scene.name,
-            armature_uid=armature.session_uid,
-            armature_name=armature.name,
-            audio=clip,
-            frame_start=start_frame(frame_start, scene, clip),
+        request = build_request(
+            scene,
+            armature,
+            clip,
             folder=folder,
             machine=machine,
-            controls=_controls(settings),
-            keys=keys or KeyOptions(),
-            add_sound=add_sound and not clip.heard,
+            controls=controls.complete(values),
+            frame_start=frame_start,
+            keys=keys,
+            add_sound=add_sound,
         )
         job = GenerateJob(request)
     except BaseException:
         remove_folder(folder)
         raise
-    if not runner.run(job, on_progress):
-        raise CommandFailed.of_session()
-    assert session.result is not None
-    return _result(armature, session.result)
+    result = runner.run(job, on_progress)
+    session.forget_result()
+    session.result = result  # its motion file lives until the next result
+    return _result(armature, result)
 
 
 def _result(armature: bpy.types.Object, made: JobResult) -> Result:
@@ -128,15 +124,6 @@ def _result(armature: bpy.types.Object, made: JobResult) -> Result:
         warnings=made.warnings,
         motion_path=made.motion_path,
     )
-
-
-def _controls(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Every control of the table, as set or at its default."""
-    unknown = set(settings) - set(controls.table())
-    if unknown:
-        raise DiffGestureError(f"There is no control {min(unknown)}; there are {', '.join(controls.table())}.")
-    controls.check_limits(settings)
-    return {name: row["default"] for name, row in controls.table().items()} | dict(settings)
 
 
 def _scene_of(armature: bpy.types.Object) -> bpy.types.Scene:

@@ -43,8 +43,7 @@ def _after_file_load(*_arguments: object) -> None:
     """Another file: the job's scene is gone, so the job ends and its answer will not be used."""
     session.clear_messages()
     if session.job is not None:
-        session.job.abandon()
-        session.job = None
+        session.drop_task()
         session.notice = "Another file was opened, so the generation was cancelled."
     session.forget_result()
     session.forget_rigs()

@@ -18,6 +18,8 @@ import numpy as np
 from .. import compat
 from ..rig import quaternion as quat
 from . import keyframes
+from .key_reduction import ReducedCurve, reduce_keys
+from .key_writing import KeyOptions, KeyReport
 
 FloatArray = np.ndarray
 
@@ -47,24 +49,56 @@ def splice(
     frames: FloatArray,
     spans: Sequence[Span],
     fps: float,
-) -> tuple[int, int]:
-    """Replace the keys of ``new``, a copy of ``old``, inside the spans; the keys written per curve, and in all.
+    options: KeyOptions | None = None,
+) -> KeyReport:
+    """Replace the keys of ``new``, a copy of ``old``, inside the spans; what was written.
 
-    ``rotations``: bone -> local rotations (T, 4) at the scene frames ``frames`` (T,); ``fps`` of the scene.
+    ``rotations``: bone -> local rotations (T, 4) at the scene frames ``frames`` (T,); ``fps`` of the scene;
+    ``options``: how many keys.
     """
-    count, total = 0, 0
+    options = options or KeyOptions()
+    longest, total, error = 0, 0, 0.0
     for name, local in rotations.items():
         pose_bone = armature_object.pose.bones[name]
-        pieces = [_piece(old, pose_bone, local, frames, span, fps) for span in spans]
-        count = sum(len(times) for times, _ in pieces)
-        total += count * pieces[0][1].shape[1]
         mode = pose_bone.rotation_mode
+        times, turns = (frames, local) if options.mode == "MOTION" else keyframes.whole_frames(frames, local)
+        pieces = [_piece(old, pose_bone, turns, times, span, fps) for span in spans]
+        slopes: list[FloatArray | None] = [None] * len(spans)
+        if options.mode == "REDUCED":
+            for place, (piece, span) in enumerate(zip(pieces, spans, strict=True)):
+                if len(piece[0]) > 2:
+                    reduced, kept = _reduced(piece, span, mode, options.max_error)
+                    pieces[place], slopes[place] = (reduced.frames, reduced.values), reduced.slopes
+                    error = max(error, kept)
+        count = sum(len(piece_times) for piece_times, _ in pieces)
+        longest, total = max(longest, count), total + count * pieces[0][1].shape[1]
         path = keyframes.bone_path(name, keyframes.rotation_property(mode))
         for index in range(pieces[0][1].shape[1]):
             curve = compat.find_curve(new, path, index) or compat.new_curve(new, path, index, name)
-            for span, (times, channels) in zip(spans, pieces, strict=True):
-                _replace_keys(curve, span, times, channels[:, index])
-    return count, total
+            for span, (key_times, channels), slope in zip(spans, pieces, slopes, strict=True):
+                _replace_keys(
+                    curve, span, key_times, channels[:, index], None if slope is None else slope[:, index]
+                )
+    return KeyReport(longest, total, error)
+
+
+def _reduced(
+    piece: tuple[FloatArray, FloatArray], span: Span, mode: str, max_error: float
+) -> tuple[ReducedCurve, float]:
+    """Few keys for a piece, and the degrees lost; a key that only rewrites the join at the end stays as it is."""
+    times, channels = piece
+    rewritten = span.joins_end and len(times) > 2 and times[-1] - times[-2] <= 2 * _REWRITE
+    if not rewritten:
+        reduced = reduce_keys(times, channels, mode, max_error)
+        return reduced, reduced.error
+    reduced = reduce_keys(times[:-1], channels[:-1], mode, max_error)
+    whole = ReducedCurve(
+        np.append(reduced.frames, times[-1]),
+        np.concatenate([reduced.values, channels[-1:]]),
+        np.concatenate([reduced.slopes, np.zeros((1, channels.shape[1]))]),
+        reduced.error,
+    )
+    return whole, reduced.error
 
 
 def pose_channels(choice: compat.ActionChoice, pose_bone: bpy.types.PoseBone, frame: float) -> FloatArray:
@@ -139,8 +173,13 @@ def _at(local: FloatArray, frames: FloatArray, at: float) -> FloatArray:
     return quat.slerp(local[before], local[after], np.array(position - before))
 
 
-def _replace_keys(curve: bpy.types.FCurve, span: Span, times: FloatArray, values: FloatArray) -> None:
-    """Put keys into a span of a curve in the place of those it had there; the curve outside does not change."""
+def _replace_keys(
+    curve: bpy.types.FCurve, span: Span, times: FloatArray, values: FloatArray, slopes: FloatArray | None
+) -> None:
+    """Put keys into a span of a curve in the place of those it had there; the curve outside does not change.
+
+    ``slopes`` (K,) per frame at the keys; None lets Blender choose the handles.
+    """
     if len(curve.keyframe_points):
         for at, joined in ((span.start, span.joins_start), (span.end, span.joins_end)):
             if joined:
@@ -166,6 +205,23 @@ def _replace_keys(curve: bpy.types.FCurve, span: Span, times: FloatArray, values
         point.interpolation = "CONSTANT" if rewrites else "BEZIER"
         point.handle_left_type = point.handle_right_type = "AUTO_CLAMPED"
         point.type = "GENERATED"
+    curve.update()
+    if slopes is not None and len(times) > 1:
+        _set_slopes(curve, times, slopes)
+
+
+def _set_slopes(curve: bpy.types.FCurve, times: FloatArray, slopes: FloatArray) -> None:
+    """Handles between the keys at ``times`` (K,) that give the cubics with these slopes; outside none changes."""
+    frames = key_frames_of(curve)
+    for place, (time, slope) in enumerate(zip(times, slopes, strict=True)):
+        point = curve.keyframe_points[int(np.argmin(np.abs(frames - time)))]
+        point.handle_left_type = point.handle_right_type = "FREE"
+        if place > 0:
+            third = (time - times[place - 1]) / 3
+            point.handle_left = (point.co[0] - third, point.co[1] - third * slope)
+        if place < len(times) - 1:
+            third = (times[place + 1] - time) / 3
+            point.handle_right = (point.co[0] + third, point.co[1] + third * slope)
     curve.update()
 
 

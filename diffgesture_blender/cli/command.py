@@ -272,17 +272,15 @@ def _write_report(reporting: argparse.Namespace, report: dict[str, Any]) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     """``check``: print the backend's report."""
-    from ..jobs import runner as pump
+    from ..jobs import runner
     from ..jobs.backend_check import BackendCheck
-    from ..state.session import session
 
-    ready = pump.run(BackendCheck(machine_of(options)))
-    print(session.report or "", flush=True)
-    problem = session.report_problem or session.problem
-    if problem is not None:
-        _print_error(problem.message)
-        return problem.exit_code
-    return 0 if ready else 1
+    report = runner.run(BackendCheck(machine_of(options)))
+    print(report.text, flush=True)
+    if report.problem is not None:
+        _print_error(report.problem.message)
+        return report.problem.exit_code
+    return 0 if report.ok else 1
 
 
 def machine_of(options: argparse.Namespace) -> Any:

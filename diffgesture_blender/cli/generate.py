@@ -15,10 +15,9 @@ from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
 from ..export.character import export_character
 from ..export.training_take import copy_take, save_take
-from ..jobs import playback
-from ..jobs import runner as pump
-from ..jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
-from ..jobs.regenerate import Plan, kept_animation
+from ..jobs import playback, runner
+from ..jobs.generate import GenerateJob, JobRequest, JobResult, build_request
+from ..jobs.regenerate import Plan
 from ..motion import load_motion
 from ..rig.bone_map import load_bone_map
 from ..settings import bone_map as rig_map
@@ -26,7 +25,7 @@ from ..settings import controls
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
 from ..state import character
-from ..state.session import CommandFailed, new_job_folder, remove_folder, session
+from ..state.session import new_job_folder, remove_folder
 from ..window_context import window_showing
 from .command import machine_of
 from .outputs import output_paths
@@ -46,11 +45,9 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
         request = _request(options, folder)
         report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
         job = GenerateJob(request)
-        if not pump.run(job, _ProgressPrinter()):
-            raise CommandFailed.of_session()
-        assert session.result is not None
-        _save(session.result, outputs)
-        _describe(session.result, outputs, report)
+        result = runner.run(job, _ProgressPrinter())
+        _save(result, outputs)
+        _describe(result, outputs, report)
     finally:
         remove_folder(folder)
 
@@ -115,22 +112,17 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
     scene = _find_scene(options)
     armature = _find_armature(options.armature, scene)
     _take_bone_map(options, armature)
-    check_armature(armature, scene)
-    plan = _plan(options, armature)
-    clip = audio_source.decoded(_clip(options, scene, folder), folder)
-    return JobRequest(
-        scene_uid=scene.session_uid,
-        scene_name=scene.name,
-        armature_uid=armature.session_uid,
-        armature_name=armature.name,
-        audio=clip,
-        frame_start=start_frame(options.frame_start, scene, clip),
+    return build_request(
+        scene,
+        armature,
+        audio_source.decoded(_clip(options, scene, folder), folder),
         folder=folder,
         machine=machine_of(options),
         controls=controls.of_arguments(options),
-        plan=plan,
+        frame_start=options.frame_start,
+        plan=_plan(options),
         keys=_keys(options),
-        add_sound=not options.no_sound and not clip.heard and plan is None,
+        add_sound=not options.no_sound,
     )
 
 
@@ -165,20 +157,13 @@ def _keys(options: argparse.Namespace) -> KeyOptions:
     return KeyOptions(mode=_KEY_MODES[options.keys], max_error=options.max_error, layer=options.layer.upper())
 
 
-def _plan(options: argparse.Namespace, armature: bpy.types.Object) -> Plan | None:
-    """The part to generate anew, if only a part is wanted."""
+def _plan(options: argparse.Namespace) -> Plan | None:
+    """The part to regenerate, if only a part is wanted."""
     if options.regenerate and options.keep_poses:
         raise DiffGestureError("Give --regenerate or --keep-poses, not both.")
     if options.regenerate:
-        plan = Plan(*options.regenerate)
-    elif options.keep_poses:
-        plan = Plan(keep=tuple(options.keep_poses))
-    else:
-        return None
-    if options.preset == "reference":
-        raise DiffGestureError("The preset reference cannot keep a part of a motion; use the preset default.")
-    kept_animation(armature)
-    return plan
+        return Plan(*options.regenerate)
+    return Plan(keep=tuple(options.keep_poses)) if options.keep_poses else None
 
 
 def _find_scene(options: argparse.Namespace) -> bpy.types.Scene:

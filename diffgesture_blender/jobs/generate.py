@@ -30,7 +30,7 @@ from ..state import character
 from ..state.session import remove_folder, session
 from ..worker import BackendError, Call, JobCancelled
 from ..worker.errors import WorkerRefused
-from .regenerate import Plan, apply_plan, write_constraints
+from .regenerate import Plan, apply_plan, check_layer, kept_animation, write_constraints
 
 IDLE_TIMEOUT: Final = 300.0  # seconds without a sign of progress before the worker counts as hung
 SILENCE_SHOWN_AFTER: Final = 15.0
@@ -99,29 +99,71 @@ class JobResult:
     keys: KeyReport = field(default_factory=lambda: KeyReport(0, 0, 0.0))
 
 
-def request_from_scene(
-    context: bpy.types.Context, machine: Machine, folder: Path, plan: Plan | None = None
+def build_request(
+    scene: bpy.types.Scene,
+    armature: bpy.types.Object | None,
+    clip: AudioClip,
+    *,
+    folder: Path,
+    machine: Machine,
+    controls: dict[str, Any],
+    frame_start: int | None = None,
+    plan: Plan | None = None,
+    keys: KeyOptions | None = None,
+    add_sound: bool = False,
+    variations: int = 1,
 ) -> JobRequest:
-    """The job that the scene's settings describe; raises DiffGestureError before anything is started."""
-    scene = context.scene
-    settings = scene.diffgesture
-    armature = check_armature(character.chosen_armature(settings, context), scene)
-    clip = audio_source.resolve(settings, context, folder)
+    """The request of the panel, of the command line and of scripts alike.
+
+    ``frame_start``: None where the speech is heard or the scene begins. Raises DiffGestureError before anything is
+    started.
+    """
+    armature = check_armature(armature, scene)
+    keys = keys or KeyOptions()
+    if plan is not None:
+        kept_animation(armature)
+        check_layer(keys)
+        if controls.get("preset") == "reference":
+            raise DiffGestureError("The reference algorithm cannot keep a part of a motion; take the default one.")
     return JobRequest(
         scene_uid=scene.session_uid,
         scene_name=scene.name,
         armature_uid=armature.session_uid,
         armature_name=armature.name,
         audio=clip,
-        frame_start=start_frame(settings.chosen_frame_start(), scene, clip),
+        frame_start=start_frame(frame_start, scene, clip),
         folder=folder,
         machine=machine,
-        controls=settings.controls(),
+        controls=controls,
+        plan=plan,
+        keys=keys,
+        # The speech of a motion of which a part is replaced is heard already.
+        add_sound=add_sound and not clip.heard and plan is None,
+        variations=variations if plan is None else 1,
+    )
+
+
+def request_from_scene(
+    context: bpy.types.Context, machine: Machine, folder: Path, plan: Plan | None = None, seed: int | None = None
+) -> JobRequest:
+    """The job that the scene's settings describe, with another ``seed`` if given."""
+    scene, settings = context.scene, context.scene.diffgesture
+    controls = settings.controls()
+    if seed is not None:
+        controls["seed"] = seed
+    armature = check_armature(character.chosen_armature(settings, context), scene)
+    return build_request(
+        scene,
+        armature,
+        audio_source.resolve(settings, context, folder),
+        folder=folder,
+        machine=machine,
+        controls=controls,
+        frame_start=settings.chosen_frame_start(),
         plan=plan,
         keys=settings.keys(),
-        # The speech of a motion of which a part is replaced is heard already.
-        add_sound=settings.add_sound and not clip.heard and plan is None,
-        variations=settings.variations if plan is None else 1,
+        add_sound=settings.add_sound,
+        variations=settings.variations,
     )
 
 
@@ -211,10 +253,22 @@ class GenerateJob:
         elif self._connection.client is not None:
             self._connection.client.cancel(self._call)
 
-    def abandon(self) -> None:
-        """Leave at once, whatever the worker does; its answer will not be used."""
-        self.cancel()
+    def discard(self) -> None:
+        """Remove the job's files."""
         remove_folder(self.request.folder)
+
+    def refusal(self) -> str | None:
+        """Why keys cannot be written where nobody can be waited for."""
+        return "Leave Edit Mode first; nothing was changed." if bpy.context.mode.startswith("EDIT") else None
+
+    def show(self, result: JobResult) -> bool:
+        """The result becomes the panel's last one."""
+        session.forget_result()
+        session.result = result
+        scene = character.find_scene(result.scene_uid)
+        if self.request.plan is not None and scene is not None:
+            scene.diffgesture.seed = result.seed
+        return True
 
     def obstacle(self) -> str | None:
         """Why the result must not be written just now: the user or a render is in the middle of something."""
@@ -316,7 +370,7 @@ class GenerateJob:
         """One motion as keys of a new action, and a take of it in the character's list."""
         request, name = self.request, self.request.action_name(seed)
         if request.plan is not None:
-            report = apply_plan(request.plan, armature, motion, scene, request.frame_start, name)
+            report = apply_plan(request.plan, armature, motion, scene, request.frame_start, name, request.keys)
         else:
             report = retarget(
                 armature,

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import compat
 from ..animation import keyframes
-from ..animation.key_writing import KeyReport
+from ..animation.key_writing import KeyOptions
 from ..animation.layers import own_strips, plays_own_frames, push_layers, strip_choice
 from ..animation.splice import Span, splice
 from ..errors import DiffGestureError
@@ -90,7 +90,7 @@ class Plan:
 
 
 def plan_from_scene(context: bpy.types.Context) -> Plan:
-    """What the scene's settings want to be generated anew; DiffGestureError if that is nothing."""
+    """What the scene's settings want to be regenerated; DiffGestureError if that is nothing."""
     scene, settings = context.scene, context.scene.diffgesture
     if settings.regenerate == "FRAMES":
         return Plan(settings.regenerate_start, settings.regenerate_end)
@@ -190,11 +190,15 @@ def apply_plan(
     scene: bpy.types.Scene,
     frame_start: float,
     action_name: str,
+    keys: KeyOptions | None = None,
 ) -> RetargetReport:
     """A copy of the armature's action with the motion's keys where the plan wants them; it takes its place.
 
-    Raises DiffGestureError before anything is changed.
+    ``keys``: how many, and whether the copy is an action or a strip above the present one. Raises DiffGestureError
+    before anything is changed.
     """
+    keys = keys or KeyOptions()
+    check_layer(keys)
     old, as_strip = kept_animation(armature)
     bone_map = find_bone_map(armature)
     frames = keyframes.key_frames(motion.num_frames, motion.fps, frame_rate(scene), frame_start)
@@ -212,12 +216,14 @@ def apply_plan(
         compat.assign_action(armature, compat.ActionChoice(None) if as_strip else old)
     new = compat.copy_action(old, action_name)
     try:
-        longest, total = splice(armature, old, new, rotations, frames, spans, frame_rate(scene))
+        report = splice(armature, old, new, rotations, frames, spans, frame_rate(scene), keys)
     except BaseException:
         bpy.data.actions.remove(new.action)
         raise
     if as_strip:
         push_layers(armature, compat.ActionChoice(None), new, "STRIP", frame_rate(scene))
+    elif keys.layer == "STRIP":
+        push_layers(armature, old, new, "STRIP", frame_rate(scene))
     else:
         compat.assign_action(armature, new)
     if old.action.library is None:
@@ -229,11 +235,19 @@ def apply_plan(
         family=bone_map.family,
         bones=tuple(rotations),
         missing=bone_map.missing,
-        keys=KeyReport(longest, total, 0.0),
+        keys=report,
         frame_start=spans[0].start,
         frame_end=spans[-1].end,
         warnings=(*bone_map.problems, *bone_map.notes, *warnings),
     )
+
+
+def check_layer(keys: KeyOptions) -> None:
+    """DiffGestureError where keys that replace a part should be added to what they replace."""
+    if keys.layer == "ADDITIVE":
+        raise DiffGestureError(
+            "A part of an animation cannot be replaced by adding to it; write to a new action or an NLA strip."
+        )
 
 
 def selected_key_frames(armature: bpy.types.Object) -> tuple[float, ...]:

@@ -43,12 +43,12 @@ class _StartsJob:
         options={"SKIP_SAVE"},
     )
 
-    def start(self, context: bpy.types.Context, part: bool) -> set[str]:
-        """``part``: generate what the settings name as the part to regenerate."""
+    def start(self, context: bpy.types.Context, part: bool, seed: int | None = None) -> set[str]:
+        """``part``: generate what the settings name as the part to regenerate; ``seed`` in place of theirs."""
         folder = new_job_folder()
         try:
             plan = plan_from_scene(context) if part else None
-            job = GenerateJob(request_from_scene(context, machine_settings(context), folder, plan))
+            job = GenerateJob(request_from_scene(context, machine_settings(context), folder, plan, seed))
         except Exception as error:
             remove_folder(folder)
             session.clear_messages()
@@ -58,7 +58,7 @@ class _StartsJob:
         if not (self.wait or bpy.app.background):
             pump.start(job)
             return {"FINISHED"}
-        if pump.run(job):
+        if pump.run_and_show(job):
             assert session.result is not None
             self.report({"INFO"}, f"Wrote the action {session.result.action_name}")
             return {"FINISHED"}
@@ -82,14 +82,14 @@ class DIFFGESTURE_OT_generate(_StartsJob, bpy.types.Operator):
 
 
 class DIFFGESTURE_OT_regenerate(_StartsJob, bpy.types.Operator):
-    """Generate a part of the character's animation anew and keep the rest with your edits, in a new action"""
+    """Regenerate a part of the character's animation and keep the rest with your edits, in a new action"""
 
     bl_idname = "diffgesture.regenerate"
     bl_label = "Regenerate"
 
     next_seed: BoolProperty(
         name="Next Seed",
-        description="Count the seed up first, so that pressing the button again gives something new",
+        description="Increment the seed first, so that pressing the button again gives something new",
         default=True,
         options={"SKIP_SAVE"},
     )
@@ -99,10 +99,10 @@ class DIFFGESTURE_OT_regenerate(_StartsJob, bpy.types.Operator):
         return _poll(cls, regenerate_disabled_reason(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        settings = context.scene.diffgesture
-        if self.next_seed:
-            settings.seed = settings.seed + 1 if settings.seed < controls.table()["seed"]["max"] else 0
-        return self.start(context, part=True)
+        seed = context.scene.diffgesture.seed
+        if self.next_seed:  # the settings take it over when the part is there
+            seed = seed + 1 if seed < controls.table()["seed"]["max"] else 0
+        return self.start(context, part=True, seed=seed)
 
 
 class DIFFGESTURE_OT_cancel(bpy.types.Operator):
@@ -116,9 +116,8 @@ class DIFFGESTURE_OT_cancel(bpy.types.Operator):
         return _poll(cls, None if session.busy else "Nothing is being generated")
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        task = session.job or session.check
-        if task is not None:
-            task.cancel()
+        if session.task is not None:
+            session.task.cancel()
         redraw()
         return {"FINISHED"}
 

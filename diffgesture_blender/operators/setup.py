@@ -31,7 +31,7 @@ class DIFFGESTURE_OT_check_backend(bpy.types.Operator):
         if not bpy.app.background:
             pump.start(check)
             return {"FINISHED"}
-        ready = pump.run(check)
+        ready = pump.run_and_show(check)
         if session.report is not None:
             print(session.report)
         if not ready and session.report_problem is not None:

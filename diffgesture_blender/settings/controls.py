@@ -108,6 +108,24 @@ def of_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
+def complete(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every control's value: the given ones, which may be nested under their option, and the others' defaults.
+
+    DiffGestureError for a name that the table lacks or a value outside of its limits.
+    """
+    found = {name: row["default"] for name, row in table().items()}
+    for name, value in given.items():
+        option = name.removesuffix("s")
+        members = {row["key"]: member for member, row in table().items() if row.get("option") == option}
+        nested = {members.get(key, key): number for key, number in value.items()} if members else {name: value}
+        for control, number in nested.items():
+            if control not in found:
+                raise DiffGestureError(f"There is no control {control}; choose among {', '.join(found)}.")
+            found[control] = number
+    check_limits(found)
+    return found
+
+
 def check_limits(given: Mapping[str, Any]) -> None:
     """DiffGestureError for a number outside of its control's limits."""
     for name, value in given.items():

@@ -21,8 +21,8 @@ from ..identity import ADDON_ID
 from ..worker import Backend, interpreter
 
 if TYPE_CHECKING:
-    from ..jobs.backend_check import BackendCheck
-    from ..jobs.generate import GenerateJob, JobResult
+    from ..jobs.generate import JobResult
+    from ..jobs.task import Task
     from ..rig.bone_map import BoneMap
 
 
@@ -60,20 +60,6 @@ class Problem:
         )
 
 
-class CommandFailed(DiffGestureError):
-    """A problem that a job left in the session, as an exception again."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.hint, self.command = problem.hint, problem.command
-        self.kind, self.exit_code = problem.kind, problem.exit_code
-
-    @classmethod
-    def of_session(cls) -> "CommandFailed":
-        """What went wrong last; a job that was cancelled left a notice only."""
-        return cls(session.problem or Problem(session.notice or "Cancelled.", kind="cancelled", exit_code=130))
-
-
 @dataclass(frozen=True)
 class RigNote:
     """What is known about an armature: whether gestures can be put on it, in words for the panel, and its map.
@@ -92,8 +78,7 @@ class Session:
     """The one object that panel, operators and command line share."""
 
     backend: Backend
-    job: "GenerateJob | None" = None
-    check: "BackendCheck | None" = None
+    task: "Task | None" = None
     result: "JobResult | None" = None
     problem: Problem | None = None
     notice: str | None = None
@@ -107,7 +92,24 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        return self.job is not None or self.check is not None
+        return self.task is not None
+
+    @property
+    def job(self) -> "Task | None":
+        """The task, if it is to change the file; a check of the backend is not."""
+        return self.task if self.task is not None and self.task.undo_message is not None else None
+
+    @property
+    def check(self) -> "Task | None":
+        """The task, if it is a check of the backend."""
+        return self.task if self.job is None else None
+
+    def drop_task(self) -> None:
+        """Leave whatever runs at once; its answer will not be used."""
+        if self.task is not None:
+            self.task.cancel()
+            self.task.discard()
+            self.task = None
 
     def clear_messages(self) -> None:
         self.problem = None
@@ -127,12 +129,7 @@ class Session:
 
     def shutdown(self) -> None:
         """End whatever runs; at the end of Blender, of the add-on and of a test."""
-        if self.job is not None:
-            self.job.abandon()
-            self.job = None
-        if self.check is not None:
-            self.check.cancel()
-            self.check = None
+        self.drop_task()
         self.backend.stop()
         self.forget_result()
 

@@ -61,7 +61,7 @@ def failing_generate() -> str:
 def start_job() -> GenerateJob:
     """Start a job as a window would, without its timer."""
     job = GenerateJob(request_from_scene(bpy.context, machine_settings(), new_job_folder()))
-    session.job = job
+    session.task = job
     return job
 
 

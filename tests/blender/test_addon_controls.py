@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 bpy = pytest.importorskip("bpy")
 
@@ -105,6 +106,16 @@ def test_a_range_outside_of_the_speech_changes_nothing(worker_mode: Callable[[st
         bpy.ops.diffgesture.regenerate()
     assert settings.armature.animation_data.action == action
     assert len(bpy.data.actions) == actions
+    assert settings.seed == 0
+
+
+def test_a_control_that_is_switched_on_shows_the_models_own_value(scene: Any) -> None:
+    settings = scene.diffgesture
+    card = json.loads((ROOT / "backend" / "checkpoints" / "default.json").read_text(encoding="utf-8"))
+    sampler = {**card, **card.get("sampler", {})}
+    settings.use_guidance = settings.use_steps = True
+    assert settings.guidance == pytest.approx(sampler["guidance"])
+    assert settings.steps == sampler.get("steps", 8)
 
 
 def command(blend: Path, *arguments: object) -> int:

@@ -78,8 +78,36 @@ def set_modes(rig: bpy.types.Object, mode: str) -> None:
         bone.rotation_mode = mode
 
 
-def run(rig: bpy.types.Object, plan: Plan, motion: Motion = NEW) -> Any:
-    return apply_plan(plan, rig, motion, bpy.context.scene, 1, "Regenerated")
+def run(rig: bpy.types.Object, plan: Plan, motion: Motion = NEW, options: KeyOptions | None = None) -> Any:
+    return apply_plan(plan, rig, motion, bpy.context.scene, 1, "Regenerated", options)
+
+
+@pytest.mark.parametrize("mode", ["QUATERNION", "XYZ"])
+def test_a_part_with_few_keys_stays_within_the_tolerance_and_joins(rig: bpy.types.Object, mode: str) -> None:
+    set_modes(rig, mode)
+    retarget(rig, OLD, frame_start=1)
+    before = poses(rig, FRAMES)
+    full = run(rig, Plan(60, 100), options=KeyOptions(mode="WHOLE_FRAMES"))
+    wanted = poses(rig, FRAMES)
+    compat.assign_action(rig, compat.ActionChoice(None))
+    retarget(rig, OLD, frame_start=1)
+    few = run(rig, Plan(60, 100), options=KeyOptions(mode="REDUCED", max_error=1.0))
+    assert few.keys.total < 0.6 * full.keys.total
+    assert 0 < few.keys.error <= 1.0
+    seen = poses(rig, FRAMES)
+    # Errors of bones against their parents add up along an arm.
+    assert apart(seen, wanted).max() < 8
+    outside = (FRAMES < 59) | (FRAMES > 101)
+    assert apart(seen, before)[outside].max() < 0.1
+
+
+def test_a_part_goes_to_a_strip_or_is_refused_as_wanted(rig: bpy.types.Object) -> None:
+    retarget(rig, OLD, frame_start=1, action_name="First")
+    report = run(rig, Plan(60, 90), options=KeyOptions(layer="STRIP"))
+    assert rig.animation_data.action is None
+    assert rig.animation_data.nla_tracks[-1].strips[0].action.name == report.action_name
+    with pytest.raises(DiffGestureError, match="cannot be replaced by adding"):
+        run(rig, Plan(60, 90), options=KeyOptions(layer="ADDITIVE"))
 
 
 def test_a_part_of_a_strip_is_generated_anew(rig: bpy.types.Object) -> None:
