@@ -35,6 +35,7 @@ class DIFFGESTURE_PT_takes(bpy.types.Panel):
     bl_region_type = "UI"
     bl_category = "DiffGesture"
     bl_parent_id = "DIFFGESTURE_PT_main"
+    bl_order = -1  # right below the result
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
