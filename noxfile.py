@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that is run: python -m nox -s demo | tests | real_blender | rigs | lint | types | format."""
+"""Everything that is run: python -m nox -s demo | tests | package | real_blender | rigs | lint | types | format."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 import nox
 
 ROOT = Path(__file__).parent
+DIST = ROOT / "dist"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "tests"]
@@ -52,16 +53,69 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def tests(session: nox.Session) -> None:
-    """Backend without bpy, add-on in Blender 4.5, end to end; then the add-on in Blender 5.2 if possible."""
+    """Backend without bpy, add-on in Blender 4.5, end to end; then with nothing but the zip, and in Blender 5.2.
+
+    ``-- --fast`` leaves out what is marked slow, and other Blenders: for daily work.
+    """
     _install(session)
-    targets = session.posargs or ["tests/backend", "tests/blender", "tests/end_to_end"]
-    for target in targets:
-        session.run("python", "-m", "pytest", "-q", target)
+    fast = "--fast" in session.posargs
+    chosen = [argument for argument in session.posargs if argument != "--fast"]
+    targets = chosen or ["tests/architecture", "tests/backend", "tests/blender", "tests/end_to_end"]
+    for target in targets[: 3 if fast else None]:
+        session.run("python", "-m", "pytest", "-q", *(["-m", "not slow"] if fast else []), target)
     if not session.posargs:
+        session.notify("zero_install")
         if BLENDER_52_PYTHON:
             session.notify("tests_blender_52")
         else:
             _leave_out(session, f"The add-on in Blender 5.2 as a module: there is no Python {NEWER_PYTHON}")
+
+
+def _build_extension(session: nox.Session) -> Path:
+    """The zip in dist/, made and validated by Blender's own builder."""
+    found = session.run("python", "-c", "import bpy; print(bpy.utils.system_resource('SCRIPTS'))", silent=True)
+    builder = str(Path(str(found).splitlines()[-1], "addons_core", "bl_pkg", "cli", "blender_ext.py"))
+    shutil.rmtree(DIST, ignore_errors=True)
+    DIST.mkdir()
+    session.run("python", builder, "build", "--source-dir", str(ROOT), "--output-dir", str(DIST))
+    (extension,) = DIST.glob("*.zip")
+    session.run("python", builder, "validate", str(extension))
+    session.run("python", builder, "server-generate", "--repo-dir", str(DIST))
+    session.log(f"{extension.name}: {extension.stat().st_size / 1e6:.1f} MB; a static repository is beside it")
+    return extension
+
+
+@nox.session(python=PYTHON)
+def package(session: nox.Session) -> None:
+    """The extension's zip and a static repository of it, in dist/."""
+    session.install(_pinned("requirements.lock", "bpy"))
+    _build_extension(session)
+
+
+def _pinned(lock: str, package_name: str) -> str:
+    """``bpy==4.5.15`` as the lock has it."""
+    lines = (ROOT / lock).read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if line.startswith(f"{package_name}=="))
+
+
+@nox.session(python=PYTHON)
+def zero_install(session: nox.Session) -> None:
+    """The zip in a Blender 4.5 that has nothing else, then in 5.2: installed, it gestures offline."""
+    session.install(_pinned("requirements.lock", "bpy"))
+    extension = _build_extension(session)
+    session.run("python", "tests/zero_install/check.py", str(extension), "demo/speech.flac", *session.posargs)
+    if BLENDER_52_PYTHON:
+        session.notify("zero_install_52")
+    else:
+        _leave_out(session, f"Zero installation in Blender 5.2: there is no Python {NEWER_PYTHON}")
+
+
+@nox.session(python=BLENDER_52_PYTHON or NEWER_PYTHON)
+def zero_install_52(session: nox.Session) -> None:
+    """The same zip in a Blender 5.2 that has nothing else."""
+    session.install(_pinned("requirements-blender52.lock", "bpy"))
+    (extension,) = DIST.glob("*.zip")
+    session.run("python", "tests/zero_install/check.py", str(extension), "demo/speech.flac", *session.posargs)
 
 
 @nox.session(python=BLENDER_52_PYTHON or NEWER_PYTHON)

@@ -8,6 +8,7 @@ from bpy.app.handlers import persistent
 
 from .cli import command as cli
 from .jobs import runner as pump
+from .jobs import warm_up
 from .operators import bone_map as map_operators
 from .operators import generate as operators
 from .operators import playback as playback_operators
@@ -81,6 +82,7 @@ def register() -> None:
 def unregister() -> None:
     """Take everything away; the worker ends."""
     pump.stop()
+    warm_up.stop()
     end_session()
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())

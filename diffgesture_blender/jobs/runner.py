@@ -123,6 +123,11 @@ def _show(task: Task, result: Any) -> bool:
 
 def _over() -> None:
     session.task = None
+    stop_when_idle()
+
+
+def stop_when_idle() -> None:
+    """End the backend when it has had nothing to do for as long as the preferences say."""
     if bpy.app.background:
         return
     if bpy.app.timers.is_registered(_stop_idle_backend):

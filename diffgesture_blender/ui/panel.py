@@ -7,7 +7,9 @@ from ..animation.key_writing import KeyReport
 from ..jobs import playback
 from ..jobs.generate import JobResult
 from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
+from ..jobs.warm_up import warm_up_soon
 from ..settings import controls
+from ..sound import source as audio_source
 from ..state import character
 from ..state.session import session
 from . import bone_map_panel as map_panel
@@ -30,6 +32,8 @@ class DIFFGESTURE_PT_main(_SidebarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.diffgesture
+        if audio_source.missing_reason(settings) is None:
+            warm_up_soon()
         width = setup_ui.columns(context)
         inputs = layout.column()
         inputs.enabled = session.job is None
