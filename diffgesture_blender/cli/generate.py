@@ -48,6 +48,8 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
         result = runner.run(job, _ProgressPrinter())
         _save(result, outputs)
         _describe(result, outputs, report)
+        if not result.look.follows:
+            print(f"diffgesture: warning: {' '.join(result.look.sentences)}", file=sys.stderr, flush=True)
     finally:
         remove_folder(folder)
 
@@ -233,6 +235,8 @@ def _describe(result: JobResult, outputs: dict[str, Path], report: dict[str, Any
         keys=result.keys.total,
         key_error=round(result.keys.error, 4),
         frame_end=result.frame_end,
+        follows=result.look.follows,
+        not_following=list(result.look.behind),
         warnings=[*result.warnings, *filter(None, [_range_note(result)])],
     )
     for name in ("frames", "fps", "layout", "audio_seconds", "preset", "steps", "device", "timings"):

@@ -19,11 +19,12 @@ from .. import compat
 from ..animation import keyframes
 from ..animation.key_writing import KeyOptions
 from ..animation.layers import own_strips, plays_own_frames, push_layers, strip_choice
-from ..animation.splice import Span, splice
+from ..animation.splice import JOIN_SECONDS, Span, splice
 from ..errors import DiffGestureError
 from ..motion import Motion
 from ..retarget import find_bone_map
-from ..retarget.apply import RetargetReport, check_writable, ik_controls, local_rotations
+from ..retarget.apply import RetargetReport, check_writable, ik_controls, local_rotations, plan_controls
+from ..retarget.look import look_at_result
 from ..retarget.present_pose import model_skeleton, sample_directions
 from ..rig.bone_map import BoneMap
 from ..state import character
@@ -210,7 +211,9 @@ def apply_plan(
     animation.use_nla = False
     compat.assign_action(armature, compat.ActionChoice(None))
     try:
-        rotations, warnings = local_rotations(armature, bone_map, motion, scene)
+        controls = plan_controls(armature, bone_map, scene)
+        bone_map = controls.bone_map
+        rotations, warnings = local_rotations(armature, bone_map, motion, scene, plan=controls)
     finally:
         animation.use_nla = layers_play
         compat.assign_action(armature, compat.ActionChoice(None) if as_strip else old)
@@ -229,6 +232,9 @@ def apply_plan(
     if old.action.library is None:
         old.action.use_fake_user = True
     armature.update_tag()
+    join = JOIN_SECONDS * frame_rate(scene)
+    within = [(each.start + join * each.joins_start, each.end - join * each.joins_end) for each in spans]
+    look = look_at_result(armature, bone_map, motion, scene, frames, fades=as_strip, within=within)
     return RetargetReport(
         action_name=compat.action_of(new).name,
         slot_name=getattr(new.slot, "name_display", None),
@@ -238,7 +244,8 @@ def apply_plan(
         keys=report,
         frame_start=spans[0].start,
         frame_end=spans[-1].end,
-        warnings=(*bone_map.problems, *bone_map.notes, *warnings),
+        warnings=(*bone_map.problems, *bone_map.notes, *warnings, *look.sentences),
+        look=look,
     )
 
 

@@ -53,7 +53,7 @@ class ControlPlan:
     def all_settings(self) -> tuple[Setting, ...]:
         """The settings and the influences of the constraints that are turned off."""
         off = (Setting(switches.influence_path_of(bone, name), 0.0, bone) for bone, name in self.freed)
-        return (*self.settings, *off)
+        return tuple({each.path: each for each in (*off, *self.settings)}.values())
 
 
 def known_plan(armature_object: bpy.types.Object, bone_map: BoneMap) -> ControlPlan:

@@ -7,7 +7,7 @@ Keys that have no effect look like success from the inside. A few frames are eva
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,7 @@ from ..rig.bone_map import BoneMap
 from ..rig.families import SIDES
 from ..rig.shown import shown_bone, shown_bones
 from ..rig.skeleton import Skeleton, driven_bones, read_skeleton
+from ..timing import remapped
 from . import switches
 from .evaluate import set_frame
 from .torso import SIDE_NAMES
@@ -81,24 +82,29 @@ def look_at_result(
     frames: FloatArray,
     *,
     fades: bool = False,
+    within: Sequence[tuple[float, float]] = (),
 ) -> Look:
     """Evaluate some of the motion's frames, which fall on the scene's ``frames`` (T,).
 
     The current frame is put back. ``fades``: the motion comes in and goes out; only its middle is looked at.
+    ``within``: scene frames from and to which the motion was written, if not whole.
     """
-    remapped = _remapping(scene)
+    stretched = _remapping(scene)
     if bpy.context.scene != scene or armature_object.name not in bpy.context.view_layer.objects:
-        return Look(findings=remapped)
+        return Look(findings=stretched)
     if armature_object.hide_viewport or armature_object.data.pose_position == "REST":
-        return Look(findings=remapped)
+        return Look(findings=stretched)
     if fades and len(frames) / motion.fps < 2.0:
-        return Look(findings=remapped)
-    chosen = sorted({int(part * (len(frames) - 1)) for part in _FRAMES})
+        return Look(findings=stretched)
+    inside = [i for i, at in enumerate(frames) if not within or any(a <= at <= b for a, b in within)]
+    if not inside:
+        return Look(findings=stretched)
+    chosen = sorted({inside[int(part * (len(inside) - 1))] for part in _FRAMES})
     errors = _errors(armature_object, bone_map, motion, scene, frames, chosen)
     behind = tuple(limb for limb, error in errors.items() if error > _OFF)
     largest = max(errors.values(), default=0.0)
     reasons = tuple(_reasons(armature_object, bone_map, behind)) if behind else ()
-    return Look(behind, largest, (*reasons, *remapped), looked=True)
+    return Look(behind, largest, (*reasons, *stretched), looked=True)
 
 
 def _errors(
@@ -168,14 +174,8 @@ def _steps(bone_map: BoneMap, skeleton: Skeleton, motion: Motion) -> list[tuple[
 
 
 def _remapping(scene: bpy.types.Scene) -> tuple[Finding, ...]:
-    render = scene.render
-    if render.frame_map_old == render.frame_map_new:
-        return ()
-    text = (
-        f"The scene stretches time from {render.frame_map_old} to {render.frame_map_new} frames, so it plays at "
-        "another speed than its sound; set both to 100."
-    )
-    return (Finding(text, "remap"),)
+    text = remapped(scene)
+    return () if text is None else (Finding(text, "remap"),)
 
 
 def _reasons(armature_object: bpy.types.Object, bone_map: BoneMap, behind: Iterable[str]) -> list[Finding]:

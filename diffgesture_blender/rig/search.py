@@ -50,6 +50,8 @@ _BELOW: Final = {
 }
 # Slots whose bone may be held by constraints instead of parents, and those of which a control rig does so.
 _LOOSE: Final = ("neck", "head", *(f"upper_arm.{side}" for side in SIDES))
+# How many more slots another family must fill to go before a family of controls.
+_CONTROLS_FIRST: Final = 2
 _LOOSE_CONTROLS: Final = (*_LOOSE, *(f"{finger}.{side}" for side in SIDES for finger in FINGERS))
 
 
@@ -82,11 +84,20 @@ def _best_map(skeleton: Skeleton, name: str) -> BoneMap:
     named = _best_of_families(skeleton, load_families())
     if named is None or not _severed(named, skeleton):
         return _named_or_shaped(named, skeleton, name)
-    plain = [family for family in load_families() if family.priority <= 0]
-    part = deforming_part(skeleton)
-    found = _named_or_shaped(_best_of_families(part, plain), part, name)
+    found = _of_deforming_bones(skeleton, name)
     note = f"The deforming bones do not follow the controls of {named.family}; they are turned themselves."
     return replace(found, notes=(*found.notes, note))
+
+
+def _of_deforming_bones(skeleton: Skeleton, name: str) -> BoneMap:
+    """The map of the deforming bones; where they do not hang on each other, of the bones that carry them."""
+    plain = [family for family in load_families() if family.priority <= 0]
+    for carriers in (False, True):
+        part = deforming_part(skeleton, carriers=carriers)
+        found = _best_of_families(part, plain)
+        if found is not None and all(f"forearm.{side}" in found.slots for side in SIDES):
+            return _named_or_shaped(found, part, name)
+    return _named_or_shaped(None, deforming_part(skeleton, carriers=True), name)
 
 
 def map_of_deforming_bones(armature_object: bpy.types.Object) -> BoneMap | None:
@@ -94,10 +105,8 @@ def map_of_deforming_bones(armature_object: bpy.types.Object) -> BoneMap | None:
     skeleton = read_skeleton(armature_object)
     if not skeleton.deforming:
         return None
-    plain = [family for family in load_families() if family.priority <= 0]
-    part = deforming_part(skeleton)
     try:
-        return _named_or_shaped(_best_of_families(part, plain), part, armature_object.name)
+        return _of_deforming_bones(skeleton, armature_object.name)
     except DiffGestureError:
         return None
 
@@ -228,6 +237,8 @@ def _match(
         if chain:
             slots[slot] = tuple(chain)
     marks = sum(find((mark,), "L" if "{side}" in mark else "") is not None for mark in family.marks)
+    if family.priority > 0 and family.marks and not marks:  # another maker's controls with like names
+        return None
     bone_map = _from_slots(family.name, slots, skeleton, family=family, exact=exact)
     if bone_map is None:
         return None
@@ -240,7 +251,7 @@ def _match(
     led = sum(bone_map.slots[slot][0] in skeleton.constrained for slot in ESSENTIAL if slot in bone_map.slots)
     chain = 0.01 * (("fk" in affix[0] + affix[1]) - ("ik" in affix[0] + affix[1]))
     worth = filled - len(bone_map.problems) + min(family.priority, 0) - unmarked - 0.5 * led + chain
-    return (max(family.priority, 0), worth, marks, hits / max(named, 1), bare), bone_map
+    return (worth + _CONTROLS_FIRST * max(family.priority, 0), marks, hits / max(named, 1), bare), bone_map
 
 
 def _from_slots(

@@ -8,6 +8,7 @@ from ..jobs import playback
 from ..jobs.generate import JobResult
 from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
 from ..jobs.warm_up import warm_up_soon
+from ..retarget.mend import MEND_LABELS
 from ..settings import controls
 from ..sound import source as audio_source
 from ..state import character
@@ -168,6 +169,8 @@ def _draw_character(
     if note is not None:
         sound = note.usable and not (note.bone_map is not None and note.bone_map.problems)
         setup_ui.draw_text(column, note.text, width - 4, icon="CHECKMARK" if sound else "ERROR")
+        if note.refused is not None:
+            column.operator("diffgesture.map_use_anyway")
 
 
 def _draw_settings(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
@@ -214,6 +217,10 @@ def _draw_result(layout: bpy.types.UILayout, scene: bpy.types.Scene, result: Job
         setup_ui.draw_text(column, line, width)
     for warning in result.warnings:
         setup_ui.draw_text(box, warning, width, icon="ERROR")
+        for index, finding in enumerate(result.look.findings):
+            if finding.text == warning and finding.mend:
+                mend = box.operator("diffgesture.mend", text=MEND_LABELS[finding.mend])
+                mend.index = index
     if result.scene_uid == scene.session_uid:
         for note, operator in (
             (playback.range_note(scene, result.frame_start, result.frame_end), "diffgesture.fit_scene_range"),
