@@ -43,6 +43,15 @@ def assign_action(datablock: bpy.types.ID, choice: ActionChoice) -> None:
         animation.action_slot = choice.slot
 
 
+def choice_for(datablock: bpy.types.ID, action: bpy.types.Action | None) -> ActionChoice:
+    """The action with the slot that was made for the data-block, else its first."""
+    if action is None or not has_slots():
+        return ActionChoice(action)
+    slots = list(action.slots)
+    mine = (slot for slot in slots if slot.name_display == datablock.name)
+    return ActionChoice(action, next(mine, slots[0] if slots else None))
+
+
 def new_action(datablock: bpy.types.ID, name: str) -> ActionChoice:
     """A new empty action for the data-block, with a slot of the data-block's name; not assigned yet."""
     action = bpy.data.actions.new(name)
@@ -115,6 +124,16 @@ def new_curve(choice: ActionChoice, data_path: str, index: int, group: str) -> b
     curve = bag.fcurves.new(data_path, index=index)
     curve.group = bag.groups.get(group) or bag.groups.new(group)
     return curve
+
+
+def _key_type(name: str) -> int:
+    types = bpy.types.Keyframe.bl_rna.properties["type"].enum_items
+    return types[name].value
+
+
+# The numbers of the types of keys: one that a program has made, one that a person has set.
+GENERATED_KEY: int = _key_type("GENERATED")
+OWN_KEY: int = _key_type("KEYFRAME")
 
 
 def select_bones(armature_object: bpy.types.Object, names: Iterable[str]) -> None:

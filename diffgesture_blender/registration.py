@@ -14,23 +14,30 @@ from .operators import generate as operators
 from .operators import mend as mend_operators
 from .operators import playback as playback_operators
 from .operators import setup as setup_operators
+from .operators import takes as take_operators
+from .operators import torch as torch_operators
 from .settings.bone_map import DiffGestureBoneMap
 from .settings.properties import DiffGestureSettings
+from .settings.takes import DiffGestureTake
 from .state import character
 from .state.session import end_session, session, start_session
-from .ui import panel
+from .ui import panel, takes_panel
 from .ui.preferences import DiffGesturePreferences
 
 CLASSES: Final[tuple[type, ...]] = (
     DiffGestureSettings,
     DiffGestureBoneMap,
+    DiffGestureTake,
     DiffGesturePreferences,
     *operators.CLASSES,
     *map_operators.CLASSES,
     *mend_operators.CLASSES,
     *playback_operators.CLASSES,
+    *take_operators.CLASSES,
     *setup_operators.CLASSES,
+    *torch_operators.CLASSES,
     *panel.CLASSES,
+    *takes_panel.CLASSES,
 )
 
 _commands: list[object] = []
@@ -68,6 +75,8 @@ def register() -> None:
         bpy.utils.register_class(cls)
     bpy.types.Scene.diffgesture = bpy.props.PointerProperty(type=DiffGestureSettings)
     bpy.types.Object.diffgesture_map = bpy.props.PointerProperty(type=DiffGestureBoneMap)
+    bpy.types.Object.diffgesture_takes = bpy.props.CollectionProperty(type=DiffGestureTake)
+    bpy.types.Object.diffgesture_take = bpy.props.IntProperty(name="Active Take", default=0, min=0)
     for handlers, handler in _HANDLERS:
         handlers.append(handler)
     _commands.append(bpy.utils.register_cli_command(cli.COMMAND, cli.main))
@@ -84,6 +93,8 @@ def unregister() -> None:
     for handlers, handler in _HANDLERS:
         if handler in handlers:
             handlers.remove(handler)
+    del bpy.types.Object.diffgesture_take
+    del bpy.types.Object.diffgesture_takes
     del bpy.types.Object.diffgesture_map
     del bpy.types.Scene.diffgesture
     for cls in reversed(CLASSES):

@@ -20,6 +20,10 @@ from typing import Any, Final, Literal
 from .errors import ConfigError
 
 TABLE: Final = Path(__file__).with_name("controls.json")
+PREFACE: Final = (
+    "What may be set about a generation, in the panel, on both command lines, in scripts and in the worker's "
+    "protocol. This page is made of backend/diffgesture/controls.json by `python -m diffgesture.controls`."
+)
 _METAVARS: Final = {"int": "N", "seconds": "S"}
 
 
@@ -181,3 +185,7 @@ def _flat(given: Mapping[str, Any]) -> dict[str, Any]:
                 raise ConfigError(f"There is no {option} '{key}'; choose among {', '.join(members)}.")
             flat[members[key]] = number
     return flat
+
+
+if __name__ == "__main__":
+    print(f"# Controls\n\n{PREFACE}\n\n{as_markdown()}", end="")

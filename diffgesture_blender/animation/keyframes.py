@@ -182,6 +182,7 @@ def write_keys(curve: bpy.types.FCurve, frames: FloatArray, values: FloatArray, 
     _set_enum(points, "interpolation", interpolation)
     for side in ("handle_left_type", "handle_right_type"):
         _set_enum(points, side, "AUTO_CLAMPED")
+    _set_generated(points)
     curve.update()
 
 
@@ -196,7 +197,12 @@ def write_keys_with_handles(
     for side, places in (("handle_left", left), ("handle_right", right)):
         _set_enum(points, f"{side}_type", "ALIGNED")
         points.foreach_set(side, places.astype(np.float32).ravel())
+    _set_generated(points)
     curve.update()
+
+
+def _set_generated(points: bpy.types.FCurveKeyframePoints) -> None:
+    points.foreach_set("type", np.full(len(points), compat.GENERATED_KEY, dtype=np.int32))
 
 
 def _set_enum(points: bpy.types.FCurveKeyframePoints, name: str, value: str) -> None:

@@ -204,6 +204,7 @@ def _replace_keys(
         rewrites = span.joins_end and abs(time - (span.end - _REWRITE)) <= _SAME_FRAME
         point.interpolation = "CONSTANT" if rewrites else "BEZIER"
         point.handle_left_type = point.handle_right_type = "AUTO_CLAMPED"
+        point.type = "GENERATED"
     curve.update()
     if slopes is not None and len(times) > 1:
         _set_slopes(curve, times, slopes)

@@ -14,12 +14,13 @@ from typing import Any, Final
 import bpy
 
 from .. import compat
+from ..animation import takes
 from ..animation.key_writing import KeyOptions, KeyReport
 from ..animation.layers import is_generated, mark_generated
 from ..errors import DiffGestureError
 from ..motion import Motion, load_motion
 from ..retarget import find_bone_map
-from ..retarget.apply import retarget
+from ..retarget.apply import RetargetReport, retarget
 from ..retarget.look import Look
 from ..retarget.present_pose import model_rest
 from ..settings.machine import Machine
@@ -52,15 +53,16 @@ class JobRequest:
     plan: Plan | None = None
     keys: KeyOptions = field(default_factory=KeyOptions)
     add_sound: bool = True
+    variations: int = 1
 
     @property
     def seed(self) -> int:
+        """Of the first variation; the others count up from it."""
         return int(self.controls.get("seed", 0))
 
-    @property
-    def action_name(self) -> str:
+    def action_name(self, seed: int) -> str:
         """Of the action to be written."""
-        name = f"{self.audio.name} seed {self.seed}"
+        name = f"{self.audio.name} seed {seed}"
         return name if self.plan is None else f"{name} {self.plan.label}"
 
     def worker_params(self) -> dict[str, Any]:
@@ -72,6 +74,7 @@ class JobRequest:
             "output_dir": str(self.folder),
             "checkpoint": self.machine.checkpoint,
             "device": self.machine.device,
+            "variations": self.variations,
             **self.controls,
         }
 
@@ -110,6 +113,7 @@ def build_request(
     plan: Plan | None = None,
     keys: KeyOptions | None = None,
     add_sound: bool = False,
+    variations: int = 1,
 ) -> JobRequest:
     """The request of the panel, of the command line and of scripts alike.
 
@@ -137,6 +141,7 @@ def build_request(
         keys=keys,
         # The speech of a motion of which a part is replaced is heard already.
         add_sound=add_sound and not clip.heard and plan is None,
+        variations=variations if plan is None else 1,
     )
 
 
@@ -160,6 +165,7 @@ def request_from_scene(
         plan=plan,
         keys=settings.keys(),
         add_sound=settings.add_sound,
+        variations=settings.variations,
     )
 
 
@@ -315,35 +321,23 @@ class GenerateJob:
     def _apply(self, reply: dict[str, Any]) -> JobResult:
         request = self.request
         try:
-            motion_path = Path(reply["motions"][0]["path"])
+            made = [(Path(item["path"]), int(item["seed"])) for item in reply["motions"]]
             warnings = [str(text) for text in reply.get("warnings", ())]
+            motion_path, seed = made[0]
         except (KeyError, IndexError, TypeError) as error:
             raise BackendError(
                 "The backend's answer names no motion.", hint="Reinstall the add-on.", details=repr(reply)
             ) from error
         scene, armature = self._scene_and_armature()
-        motion = load_motion(motion_path)
         below = compat.current_action(armature).action
         if request.keys.layer == "ADDITIVE" and request.plan is None and is_generated(below):
             warnings.append(
                 f"The action {below.name} was generated too, so its gestures and the new ones add up; mute its "
                 "strip to see the new ones alone."
             )
-        if request.plan is not None:
-            report = apply_plan(
-                request.plan, armature, motion, scene, request.frame_start, request.action_name, request.keys
-            )
-        else:
-            report = retarget(
-                armature,
-                motion,
-                frame_start=request.frame_start,
-                action_name=request.action_name,
-                keys=request.keys,
-                rest_motion=self._rest_motion() if request.keys.layer == "ADDITIVE" else None,
-                scene=scene,
-            )
-        mark_generated(bpy.data.actions[report.action_name])
+        motions = [(load_motion(path), seed) for path, seed in made]
+        for motion, seed in reversed(motions):  # the first of them is what animates the character in the end
+            report = self._write(armature, motion, scene, seed, below)
         warnings += report.warnings
         warnings += request.audio.notes
         if request.add_sound:
@@ -358,7 +352,7 @@ class GenerateJob:
             folder=request.folder,
             frame_start=math.floor(report.frame_start),
             frame_end=math.ceil(report.frame_end),
-            seed=request.seed,
+            seed=seed,
             seconds=time.monotonic() - self._started,
             reply=reply,
             warnings=tuple(dict.fromkeys(warnings)),
@@ -366,6 +360,41 @@ class GenerateJob:
             keys=report.keys,
             look=report.look,
         )
+
+    def _write(
+        self,
+        armature: bpy.types.Object,
+        motion: Motion,
+        scene: bpy.types.Scene,
+        seed: int,
+        below: bpy.types.Action | None,
+    ) -> RetargetReport:
+        """One motion as keys of a new action, and a take of it in the character's list."""
+        request, name = self.request, self.request.action_name(seed)
+        if request.plan is not None:
+            report = apply_plan(request.plan, armature, motion, scene, request.frame_start, name, request.keys)
+        else:
+            report = retarget(
+                armature,
+                motion,
+                frame_start=request.frame_start,
+                action_name=name,
+                keys=request.keys,
+                rest_motion=self._rest_motion() if request.keys.layer == "ADDITIVE" else None,
+                scene=scene,
+            )
+        action = bpy.data.actions[report.action_name]
+        mark_generated(action)
+        takes.record(
+            armature,
+            action,
+            below,
+            speech=request.audio.name,
+            seed=seed,
+            frames=(math.floor(report.frame_start), math.ceil(report.frame_end)),
+            settings=request.controls,
+        )
+        return report
 
     def _scene_and_armature(self) -> tuple[bpy.types.Scene, bpy.types.Object]:
         """Both looked up again; DiffGestureError if one is gone."""

@@ -96,6 +96,14 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
         subtype="ANGLE",
     )
     layer: EnumProperty(name="Write To", description="Where the keys go", items=LAYERS, default="ACTION")
+    variations: IntProperty(
+        name="Variations",
+        description="How many takes to generate at once, with seeds that count up",
+        default=1,
+        min=1,
+        max=16,
+        soft_max=6,
+    )
     use_frame_start: BoolProperty(
         name="Start Frame",
         description="Start at this frame instead of where the audio starts (strip, speaker) or the scene does",

@@ -85,8 +85,4 @@ def plays_as_strip(armature: bpy.types.Object, action: bpy.types.Action) -> bool
 
 def assign_action(armature: bpy.types.Object, action: bpy.types.Action) -> None:
     """Let the action animate the armature, through the slot that was made for it."""
-    slot = None
-    if compat.has_slots():
-        slots = list(action.slots)
-        slot = next((item for item in slots if item.name_display == armature.name), slots[0] if slots else None)
-    compat.assign_action(armature, compat.ActionChoice(action, slot))
+    compat.assign_action(armature, compat.choice_for(armature, action))

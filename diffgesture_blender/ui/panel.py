@@ -180,6 +180,7 @@ def _draw_settings(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup
     row = column.row(align=True)
     row.prop(settings, "seed")
     row.operator("diffgesture.randomize_seed", text="", icon="FILE_REFRESH")
+    column.prop(settings, "variations")
     row = column.row()
     row.active = not settings.use_reference and not settings.use_steps
     row.prop(settings, "quality")

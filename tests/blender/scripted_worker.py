@@ -70,9 +70,12 @@ def generate(mode: str, request: dict) -> None:
                 break
     if mode == "motion":
         source = Path(sys.argv[2])
-        path = Path(params["output_dir"]) / "motion.npz"
-        path.write_bytes(source.read_bytes())
-        say(id=identity, result={"motions": [{"path": str(path), "seed": params["seed"]}], "warnings": []})
+        motions = []
+        for number in range(params.get("variations", 1)):
+            path = Path(params["output_dir"]) / f"motion_{number}.npz"
+            path.write_bytes(source.read_bytes())
+            motions.append({"path": str(path), "seed": params["seed"] + number})
+        say(id=identity, result={"motions": motions, "warnings": []})
         return
     say(id=identity, result={"motions": [], "seed": params.get("seed")})
 

@@ -67,6 +67,15 @@ def test_bad_audio_is_a_sentence(ann: Any, audio: object) -> None:
     assert ann.animation_data is None
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"), [({"colour": 1}, "no control colour"), ({"intensity": 9}, "must be from 0")]
+)
+def test_bad_settings_are_a_sentence(ann: Any, speech: Path, settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(diffgesture_blender.DiffGestureError, match=words):
+        diffgesture_blender.generate(ann, speech, **settings)
+    assert ann.animation_data is None
+
+
 def test_a_failing_backend_is_a_sentence(ann: Any, worker_mode: Callable[[str], None], speech: Path) -> None:
     worker_mode("refuse")
     with pytest.raises(diffgesture_blender.DiffGestureError, match="too short") as caught:

@@ -87,6 +87,14 @@ def test_opening_a_file_ends_the_job(findings: dict[str, dict[str, Any]]) -> Non
     assert (opened["running"], opened["action"]) == (False, None)
 
 
+def test_takes_are_accepted_and_rejected(findings: dict[str, dict[str, Any]]) -> None:
+    both = {"names": ["speech seed 1", "speech seed 0"], "action": "speech seed 0"}
+    assert findings["takes"] == both
+    assert findings["take rejected"] == {"names": ["speech seed 1"], "action": None, "actions": 1}
+    assert findings["rejection undone"] == both
+    assert findings["take accepted"] == {"own": True, "names": both["names"]}
+
+
 def test_quitting_ends_the_worker(findings: dict[str, dict[str, Any]]) -> None:
     assert findings["end"] == {"code": "ENDED 0"}
     assert not Path("/proc", str(findings["quitting"]["worker"])).exists()

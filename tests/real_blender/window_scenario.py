@@ -50,6 +50,16 @@ def action() -> str | None:
     return animation.action.name if animation is not None and animation.action is not None else None
 
 
+def takes() -> list[str]:
+    return [take.action.name for take in armature().diffgesture_takes]
+
+
+def own_keys() -> bool:
+    compat = sys.modules[f"{ADDON}.diffgesture_blender.compat"]
+    curves = compat.curves_of(compat.current_action(armature()))
+    return {point.type for curve in curves for point in curve.keyframe_points} == {"KEYFRAME"}
+
+
 def count_strips() -> int:
     return len(sys.modules[f"{ADDON}.diffgesture_blender.sound.sequencer"].sound_strips(window().scene))
 
@@ -203,6 +213,25 @@ def story() -> Iterator[None]:
     yield
     found(step="file opened", notice=session().notice, running=session().job is not None, action=action())
 
+    mode("motion")
+    prepare()
+    window().scene.diffgesture.variations = 2
+    with in_view():
+        bpy.ops.ed.undo_push(message="two variations")
+    generate()
+    yield from until_over()
+    found(step="takes", names=takes(), action=action())
+    with in_view():
+        bpy.ops.diffgesture.take_reject()
+        bpy.ops.ed.undo_push(message="reject")
+    found(step="take rejected", names=takes(), action=action(), actions=len(bpy.data.actions))
+    undo()
+    found(step="rejection undone", names=takes(), action=action())
+    with in_view():
+        bpy.ops.diffgesture.take_accept()
+    found(step="take accepted", own=own_keys(), names=takes())
+
+    mode("slow")
     prepare()
     generate()
     yield from until_running()
