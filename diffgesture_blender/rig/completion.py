@@ -41,15 +41,22 @@ _ZERO: Final = 1e-4
 SAME_PLACE: Final = 0.002
 
 
-def completed(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton) -> Slots:
-    """The slots with what hangs together filled in; what is filled already is only lengthened."""
+def completed(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton, *, controls: bool = False) -> Slots:
+    """The slots with what hangs together filled in; what is filled already is only lengthened.
+
+    ``controls``: the bones are controls, of which the hierarchy tells little: only fingers that lack are added.
+    """
     found = {slot: names for slot, names in slots.items() if names}
     for side in SIDES:
-        if f"forearm.{side}" in found and f"upper_arm.{side}" in found:
+        if controls:
+            if f"hand.{side}" in found and not any(f"{finger}.{side}" in found for finger in FINGERS[1:]):
+                _add_named_fingers(found, side, found[f"hand.{side}"][-1], skeleton)
+        elif f"forearm.{side}" in found and f"upper_arm.{side}" in found:
             _add_hand(found, side, skeleton)
             _add_fingers(found, side, skeleton)
             _add_clavicle(found, side, skeleton)
-    _lengthen_trunk(found, skeleton)
+    if not controls:
+        _lengthen_trunk(found, skeleton)
     return found
 
 
@@ -86,12 +93,7 @@ def _add_hand(slots: Slots, side: str, skeleton: Skeleton) -> None:
 def _add_fingers(slots: Slots, side: str, skeleton: Skeleton) -> None:
     """Fingers that words name below the hand, and every finger from its root in the palm down to its tip."""
     hand = slots.get(f"hand.{side}", slots[f"forearm.{side}"])[-1]
-    for finger in FINGERS:
-        slot = f"{finger}.{side}"
-        for root in (hand, *_in_its_place(hand, skeleton)):
-            chain = _named_finger(finger, root, skeleton) if slot not in slots else []
-            if chain and not set(chain) & _used(slots):
-                slots[slot] = tuple(chain)
+    _add_named_fingers(slots, side, hand, skeleton)
     for finger in FINGERS:
         slot = f"{finger}.{side}"
         if slot in slots:
@@ -104,6 +106,16 @@ def _add_fingers(slots: Slots, side: str, skeleton: Skeleton) -> None:
         by_shape = finger_slots(hand, side, skeleton)
         if len([slot for slot in by_shape if "_tip" not in slot]) >= 4 and not _used(by_shape) & _used(slots):
             slots.update(by_shape)
+
+
+def _add_named_fingers(slots: Slots, side: str, hand: str, skeleton: Skeleton) -> None:
+    """Fingers that words name below the hand, or below another bone in its place."""
+    for finger in FINGERS:
+        slot = f"{finger}.{side}"
+        for root in (hand, *_in_its_place(hand, skeleton)):
+            chain = _named_finger(finger, root, skeleton) if slot not in slots else []
+            if chain and not set(chain) & _used(slots):
+                slots[slot] = tuple(chain)
 
 
 def _in_its_place(hand: str, skeleton: Skeleton) -> list[str]:

@@ -279,8 +279,8 @@ def _from_slots(
         if not all(slot in slots for slot in arm):  # half an arm is none
             slots = {s: n for s, n in slots.items() if s.partition(".") not in _parts_of_arm(side)}
     if not exact:
-        if source == "names" and (family is None or family.priority <= 0):
-            slots = completed(slots, skeleton)
+        if source == "names":
+            slots = completed(slots, skeleton, controls=family is not None and family.priority > 0)
         slots = without_leg_carriers(slots, skeleton, leg_roots(slots, skeleton))
     notes: tuple[str, ...] = ()
     if source != "shape" and wrong_sides(skeleton, slots):

@@ -3,10 +3,12 @@
 
     python backend/generate.py demo/speech.flac -o motion.npz --seed 7
     python tests/blender/rig_picture.py motion.npz docs/images/rigs.jpg [--rigs FOLDER] [--frame N]
+    python tests/blender/rig_picture.py motion.npz docs/images/rigs_hard.jpg --hard [--rigs FOLDER]
 
 The mannequin is drawn with its skin, the others as solids between their evaluated joints. FOLDER: skeletons as
 JSON files (see rig_table.py) for those that are not made here. The frame is the one in which the hands are busiest
-and well apart, unless given. Needs Pillow.
+and well apart, unless given. ``--hard``: whole bodies of control rigs, an exported one, legs that hang on the
+spine, a skirt without names, a sitting rest. Needs Pillow.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import random
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -27,9 +30,11 @@ import bpy  # noqa: E402, I001  (brings bmesh)
 import bmesh  # noqa: E402
 import numpy as np  # noqa: E402
 import rig_builders  # noqa: E402
+from control_rigs import STYLES, build_control_rig  # noqa: E402
 from family_names import FINGERS  # noqa: E402
 from family_skeletons import family_skeleton  # noqa: E402
 from mathutils import Matrix, Vector  # noqa: E402
+from oddities import ODDITIES  # noqa: E402
 from PIL import Image  # noqa: E402
 from rig_measure import pose_at  # noqa: E402
 
@@ -39,6 +44,8 @@ from diffgesture_blender.retarget import find_bone_map  # noqa: E402
 from diffgesture_blender.retarget.apply import retarget  # noqa: E402
 from diffgesture_blender.rig.body_frame import body_frame  # noqa: E402
 from diffgesture_blender.rig.bone_map import BoneMap  # noqa: E402
+from diffgesture_blender.rig.skeleton import read_skeleton  # noqa: E402
+from diffgesture_blender.rig.symmetry import longest_way  # noqa: E402
 
 # Title, where the rig comes from, colour.
 SUBJECTS: Final = (
@@ -50,6 +57,14 @@ SUBJECTS: Final = (
     ("Daz Genesis 8", "daz_genesis8", (0.70, 0.52, 0.16)),
     ("VRoid", "vroid", (0.66, 0.30, 0.32)),
     ("MMD", "mmd", (0.34, 0.32, 0.58)),
+)
+HARD: Final = (
+    ("Like CloudRig", "control cloudrig", (0.18, 0.47, 0.52)),
+    ("Like BlenRig", "control blenrig", (0.55, 0.27, 0.45)),
+    ("Rigify, exported", "exported", (0.20, 0.38, 0.62)),
+    ("Biped, legs on the spine", "biped_rocketbox", (0.25, 0.50, 0.28)),
+    ("Skirt, no names", "skirt", (0.70, 0.52, 0.16)),
+    ("Rests sitting", "sitting", (0.66, 0.30, 0.32)),
 )
 COLUMNS: Final = 4
 SPACING: Final = (1.34, 1.10)  # metres between figures
@@ -92,6 +107,21 @@ def build(kind: str, folder: Path | None, scratch: Path) -> bpy.types.Object:
         path = scratch / "rigify.blend"
         rig_builders.write_rigify(path)
         return rig_builders.open_rigify(path)
+    if kind == "exported":
+        path = scratch / "rigify.blend"
+        rig_builders.write_rigify(path)
+        rig = rig_builders.open_rigify(path)
+        rig.animation_data_clear()
+        for bone in rig.pose.bones:
+            for constraint in list(bone.constraints):
+                bone.constraints.remove(constraint)
+        return rig
+    if kind.startswith("control "):
+        return build_control_rig(STYLES[kind.split()[1]])
+    if kind == "skirt":
+        return rig_builders.build_armature(_skirted(), kind)
+    if kind == "sitting":
+        return rig_builders.build_armature(_sitting(), kind)
     if folder is not None and (folder / f"{kind}.json").is_file():
         data = json.loads((folder / f"{kind}.json").read_text(encoding="utf-8"))
         return rig_builders.build_armature(data["bones"], kind, Matrix(data["object_matrix"]))
@@ -99,8 +129,34 @@ def build(kind: str, folder: Path | None, scratch: Path) -> bpy.types.Object:
     return rig_builders.build_armature(family_skeleton(own, "A").bones, kind)
 
 
-def figure_of(rig: bpy.types.Object, bone_map: BoneMap, frame: float) -> Figure:
-    """The evaluated pose as solids."""
+def _skirted() -> list[dict]:
+    """A body with a skirt, all names erased."""
+    body, dice = family_skeleton("unity", "A"), random.Random(5)
+    bones = [dict(bone) for bone in body.bones]
+    ODDITIES["skirt"](bones, body, dice)
+    names = {bone["name"]: f"bone{index}" for index, bone in enumerate(bones)}
+    return [{**bone, "name": names[bone["name"]], "parent": names.get(bone["parent"])} for bone in bones]
+
+
+def _sitting() -> list[dict]:
+    """A body that rests on a chair: thighs forwards, shins down."""
+    bones = [dict(bone) for bone in family_skeleton("mixamo_namespace", "A").bones]
+    by_name = {bone["name"].split(":")[-1]: bone for bone in bones}
+    for side in ("Left", "Right"):
+        hip = by_name[f"{side}UpLeg"]["head"]
+        knee, ankle, toe = (
+            hip + Vector((0, -0.42, 0)),
+            hip + Vector((0, -0.42, -0.42)),
+            hip + Vector((0, -0.55, -0.49)),
+        )
+        for part, head, tail in (("UpLeg", hip, knee), ("Leg", knee, ankle), ("Foot", ankle, toe)):
+            by_name[f"{side}{part}"].update(head=head, tail=tail)
+        by_name[f"{side}ToeBase"].update(head=toe, tail=toe + Vector((0, -0.05, 0)))
+    return bones
+
+
+def figure_of(rig: bpy.types.Object, bone_map: BoneMap, frame: float, *, legs: bool = False) -> Figure:
+    """The evaluated pose as solids; with ``legs`` and what else hangs on the hips."""
     heads = {bone.name: np.array(bone.head_local, dtype=float) for bone in rig.data.bones}
     to_public = body_frame(heads, bone_map.slots)
     # Blender's front view: the public frame's left, facing and up are X, -Y and Z.
@@ -144,6 +200,21 @@ def figure_of(rig: bpy.types.Object, bone_map: BoneMap, frame: float) -> Figure:
     _trunk(figure, bone_map, at, turn)
     for side in "LR":
         _arm(figure, bone_map, at, turn, side)
+    if legs:
+        skeleton = read_skeleton(rig)
+        roots = [bone_map.bone(f"thigh.{side}") or f"thigh.{side}" for side in "LR"]
+        hips = str(skeleton.parents[roots[0]])
+        figure.bones.append((place(pose[hips].head), at("spine"), 0.06, 0.055))
+        for root in roots:
+            way = [place(pose[name].head) for name in longest_way(root, skeleton)]
+            radii = ((0.07, 0.05), (0.05, 0.035), (0.035, 0.03))
+            for (start, end), (r0, r1) in zip(itertools.pairwise(way), radii, strict=False):
+                figure.bones.append((start, end, r0, r1))
+        for child in skeleton.children[hips]:
+            if child.startswith("bone") and child not in roots and skeleton.height[child] >= 3:
+                way = [place(pose[name].head) for name in longest_way(child, skeleton)]
+                if way[-1][2] < way[0][2]:
+                    figure.bones.extend((start, end, 0.02, 0.018) for start, end in itertools.pairwise(way))
     return figure
 
 
@@ -223,15 +294,16 @@ def _material(name: str, colour: tuple[float, float, float]) -> bpy.types.Materi
     return material
 
 
-def render(figures: list[tuple[str, tuple, Figure]], path: Path, samples: int) -> None:
-    """All figures in rows, seen from the front, rendered by Cycles on the CPU."""
+def render(figures: list[tuple[str, tuple, Figure]], path: Path, samples: int, *, whole: bool = False) -> None:
+    """All figures in rows, seen from the front, rendered by Cycles on the CPU; ``whole``: with room for legs."""
+    columns, height, size = (6, 1.85, (1500, 520)) if whole else (COLUMNS, SPACING[1], SIZE)
     rig_builders.reset()
     scene = bpy.context.scene
-    rows = -(-len(figures) // COLUMNS)
+    rows = -(-len(figures) // columns)
     ink = _material("Ink", (0.05, 0.05, 0.06))
     for index, (title, colour, figure) in enumerate(figures):
-        row, column = divmod(index, COLUMNS)
-        x, z = (column - (COLUMNS - 1) / 2) * SPACING[0], ((rows - 1) / 2 - row) * SPACING[1]
+        row, column = divmod(index, columns)
+        x, z = (column - (columns - 1) / 2) * SPACING[0], ((rows - 1) / 2 - row) * height
         item = bpy.data.objects.new(title, mesh_of(figure, title))
         item.data.materials.append(_material(title, colour))
         item.location = (x, 0.0, z)
@@ -240,13 +312,14 @@ def render(figures: list[tuple[str, tuple, Figure]], path: Path, samples: int) -
         text.body, text.align_x, text.size = title, "CENTER", 0.07
         text.materials.append(ink)
         label = bpy.data.objects.new(f"{title} label", text)
-        label.location, label.rotation_euler = (x, -0.75, z - 0.60), (1.5708, 0, 0)
+        label.location = (x, -0.75, z + 0.34 - height if whole else z - 0.60)
+        label.rotation_euler = (1.5708, 0, 0)
         scene.collection.objects.link(label)
-    _stage(scene, rows)
+    _stage(scene, columns, -0.45 if whole else -0.10)
     scene.render.engine = "CYCLES"
     scene.cycles.samples, scene.cycles.use_denoising = samples, False
     scene.cycles.max_bounces = 3
-    scene.render.resolution_x, scene.render.resolution_y = SIZE
+    scene.render.resolution_x, scene.render.resolution_y = size
     scene.view_settings.view_transform = "Standard"
     with tempfile.TemporaryDirectory() as folder:
         scene.render.filepath = str(Path(folder) / "rigs.png")
@@ -255,11 +328,11 @@ def render(figures: list[tuple[str, tuple, Figure]], path: Path, samples: int) -
             picture.convert("RGB").save(path, quality=88, optimize=True)
 
 
-def _stage(scene: bpy.types.Scene, rows: int) -> None:
+def _stage(scene: bpy.types.Scene, columns: int, height: float) -> None:
     camera = bpy.data.cameras.new("Camera")
-    camera.type, camera.ortho_scale = "ORTHO", COLUMNS * SPACING[0] + 0.1
+    camera.type, camera.ortho_scale = "ORTHO", columns * SPACING[0] + 0.1
     holder = bpy.data.objects.new("Camera", camera)
-    holder.location, holder.rotation_euler = (0, -8, -0.10), (1.5708, 0, 0)
+    holder.location, holder.rotation_euler = (0, -8, height), (1.5708, 0, 0)
     scene.collection.objects.link(holder)
     scene.camera = holder
     world = bpy.data.worlds.new("World")
@@ -280,21 +353,24 @@ def main() -> int:
     parser.add_argument("picture", type=Path)
     parser.add_argument("--rigs", type=Path, default=None, help="folder of skeletons (JSON)")
     parser.add_argument("--frame", type=int, default=None, help="motion frame (default: a strong one)")
+    parser.add_argument("--hard", action="store_true", help="whole bodies of rigs that are hard to get right")
     parser.add_argument("--samples", type=int, default=48)
     arguments = parser.parse_args()
     motion = load_motion(arguments.motion)
     frame = busiest_frame(motion) if arguments.frame is None else arguments.frame
     figures = []
     with tempfile.TemporaryDirectory() as scratch:
-        for title, kind, colour in SUBJECTS:
+        for title, kind, colour in HARD if arguments.hard else SUBJECTS:
             rig = build(kind, arguments.rigs, Path(scratch))
             bone_map = find_bone_map(rig)
-            retarget(rig, motion, bone_map, frame_start=1.0)
+            report = retarget(rig, motion, bone_map, frame_start=1.0)
+            assert report.look.follows, report.warnings
             scene = bpy.context.scene
             fps = scene.render.fps / scene.render.fps_base
-            figures.append((title, colour, figure_of(rig, bone_map, 1.0 + frame * fps / motion.fps)))
+            at = 1.0 + frame * fps / motion.fps
+            figures.append((title, colour, figure_of(rig, bone_map, at, legs=arguments.hard)))
             print(f"{title}: {bone_map.family}", flush=True)
-    render(figures, arguments.picture, arguments.samples)
+    render(figures, arguments.picture, arguments.samples, whole=arguments.hard)
     print(f"{arguments.picture}: frame {frame}, {arguments.picture.stat().st_size // 1000} kB")
     return 0
 
