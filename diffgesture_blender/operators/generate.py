@@ -17,7 +17,6 @@ from ..jobs import runner as pump
 from ..jobs.generate import GenerateJob, check_armature, request_from_scene, start_frame
 from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
 from ..jobs.regenerate import plan_from_scene
-from ..motion import load_motion
 from ..settings import controls
 from ..settings.machine import machine_settings
 from ..sound import sequencer
@@ -279,7 +278,7 @@ class DIFFGESTURE_OT_export_motion(bpy.types.Operator, ExportHelper):
             if self.file_format == "NPZ":
                 shutil.copyfile(session.result.motion_path, target)
             else:
-                export_bvh.save_bvh(target, load_motion(session.result.motion_path))
+                export_bvh.save_bvh(target, session.result.motion_path)
         except (OSError, DiffGestureError) as error:
             self.report({"ERROR"}, f"The motion cannot be saved: {error}")
             return {"CANCELLED"}

@@ -74,7 +74,7 @@ class DIFFGESTURE_PT_amounts(_SidebarPanel, bpy.types.Panel):
 
 
 class DIFFGESTURE_PT_regenerate(_SidebarPanel, bpy.types.Panel):
-    """Generate a part anew and keep the rest."""
+    """Regenerate a part and keep the rest."""
 
     bl_idname = "DIFFGESTURE_PT_regenerate"
     bl_label = "Regenerate a Part"

@@ -271,7 +271,7 @@ def test_dataset_with_nan_is_refused(tmp_path: Path) -> None:
     directions = write_dataset(tmp_path)
     directions[25, 3, 1] = np.nan
     np.save(tmp_path / "directions.npy", directions)
-    with pytest.raises(DataError, match="take 'b' holds values that are not numbers"):
+    with pytest.raises(DataError, match="take 'b' contains NaN or infinity"):
         Dataset(tmp_path).take(1)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the worker can be asked: ``hello`` and ``generate``."""
+"""What the worker can be asked: ``hello``, ``generate``, ``bvh``."""
 
 import dataclasses
 import platform
@@ -19,7 +19,9 @@ from ..generation.synthesis import Settings
 from ..model.arithmetic import has_blas, num_threads
 from ..model.card import Card
 from ..model.checkpoint import DEFAULT_CHECKPOINT
+from ..motion.bvh import save_bvh
 from ..motion.constraints import load_constraints
+from ..motion.motion_file import load_motion
 from ..motion.skeletons import neutral_directions
 
 if TYPE_CHECKING:
@@ -109,7 +111,16 @@ def make_methods(server: "Server") -> dict[str, Method]:
             "warnings": response.warnings,
         }
 
-    return {"hello": hello, "generate": generate}
+    def bvh(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
+        source = path_or_none(params.get("motion"), "motion")
+        folder = path_or_none(params.get("output_dir"), "output_dir")
+        if source is None or folder is None:
+            raise RpcError(INVALID_PARAMS, "motion and output_dir are needed.")
+        target = folder / f"{source.stem}.bvh"
+        save_bvh(target, load_motion(source))
+        return {"path": str(target)}
+
+    return {"hello": hello, "generate": generate, "bvh": bvh}
 
 
 def _version(package: str) -> str | None:
