@@ -75,7 +75,12 @@ def _panel(arguments: argparse.Namespace) -> None:
 
     checkpoint = load_checkpoint(arguments.checkpoint, pick_device(arguments.device))
     layout = checkpoint.skeleton.name
-    settings = Settings(arguments.preset or "default", arguments.seed, arguments.steps, arguments.guidance)
+    settings = Settings(
+        preset=arguments.preset or "default",
+        seed=arguments.seed,
+        steps=arguments.steps,
+        guidance=arguments.guidance,
+    )
     paired = ev.takes_of_dataset(Dataset(arguments.data, layout), limit=arguments.limit) if arguments.data else []
     real = load_real_takes(arguments.real, layout) if arguments.real else paired
     if paired:
@@ -85,7 +90,10 @@ def _panel(arguments: argparse.Namespace) -> None:
     systems = {"ours": (checkpoint, settings)}
     if arguments.reference:
         reference = load_checkpoint(arguments.reference, pick_device(arguments.device))
-        systems["reference"] = (reference, Settings("reference", arguments.seed, arguments.steps))
+        systems["reference"] = (
+            reference,
+            Settings(preset="reference", seed=arguments.seed, steps=arguments.steps),
+        )
     generated = {
         name: ev.generate_takes(network, speech, options, _say) for name, (network, options) in systems.items()
     }

@@ -6,12 +6,9 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from diffgesture.command_line import run_command
-
-if TYPE_CHECKING:
-    from diffgesture.motion.amplitude import Amounts
+from diffgesture.controls import add_arguments, controls_of
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -20,24 +17,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="MOTION.npz", help="the motion file")
     parser.add_argument("--bvh", type=Path, metavar="FILE", help="also write a BVH file")
     parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="also draw the skeleton, with the sound")
-    parser.add_argument("--preset", default="default", choices=("default", "reference"), help="default: default")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="other weights than the bundled ones")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same motion (default: 0)")
-    parser.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the preset's)")
-    parser.add_argument("--guidance", type=float, metavar="W", help="guidance scale (default: the preset's)")
-    parser.add_argument(
-        "--intensity", type=float, default=1.0, metavar="X", help="size of the gestures (default: 1)"
-    )
-    parser.add_argument("--smoothing", type=float, default=0.0, metavar="X", help="0 none, 1 strong (default: 0)")
-    parser.add_argument(
-        "--amount",
-        action="append",
-        default=[],
-        metavar="PART=X",
-        help="how much a part moves, 0 to 2: left_arm, right_arm, head, torso, fingers; may be repeated",
-    )
-    parser.add_argument("--rest-in", type=float, default=0.0, metavar="S", help="start from rest within S seconds")
-    parser.add_argument("--rest-out", type=float, default=0.0, metavar="S", help="end at rest within S seconds")
+    add_arguments(parser.add_argument_group("controls (docs/CONTROLS.md)"))
     parser.add_argument(
         "--keep", type=Path, metavar="MOTION.npz", help="a motion for this speech, kept outside of --regenerate"
     )
@@ -48,7 +29,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs=2,
         type=float,
         metavar=("START", "END"),
-        help="seconds of --keep to generate anew; may be repeated",
+        help="seconds of --keep to regenerate; may be repeated",
     )
     parser.add_argument("--variations", type=int, default=1, metavar="K", help="K motions, seeds N … N+K-1")
     parser.add_argument(
@@ -68,18 +49,8 @@ def main(arguments: argparse.Namespace) -> None:
 
     if (arguments.keep is None) != (not arguments.regenerate):
         raise ConfigError("--keep MOTION.npz and --regenerate START END belong together; give both or neither.")
-    settings = Settings(
-        preset=arguments.preset,
-        seed=arguments.seed,
-        steps=arguments.steps,
-        guidance=arguments.guidance,
-        intensity=arguments.intensity,
-        smoothing=arguments.smoothing,
-        amounts=_amounts(arguments.amount),
-        rest_in=arguments.rest_in,
-        rest_out=arguments.rest_out,
-        constraints=None if arguments.keep is None else keep_motion(arguments.keep, arguments.regenerate),
-    )
+    constraints = None if arguments.keep is None else keep_motion(arguments.keep, arguments.regenerate)
+    settings = Settings(constraints, **controls_of(arguments))
     request = Request(
         audio=arguments.audio,
         settings=settings,
@@ -128,21 +99,6 @@ def main(arguments: argparse.Namespace) -> None:
             **extra,
         }
         print(json.dumps(summary))
-
-
-def _amounts(texts: list[str]) -> "Amounts":
-    """``part=number`` texts as amounts; ConfigError where one is not."""
-    from diffgesture.errors import ConfigError
-    from diffgesture.motion.amplitude import Amounts
-
-    values = {}
-    for text in texts:
-        part, _, number = text.partition("=")
-        try:
-            values[part] = float(number)
-        except ValueError:
-            raise ConfigError(f"--amount wants PART=NUMBER, for instance left_arm=0.5, not {text}.") from None
-    return Amounts.of(values)
 
 
 def _numbered(path: Path, count: int) -> list[Path]:

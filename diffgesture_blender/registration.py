@@ -13,11 +13,11 @@ from .operators import generate as operators
 from .operators import playback as playback_operators
 from .operators import setup as setup_operators
 from .settings.bone_map import DiffGestureBoneMap
-from .settings.preferences import DiffGesturePreferences
 from .settings.properties import DiffGestureSettings
 from .state import character
 from .state.session import end_session, session, start_session
 from .ui import panel
+from .ui.preferences import DiffGesturePreferences
 
 CLASSES: Final[tuple[type, ...]] = (
     DiffGestureSettings,
@@ -38,8 +38,7 @@ def _after_file_load(*_arguments: object) -> None:
     """Another file: the job's scene is gone, so the job ends and its answer will not be used."""
     session.clear_messages()
     if session.job is not None:
-        session.job.abandon()
-        session.job = None
+        session.drop_task()
         session.notice = "Another file was opened, so the generation was cancelled."
     session.forget_result()
     session.forget_rigs()

@@ -15,7 +15,7 @@ import bpy
 import numpy as np
 
 from .. import compat
-from ..retarget import quaternion as quat
+from ..rig import quaternion as quat
 from . import keyframes
 
 FloatArray = np.ndarray

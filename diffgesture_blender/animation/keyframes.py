@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 
 from .. import compat
-from ..retarget import quaternion as quat
+from ..rig import quaternion as quat
 
 FloatArray = np.ndarray
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from ..identity import VERSION
+from ..settings import controls
 
 COMMAND: Final = "diffgesture"
 PROGRAM: Final = "blender -b FILE.blend --command diffgesture"
@@ -37,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="Speech audio to gesture keyframes on an armature.")
     parser.add_argument("--version", action="version", version=f"DiffGesture {VERSION}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{generate,take,check}", parser_class=_Parser
+        dest="command", required=True, metavar="{generate,batch,take,check}", parser_class=_Parser
     )
     generate = commands.add_parser(
         "generate",
@@ -56,22 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--frame-start", type=int, metavar="N", help="first key (default: the scene's first frame)")
     what.add_argument("--bone-map", metavar="FILE.json", help="the character's bone map, if it is not recognised")
     what.add_argument("--blend", metavar="FILE", help="the .blend to open, if none was given before --command")
-    how = generate.add_argument_group("how")
-    how.add_argument("--preset", choices=("default", "reference"), default="default", help="sampling algorithm")
-    how.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same motion (default: 0)")
-    how.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the preset's)")
-    how.add_argument("--guidance", type=float, metavar="W", help="guidance scale (default: the model's)")
-    how.add_argument("--intensity", type=float, default=1.0, metavar="X", help="size of the gestures (default: 1)")
-    how.add_argument("--smoothing", type=float, default=0.0, metavar="X", help="0 none, 1 strong (default: 0)")
-    how.add_argument(
-        "--amount",
-        action="append",
-        default=[],
-        metavar="PART=X",
-        help="how much a part moves, 0 to 2: left_arm, right_arm, head, torso, fingers; may be repeated",
-    )
-    how.add_argument("--rest-in", type=float, default=0.0, metavar="S", help="start from rest within S seconds")
-    how.add_argument("--rest-out", type=float, default=0.0, metavar="S", help="end at rest within S seconds")
+    _add_how(generate)
     part = generate.add_argument_group("a part of the character's present animation")
     part.add_argument(
         "--regenerate", type=float, nargs=2, metavar=("START", "END"), help="only these frames, keeping the rest"
@@ -83,7 +69,31 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FRAME",
         help="keep the poses at these frames, all else is new",
     )
-    keying = generate.add_argument_group("keys")
+    _add_keys(generate)
+    where = generate.add_argument_group("results")
+    where.add_argument("--output", metavar="OUT.blend", help="save the .blend with the keys here")
+    where.add_argument("--motion-output", metavar="M.npz", help="bone directions (default: beside OUT.blend)")
+    where.add_argument("--bvh", metavar="FILE.bvh", help="also save the model's skeleton as BVH")
+    where.add_argument("--export-fbx", metavar="FILE.fbx", help="the character with its new animation as FBX")
+    where.add_argument("--export-glb", metavar="FILE.glb", help="the same as glTF")
+    where.add_argument("--report", metavar="R.json", help="what was done, or why not, as JSON")
+    where.add_argument("--no-sound", action="store_true", help="do not add the speech to the sequencer")
+    where.add_argument("--json", action="store_true", help="print the report as one line on standard output")
+    _add_batch(commands)
+    _add_take(commands)
+    check = commands.add_parser("check", help="start the backend and report", description="Check the backend.")
+    for command in (generate, check):
+        _add_backend(command)
+    return parser
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    how = parser.add_argument_group("how")
+    controls.add_arguments(how)
+
+
+def _add_keys(parser: argparse.ArgumentParser) -> None:
+    keying = parser.add_argument_group("keys")
     keying.add_argument(
         "--keys",
         choices=("model", "every-frame", "few"),
@@ -103,23 +113,55 @@ def build_parser() -> argparse.ArgumentParser:
         default="action",
         help="a new action, a strip above the present animation, or one that adds to it (default: action)",
     )
-    where = generate.add_argument_group("results")
-    where.add_argument("--output", metavar="OUT.blend", help="save the .blend with the keys here")
-    where.add_argument("--motion-output", metavar="M.npz", help="bone directions (default: beside OUT.blend)")
-    where.add_argument("--bvh", metavar="FILE.bvh", help="also save the model's skeleton as BVH")
-    where.add_argument("--export-fbx", metavar="FILE.fbx", help="the character with its new animation as FBX")
-    where.add_argument("--export-glb", metavar="FILE.glb", help="the same as glTF")
-    where.add_argument("--report", metavar="R.json", help="what was done, or why not, as JSON")
+
+
+def _add_backend(parser: argparse.ArgumentParser) -> None:
+    backend = parser.add_argument_group("backend")
+    backend.add_argument("--python", metavar="FILE", help="the backend's Python (default: the preferences')")
+    backend.add_argument("--checkpoint", metavar="FILE", help="other weights than the bundled ones")
+    backend.add_argument("--device", metavar="NAME", help="auto, cpu, cuda, mps (default: the preferences')")
+
+
+def _add_batch(commands: Any) -> None:
+    batch = commands.add_parser(
+        "batch",
+        help="generate gestures for many recordings",
+        description="Generate gestures for a folder of recordings or a list of jobs (.csv with header, or .json) "
+        "with one backend. A job is named by what generate can be told, for instance audio, name, armature, seed; "
+        "options given here hold for jobs that have none of their own. One line of JSON a job on standard output; "
+        "run again, and what is done is not done again.",
+    )
+    batch.add_argument("source", metavar="FOLDER|JOBS.csv|JOBS.json", help="the recordings or jobs")
+    what = batch.add_argument_group("what")
+    what.add_argument(
+        "--armature",
+        action="append",
+        metavar="NAME",
+        help="the character; repeated, each recording is done for each of them",
+    )
+    what.add_argument("--scene", metavar="NAME", help="the scene (default: the file's active one)")
+    what.add_argument("--frame-start", type=int, metavar="N", help="first key (default: the scene's first frame)")
+    what.add_argument("--bone-map", metavar="FILE.json", help="the character's bone map, if it is not recognised")
+    what.add_argument("--blend", metavar="FILE", help="the .blend to open, if none was given before --command")
+    what.add_argument("--range", metavar="A-B", help="only these jobs of the list, counted from 1 (for a farm)")
+    _add_how(batch)
+    _add_keys(batch)
+    where = batch.add_argument_group("results")
+    where.add_argument(
+        "--output", required=True, metavar="FOLDER", help="where the files go, named after their job"
+    )
+    where.add_argument(
+        "--formats",
+        default="blend,npz",
+        metavar="LIST",
+        help="what is written for each job, of blend, npz, bvh, fbx, glb (default: blend,npz)",
+    )
+    where.add_argument("--again", action="store_true", help="also do what is done already")
+    where.add_argument("--stop-on-error", action="store_true", help="end at the first job that fails")
     where.add_argument("--no-sound", action="store_true", help="do not add the speech to the sequencer")
-    where.add_argument("--json", action="store_true", help="print the report as one line on standard output")
-    _add_take(commands)
-    check = commands.add_parser("check", help="start the backend and report", description="Check the backend.")
-    for command in (generate, check):
-        backend = command.add_argument_group("backend")
-        backend.add_argument("--python", metavar="FILE", help="the backend's Python (default: the preferences')")
-        backend.add_argument("--checkpoint", metavar="FILE", help="other weights than the bundled ones")
-        backend.add_argument("--device", metavar="NAME", help="auto, cpu, cuda, mps (default: the preferences')")
-    return parser
+    where.add_argument("--report", metavar="R.json", help="the summary, as JSON")
+    where.add_argument("--json", action="store_true", help="print the summary as the last line on standard output")
+    _add_backend(batch)
 
 
 def _add_take(commands: Any) -> None:
@@ -157,14 +199,16 @@ def main(arguments: Sequence[str]) -> int:
             return _check(options)
         if options.report:
             _check_report(options, reporting)
-        from . import generate as cli_generate
+        from . import batch, generate
 
-        if options.command == "take":
-            cli_generate.save_training_take(options, report)
+        if options.command == "batch":
+            exit_code = batch.batch(options, report)
+            if exit_code:
+                _print_error(report["error"])
         else:
-            cli_generate.generate(options, report)
-        report["status"] = "ok"
-        exit_code = 0
+            do = generate.save_training_take if options.command == "take" else generate.generate
+            do(options, report)
+            report["status"], exit_code = "ok", 0
     except SystemExit as end:  # --help and --version
         return end.code if isinstance(end.code, int) else 0
     except UsageError as error:
@@ -228,24 +272,22 @@ def _write_report(reporting: argparse.Namespace, report: dict[str, Any]) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     """``check``: print the backend's report."""
-    from ..jobs import runner as pump
+    from ..jobs import runner
     from ..jobs.backend_check import BackendCheck
-    from ..state.session import session
 
-    ready = pump.run(BackendCheck(machine_of(options)))
-    print(session.report or "", flush=True)
-    problem = session.report_problem or session.problem
-    if problem is not None:
-        _print_error(problem.message)
-        return problem.exit_code
-    return 0 if ready else 1
+    report = runner.run(BackendCheck(machine_of(options)))
+    print(report.text, flush=True)
+    if report.problem is not None:
+        _print_error(report.problem.message)
+        return report.problem.exit_code
+    return 0 if report.ok else 1
 
 
 def machine_of(options: argparse.Namespace) -> Any:
     """The preferences with the command line's choices on top."""
     from dataclasses import replace
 
-    from ..settings.preferences import machine_settings
+    from ..settings.machine import machine_settings
 
     machine = machine_settings()
     if options.python:

@@ -15,32 +15,22 @@ from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
 from ..export.character import export_character
 from ..export.training_take import copy_take, save_take
-from ..jobs import playback
-from ..jobs import runner as pump
+from ..jobs import playback, runner
 from ..jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
 from ..jobs.regenerate import Plan, kept_animation
 from ..motion import load_motion
-from ..retarget.bone_map import load_bone_map
+from ..rig.bone_map import load_bone_map
 from ..settings import bone_map as rig_map
-from ..settings.properties import PARTS, DiffGestureSettings
+from ..settings import controls
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
 from ..state import character
-from ..state.session import Problem, new_job_folder, remove_folder, session
+from ..state.session import new_job_folder, remove_folder
 from ..window_context import window_showing
 from .command import machine_of
 from .outputs import output_paths
 
 _KEY_MODES: Final[dict[str, KeyMode]] = {"model": "MOTION", "every-frame": "WHOLE_FRAMES", "few": "REDUCED"}
-
-
-class CommandFailed(DiffGestureError):
-    """A problem that the job left in the session, as an exception again."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.hint, self.command = problem.hint, problem.command
-        self.kind, self.exit_code = problem.kind, problem.exit_code
 
 
 def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
@@ -55,12 +45,9 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
         request = _request(options, folder)
         report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
         job = GenerateJob(request)
-        if not pump.run(job, _ProgressPrinter()):
-            problem = session.problem or Problem(session.notice or "Cancelled.", kind="cancelled", exit_code=130)
-            raise CommandFailed(problem)
-        assert session.result is not None
-        _save(session.result, outputs)
-        _describe(session.result, outputs, report)
+        result = runner.run(job, _ProgressPrinter())
+        _save(result, outputs)
+        _describe(result, outputs, report)
     finally:
         remove_folder(folder)
 
@@ -137,13 +124,7 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
         frame_start=start_frame(options.frame_start, scene, clip),
         folder=folder,
         machine=machine_of(options),
-        seed=options.seed,
-        intensity=options.intensity,
-        smoothing=options.smoothing,
-        sampling={"preset": options.preset, "steps": options.steps, "guidance": options.guidance},
-        amounts=_amounts(options.amount),
-        rest_in=options.rest_in,
-        rest_out=options.rest_out,
+        controls=controls.of_arguments(options),
         plan=plan,
         keys=_keys(options),
         add_sound=not options.no_sound and not clip.heard and plan is None,
@@ -171,39 +152,14 @@ def _named(items: Any, name: str, what: str) -> Any:
 
 def check_numbers(options: argparse.Namespace) -> None:
     """DiffGestureError where a number lies outside of the limits that the panel keeps."""
-    limited = {name: getattr(options, name) for name in ("seed", "steps", "guidance", "intensity", "smoothing")}
-    limited |= {"rest_in": options.rest_in, "rest_out": options.rest_out}
-    for name, value in limited.items():
-        _check_number(f"--{name.replace('_', '-')}", name, value)
-    for part, value in _amounts(options.amount).items():
-        if part not in PARTS:
-            raise DiffGestureError(f"--amount knows no part {part}; there are {', '.join(PARTS)}.")
-        _check_number(f"--amount {part}", f"amount_{part}", value)
+    controls.of_arguments(options)
     _keys(options)
-
-
-def _check_number(flag: str, name: str, value: float | None) -> None:
-    limits = DiffGestureSettings.__annotations__[name].keywords
-    if value is not None and not limits["min"] <= value <= limits["max"]:
-        raise DiffGestureError(f"{flag} must be from {limits['min']:g} to {limits['max']:.10g}, not {value:.10g}.")
 
 
 def _keys(options: argparse.Namespace) -> KeyOptions:
     if options.max_error <= 0:
         raise DiffGestureError(f"--max-error must be more than 0 degrees, not {options.max_error:g}.")
     return KeyOptions(mode=_KEY_MODES[options.keys], max_error=options.max_error, layer=options.layer.upper())
-
-
-def _amounts(texts: list[str]) -> dict[str, float]:
-    """``part=number`` texts; DiffGestureError where one is not. The backend knows the parts and their limits."""
-    amounts = {}
-    for text in texts:
-        part, _, number = text.partition("=")
-        try:
-            amounts[part] = float(number)
-        except ValueError:
-            raise DiffGestureError(f"--amount wants PART=NUMBER, for instance left_arm=0.5, not {text}.") from None
-    return amounts
 
 
 def _plan(options: argparse.Namespace, armature: bpy.types.Object) -> Plan | None:

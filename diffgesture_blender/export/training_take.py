@@ -23,14 +23,14 @@ from mathutils import Quaternion
 from .. import compat
 from ..errors import DiffGestureError
 from ..retarget import find_bone_map
-from ..retarget import quaternion as quat
-from ..retarget.body_frame import body_frame
-from ..retarget.bone_map import BoneMap
 from ..retarget.evaluate import set_frame
-from ..retarget.families import FINGERS
 from ..retarget.present_pose import follower
-from ..sound.sequencer import frame_rate
+from ..rig import quaternion as quat
+from ..rig.body_frame import body_frame
+from ..rig.bone_map import BoneMap
+from ..rig.families import FINGERS
 from ..sound.source import AudioClip, mono_samples
+from ..timing import frame_rate
 
 FloatArray = np.ndarray
 

@@ -2,23 +2,34 @@
 """*Check Backend*: start the worker and write down what it is, in words that can be sent to someone who helps."""
 
 import platform
+from dataclasses import dataclass
 from typing import Any
 
 import bpy
 
 from ..identity import VERSION
-from ..settings.preferences import Machine
+from ..settings.machine import Machine
 from ..state.session import Problem, session
 from ..worker import JobCancelled
 
 
+@dataclass(frozen=True)
+class Report:
+    """What the backend is, in lines; ``problem`` where it is not fit for work."""
+
+    text: str
+    ok: bool
+    problem: Problem | None
+
+
 class BackendCheck:
-    """A connection for its own sake. ``poll`` until ``done``, then ``finish`` puts the report in the session."""
+    """A connection for its own sake. ``poll`` until ``done``, then ``finish`` gives the report."""
 
     undo_message = None
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        session.report = None
         self._connection = session.backend.connect(machine.setup)
 
     @property
@@ -35,12 +46,21 @@ class BackendCheck:
     def cancel(self) -> None:
         self._connection.cancel()
 
+    @property
+    def fraction(self) -> float:
+        return 0.0
+
     def obstacle(self) -> str | None:
         """A report can be written at any time."""
         return None
 
-    def finish(self) -> bool:
-        """Write the report; True if the backend is fit for work."""
+    refusal = obstacle
+
+    def discard(self) -> None:
+        """A check leaves nothing on disk."""
+
+    def finish(self) -> Report:
+        """What there is to report; raises JobCancelled."""
         connection = self._connection
         if isinstance(connection.error, JobCancelled):
             raise connection.error
@@ -58,10 +78,12 @@ class BackendCheck:
             problem = None if ok else Problem(str(connection.hello.get("checkpoint_error")), kind="checkpoint")
         if session.backend.log_path is not None:
             lines.append(f"Log: {session.backend.log_path}")
-        session.report = "\n".join(lines)
-        session.report_ok = ok
-        session.report_problem = problem
-        return ok
+        return Report("\n".join(lines), ok, problem)
+
+    def show(self, result: Report) -> bool:
+        """The report as the preferences show it; True if the backend is fit for work."""
+        session.report, session.report_ok, session.report_problem = result.text, result.ok, result.problem
+        return result.ok
 
     def _python_lines(self) -> list[str]:
         python = self._connection.python

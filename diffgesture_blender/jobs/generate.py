@@ -21,7 +21,7 @@ from ..motion import Motion, load_motion
 from ..retarget import find_bone_map
 from ..retarget.apply import retarget
 from ..retarget.present_pose import model_rest
-from ..settings.preferences import Machine
+from ..settings.machine import Machine
 from ..sound import sequencer
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
@@ -47,16 +47,14 @@ class JobRequest:
     frame_start: int
     folder: Path
     machine: Machine
-    seed: int = 0
-    intensity: float = 1.0
-    smoothing: float = 0.0
-    sampling: dict[str, object] = field(default_factory=lambda: {"preset": "default"})
-    amounts: dict[str, float] = field(default_factory=dict)
-    rest_in: float = 0.0
-    rest_out: float = 0.0
+    controls: dict[str, Any] = field(default_factory=dict)
     plan: Plan | None = None
     keys: KeyOptions = field(default_factory=KeyOptions)
     add_sound: bool = True
+
+    @property
+    def seed(self) -> int:
+        return int(self.controls.get("seed", 0))
 
     @property
     def action_name(self) -> str:
@@ -73,13 +71,7 @@ class JobRequest:
             "output_dir": str(self.folder),
             "checkpoint": self.machine.checkpoint,
             "device": self.machine.device,
-            "seed": self.seed,
-            "intensity": self.intensity,
-            "smoothing": self.smoothing,
-            "amounts": self.amounts,
-            "rest_in": self.rest_in,
-            "rest_out": self.rest_out,
-            **self.sampling,
+            **self.controls,
         }
 
 
@@ -121,13 +113,7 @@ def request_from_scene(
         frame_start=start_frame(settings.chosen_frame_start(), scene, clip),
         folder=folder,
         machine=machine,
-        seed=settings.seed,
-        intensity=settings.intensity,
-        smoothing=settings.smoothing,
-        sampling=settings.sampling(),
-        amounts=settings.amounts(),
-        rest_in=settings.rest_in,
-        rest_out=settings.rest_out,
+        controls=settings.controls(),
         plan=plan,
         keys=settings.keys(),
         # The speech of a motion of which a part is replaced is heard already.
@@ -221,10 +207,19 @@ class GenerateJob:
         elif self._connection.client is not None:
             self._connection.client.cancel(self._call)
 
-    def abandon(self) -> None:
-        """Leave at once, whatever the worker does; its answer will not be used."""
-        self.cancel()
+    def discard(self) -> None:
+        """Remove the job's files."""
         remove_folder(self.request.folder)
+
+    def refusal(self) -> str | None:
+        """Why keys cannot be written where nobody can be waited for."""
+        return "Leave Edit Mode first; nothing was changed." if bpy.context.mode.startswith("EDIT") else None
+
+    def show(self, result: JobResult) -> bool:
+        """The result becomes the panel's last one."""
+        session.forget_result()
+        session.result = result
+        return True
 
     def obstacle(self) -> str | None:
         """Why the result must not be written just now: the user or a render is in the middle of something."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generate a part of an animation anew and keep the rest: what is kept goes to the model as constraints.
+"""Regenerate a part of an animation and keep the rest: what is kept goes to the model as constraints.
 
 Two ways to say what is kept: everything outside of a range of frames, or the poses at some frames. Either way the
 result is a copy of the action with new keys in between; the action itself stays as it is.
@@ -24,9 +24,10 @@ from ..errors import DiffGestureError
 from ..motion import Motion
 from ..retarget import find_bone_map
 from ..retarget.apply import RetargetReport, check_writable, ik_controls, local_rotations
-from ..retarget.bone_map import BoneMap
 from ..retarget.present_pose import model_skeleton, sample_directions
-from ..sound.sequencer import frame_rate
+from ..rig.bone_map import BoneMap
+from ..state import character
+from ..timing import frame_rate
 
 # Seconds on each side of a range that the model is shown; it looks no further than one window.
 CONTEXT_SECONDS: Final = 3.0
@@ -35,7 +36,7 @@ _SAME_FRAME: Final = 1e-3
 
 @dataclass(frozen=True)
 class Plan:
-    """What to generate anew: scene frames ``start`` to ``end``, or everything but the poses at ``keep``."""
+    """What to regenerate: scene frames ``start`` to ``end``, or everything but the poses at ``keep``."""
 
     start: float | None = None
     end: float | None = None
@@ -86,6 +87,22 @@ class Plan:
             for number, (start, end) in enumerate(pairwise(ends))
         ]
         return [span for span in spans if span.end - span.start > _SAME_FRAME]
+
+
+def plan_from_scene(context: bpy.types.Context) -> Plan:
+    """What the scene's settings want to be regenerated; DiffGestureError if that is nothing."""
+    scene, settings = context.scene, context.scene.diffgesture
+    if settings.regenerate == "FRAMES":
+        return Plan(settings.regenerate_start, settings.regenerate_end)
+    if settings.regenerate == "PREVIEW":
+        return Plan(scene.frame_preview_start, scene.frame_preview_end)
+    if settings.regenerate == "SCENE":
+        return Plan(scene.frame_start, scene.frame_end)
+    armature = character.chosen_armature(settings, context)
+    keep = selected_key_frames(armature) if armature is not None else ()
+    if not keep:
+        raise DiffGestureError("Select the keyframes to keep first, in the dope sheet or the timeline.")
+    return Plan(keep=keep)
 
 
 def kept_animation(armature: bpy.types.Object) -> tuple[compat.ActionChoice, bool]:

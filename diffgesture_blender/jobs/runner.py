@@ -6,45 +6,64 @@ window would end it, and Esc belongs to whatever the user is doing meanwhile.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import bpy
 
 from ..errors import DiffGestureError
-from ..settings.preferences import machine_settings
-from ..state.session import Problem, redraw, remove_folder, session
+from ..settings.machine import machine_settings
+from ..state.session import Problem, redraw, session
 from ..worker import JobCancelled
-from .backend_check import BackendCheck
-from .generate import GenerateJob, JobResult
+from .task import Task
 
 TICK: Final = 0.1
 _WAITING_TICK: Final = 0.5
 
 
-def start(task: GenerateJob | BackendCheck) -> None:
-    """Drive ``task`` with the timer; its outcome lands in the session."""
+def start(task: Task) -> None:
+    """Drive ``task`` with the timer; its outcome lands in the session, for the panel."""
     _adopt(task)
     if not bpy.app.timers.is_registered(_tick):
         # persistent: opening a file must not stop the pump that has to say what became of the job
         bpy.app.timers.register(_tick, first_interval=TICK, persistent=True)
 
 
-def run(task: GenerateJob | BackendCheck, on_progress: Callable[[float, str], None] | None = None) -> bool:
-    """Drive ``task`` here and now; True if it went well. The outcome lands in the session as well."""
+def run(task: Task, on_progress: Callable[[float, str], None] | None = None) -> Any:
+    """Drive ``task`` here and now; returns its result or raises what ended it. The panel is told nothing."""
+    session.task = task
+    try:
+        try:
+            while not task.done:
+                task.poll(TICK)
+                if on_progress is not None:
+                    on_progress(task.fraction, task.text)
+        except KeyboardInterrupt:
+            task.cancel()
+            while not task.done:
+                task.poll(TICK)
+        refusal = task.refusal()
+        if refusal is not None:
+            raise DiffGestureError(refusal)
+        return task.finish()
+    except BaseException:
+        task.discard()
+        raise
+    finally:
+        _over()
+
+
+def run_and_show(task: Task) -> bool:
+    """Drive ``task`` here and now for a person at the panel; True if it went well."""
     _adopt(task)
     try:
-        while not task.done:
-            task.poll(TICK)
-            if on_progress is not None and isinstance(task, GenerateJob):
-                on_progress(task.fraction, task.text)
-    except KeyboardInterrupt:
-        task.cancel()
-        while not task.done:
-            task.poll(TICK)
-    if isinstance(task, GenerateJob) and bpy.context.mode.startswith("EDIT"):
-        _failed(task, DiffGestureError("Leave Edit Mode first; nothing was changed."))
+        result = run(task)
+    except JobCancelled as error:
+        session.notice = str(error)
         return False
-    return _finish(task)
+    except Exception as error:
+        session.problem = Problem.of(error)
+        return False
+    return _show(task, result)
 
 
 def stop() -> None:
@@ -54,18 +73,14 @@ def stop() -> None:
             bpy.app.timers.unregister(timer)
 
 
-def _adopt(task: GenerateJob | BackendCheck) -> None:
-    if isinstance(task, GenerateJob):
-        session.job = task
-        session.clear_messages()
-    else:
-        session.check = task
-        session.report = None
+def _adopt(task: Task) -> None:
+    session.task = task
+    session.clear_messages()
 
 
 def _tick() -> float | None:
     """Timer: one look at the running task; None ends the timer."""
-    task = session.job or session.check
+    task = session.task
     if task is None:
         return None
     try:
@@ -74,9 +89,17 @@ def _tick() -> float | None:
             return TICK
         if task.obstacle() is not None:
             return _WAITING_TICK
-        _finish(task)
+        result = task.finish()
+        _over()
+        _show(task, result)
+    except JobCancelled as error:
+        _over()
+        task.discard()
+        session.notice = str(error)
     except Exception as error:  # an exception here would end the timer and leave the job for ever
-        _failed(task, error)
+        _over()
+        task.discard()
+        session.problem = Problem.of(error)
     finally:
         _redraw_if_changed()
     return None
@@ -84,50 +107,22 @@ def _tick() -> float | None:
 
 def _redraw_if_changed() -> None:
     """Draw the sidebars again, where something in them has become different."""
-    task = session.job or session.check
-    shows = None if task is None else task.text
+    shows = None if session.task is None else session.task.text
     if shows is None or shows != session.drawn:
         redraw()
     session.drawn = shows
 
 
-def _finish(task: GenerateJob | BackendCheck) -> bool:
-    """Take the outcome into the session; True if it is a good one."""
-    try:
-        outcome = task.finish()
-    except JobCancelled as error:
-        _over(task)
-        _clean(task)
-        session.notice = str(error)
-        return False
-    except Exception as error:
-        _failed(task, error)
-        return False
-    _over(task)
-    if isinstance(outcome, JobResult):
-        session.forget_result()
-        session.result = outcome
-        _push_undo(GenerateJob.undo_message)
-        return True
-    return bool(outcome)
+def _show(task: Task, result: Any) -> bool:
+    """Put the result where the panel shows it, as one undo step."""
+    good = task.show(result)
+    if task.undo_message is not None:
+        _push_undo(task.undo_message)
+    return good
 
 
-def _failed(task: GenerateJob | BackendCheck, error: BaseException) -> None:
-    _over(task)
-    _clean(task)
-    session.problem = Problem.of(error)
-
-
-def _clean(task: GenerateJob | BackendCheck) -> None:
-    if isinstance(task, GenerateJob):
-        remove_folder(task.request.folder)
-
-
-def _over(task: GenerateJob | BackendCheck) -> None:
-    if isinstance(task, GenerateJob):
-        session.job = None
-    else:
-        session.check = None
+def _over() -> None:
+    session.task = None
     if bpy.app.background:
         return
     if bpy.app.timers.is_registered(_stop_idle_backend):

@@ -9,7 +9,7 @@ from bpy.props import EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ..errors import DiffGestureError
-from ..retarget.bone_map import BoneMap, bone_map_of_family, family_names, load_bone_map, save_bone_map
+from ..rig.bone_map import BoneMap, bone_map_of_family, family_names, load_bone_map, save_bone_map
 from ..settings import bone_map as rig_map
 from ..state import character
 

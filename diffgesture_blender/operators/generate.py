@@ -10,37 +10,20 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
-from .. import compat
-from ..animation.layers import own_strips
 from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
 from ..export.training_take import save_take
 from ..jobs import runner as pump
 from ..jobs.generate import GenerateJob, check_armature, request_from_scene, start_frame
-from ..jobs.regenerate import Plan, selected_key_frames
+from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
+from ..jobs.regenerate import plan_from_scene
 from ..motion import load_motion
-from ..settings.preferences import machine_settings
-from ..settings.properties import MAX_SEED
+from ..settings import controls
+from ..settings.machine import machine_settings
 from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import Problem, new_job_folder, redraw, remove_folder, session
-
-
-def generate_disabled_reason(context: bpy.types.Context) -> str | None:
-    """Why Generate cannot be pressed now; None if it can. Cheap: panels ask it while drawing."""
-    if session.job is not None:
-        return "Gestures are being generated"
-    if session.check is not None:
-        return "The backend is being checked"
-    settings = getattr(context.scene, "diffgesture", None)
-    if settings is None:
-        return "There is no scene"
-    reason = audio_source.missing_reason(settings)
-    if reason is not None:
-        return reason
-    armature = character.chosen_armature(settings, context)
-    return "Choose the character's armature" if armature is None else character.unusable_reason(armature)
 
 
 def _poll(cls: type[bpy.types.Operator], reason: str | None) -> bool:
@@ -48,40 +31,6 @@ def _poll(cls: type[bpy.types.Operator], reason: str | None) -> bool:
     if reason is not None:
         cls.poll_message_set(f"{reason}.")
     return reason is None
-
-
-def regenerate_disabled_reason(context: bpy.types.Context) -> str | None:
-    """Why a part cannot be generated anew now; None if it can."""
-    reason = generate_disabled_reason(context)
-    if reason is not None:
-        return reason
-    scene, settings = context.scene, context.scene.diffgesture
-    armature = character.chosen_armature(settings, context)
-    if armature is None or not (compat.current_action(armature).action or own_strips(armature)):
-        return "The character has no action yet; generate gestures first"
-    if settings.use_reference:
-        return "The reference algorithm cannot keep a part of a motion"
-    if settings.regenerate == "PREVIEW" and not scene.use_preview_range:
-        return "The timeline shows no preview range"
-    if settings.regenerate == "FRAMES" and settings.regenerate_end <= settings.regenerate_start:
-        return "The range ends before it starts"
-    return None
-
-
-def plan_from_scene(context: bpy.types.Context) -> Plan:
-    """What the scene's settings want to be generated anew; DiffGestureError if that is nothing."""
-    scene, settings = context.scene, context.scene.diffgesture
-    if settings.regenerate == "FRAMES":
-        return Plan(settings.regenerate_start, settings.regenerate_end)
-    if settings.regenerate == "PREVIEW":
-        return Plan(scene.frame_preview_start, scene.frame_preview_end)
-    if settings.regenerate == "SCENE":
-        return Plan(scene.frame_start, scene.frame_end)
-    armature = character.chosen_armature(settings, context)
-    keep = selected_key_frames(armature) if armature is not None else ()
-    if not keep:
-        raise DiffGestureError("Select the keyframes to keep first, in the dope sheet or the timeline.")
-    return Plan(keep=keep)
 
 
 class _StartsJob:
@@ -109,7 +58,7 @@ class _StartsJob:
         if not (self.wait or bpy.app.background):
             pump.start(job)
             return {"FINISHED"}
-        if pump.run(job):
+        if pump.run_and_show(job):
             assert session.result is not None
             self.report({"INFO"}, f"Wrote the action {session.result.action_name}")
             return {"FINISHED"}
@@ -152,7 +101,7 @@ class DIFFGESTURE_OT_regenerate(_StartsJob, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.diffgesture
         if self.next_seed:
-            settings.seed = settings.seed + 1 if settings.seed < MAX_SEED else 0
+            settings.seed = settings.seed + 1 if settings.seed < controls.table()["seed"]["max"] else 0
         return self.start(context, part=True)
 
 
@@ -167,9 +116,8 @@ class DIFFGESTURE_OT_cancel(bpy.types.Operator):
         return _poll(cls, None if session.busy else "Nothing is being generated")
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        task = session.job or session.check
-        if task is not None:
-            task.cancel()
+        if session.task is not None:
+            session.task.cancel()
         redraw()
         return {"FINISHED"}
 
@@ -196,7 +144,7 @@ class DIFFGESTURE_OT_randomize_seed(bpy.types.Operator):
     bl_options = {"UNDO", "INTERNAL"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        context.scene.diffgesture.seed = random.randint(0, min(MAX_SEED, 999_999))
+        context.scene.diffgesture.seed = random.randint(0, 999_999)
         return {"FINISHED"}
 
 

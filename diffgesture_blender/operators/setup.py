@@ -9,9 +9,9 @@ from bpy.props import EnumProperty
 from ..identity import ADDON_ID
 from ..jobs import runner as pump
 from ..jobs.backend_check import BackendCheck
-from ..settings.preferences import machine_settings
+from ..settings.machine import machine_settings
+from ..state.copyable import copyable
 from ..state.session import log_folder, session
-from ..ui import setup_panel as setup_ui
 
 
 class DIFFGESTURE_OT_check_backend(bpy.types.Operator):
@@ -31,7 +31,7 @@ class DIFFGESTURE_OT_check_backend(bpy.types.Operator):
         if not bpy.app.background:
             pump.start(check)
             return {"FINISHED"}
-        ready = pump.run(check)
+        ready = pump.run_and_show(check)
         if session.report is not None:
             print(session.report)
         if not ready and session.report_problem is not None:
@@ -57,7 +57,7 @@ class DIFFGESTURE_OT_copy(bpy.types.Operator):
     )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        text = setup_ui.copyable(self.what)
+        text = copyable(self.what)
         if not text:
             self.report({"WARNING"}, "There is nothing to copy")
             return {"CANCELLED"}

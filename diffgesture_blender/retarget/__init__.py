@@ -5,7 +5,7 @@
 module itself needs no Blender.
 """
 
-from .bone_map import (
+from ..rig.bone_map import (
     BoneMap,
     bone_map_of_family,
     change_bone_map,

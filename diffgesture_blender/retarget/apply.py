@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import bpy
 import numpy as np
@@ -14,19 +14,23 @@ from ..animation.key_writing import KeyOptions, KeyReport, write_rotations
 from ..animation.layers import push_layers
 from ..errors import DiffGestureError
 from ..motion import Motion
-from ..sound.sequencer import frame_rate
+from ..rig.bone_map import BoneMap, find_bone_map
+from ..rig.families import SIDES
+from ..timing import frame_rate
 from . import switches
 from .arm import arm_bones
-from .armature import hierarchy_links, needs_probing, probe_links, read_rest
-from .bone_map import BoneMap, find_bone_map
-from .families import SIDES
-from .rest import ParentLink
+from .armature import Links, hierarchy_links, needs_probing, probe_links, read_rest
+from .controls import ControlPlan, applied, known_plan, measured_plan
+from .look import Look, look_at_result
 from .solve import SolveOptions, solve
 
 
 @dataclass(frozen=True)
 class RetargetReport:
-    """What was written: the action, the keyed bones, scene frames of the first and last key, and warnings."""
+    """What was written: the action, the keyed bones, scene frames of the first and last key, and warnings.
+
+    ``look``: whether the character shows what was written, seen after writing.
+    """
 
     action_name: str
     slot_name: str | None
@@ -37,6 +41,7 @@ class RetargetReport:
     frame_start: float
     frame_end: float
     warnings: tuple[str, ...]
+    look: Look = field(default_factory=Look)
 
 
 def retarget(
@@ -71,20 +76,19 @@ def retarget(
     had_animation_data = armature_object.animation_data is not None
     previous = compat.current_action(armature_object)
     choice = compat.new_action(armature_object, action_name or f"Gestures {armature_object.name}")
+    additive = keys.layer == "ADDITIVE"
     try:
-        warnings = [
-            *_warnings(armature_object, bone_map),
-            *(
-                _unswitched(armature_object, bone_map)
-                if keys.layer == "ADDITIVE"
-                else _switch_to_keys(armature_object, bone_map, choice, frames)
-            ),
-        ]
         compat.assign_action(armature_object, choice)
-        rotations, unclear = local_rotations(armature_object, bone_map, motion, scene, options)
+        plan = plan_controls(armature_object, bone_map, scene)
+        bone_map = plan.bone_map
+        warnings = [
+            *_warnings(armature_object, plan),
+            *(_unswitched(armature_object, bone_map) if additive else _switch_to_keys(plan, choice, frames)),
+        ]
+        rotations, unclear = local_rotations(armature_object, bone_map, motion, scene, options, plan)
         rest = None
-        if keys.layer == "ADDITIVE" and rest_motion is not None:
-            still, _ = local_rotations(armature_object, bone_map, rest_motion, scene, options)
+        if additive and rest_motion is not None:
+            still, _ = local_rotations(armature_object, bone_map, rest_motion, scene, options, plan)
             rest = {name: local[0] for name, local in still.items()}
         report = write_rotations(choice, armature_object, rotations, frames, keys, rest)
         if keys.layer != "ACTION":
@@ -100,6 +104,8 @@ def retarget(
         previous.action.use_fake_user = True
     # Shows the new pose at the current frame.
     armature_object.update_tag()
+    fade = keys.layer != "ACTION"
+    look = Look() if additive else look_at_result(armature_object, bone_map, motion, scene, frames, fades=fade)
     return RetargetReport(
         action_name=compat.action_of(choice).name,
         slot_name=getattr(choice.slot, "name_display", None),
@@ -109,8 +115,17 @@ def retarget(
         keys=report,
         frame_start=float(frames[0]),
         frame_end=float(frames[-1]),
-        warnings=(*bone_map.problems, *bone_map.notes, *warnings, *unclear),
+        warnings=(*bone_map.problems, *bone_map.notes, *plan.notes, *warnings, *unclear, *look.sentences),
+        look=look,
     )
+
+
+def plan_controls(armature_object: bpy.types.Object, bone_map: BoneMap, scene: bpy.types.Scene) -> ControlPlan:
+    """Which bones to key and what to switch for them, measured where the rig has constraints or drivers."""
+    view_layer = measuring_layer(armature_object, scene)
+    if view_layer is None or not needs_probing(armature_object, bone_map, everywhere=True):
+        return known_plan(armature_object, bone_map)
+    return measured_plan(armature_object, bone_map, view_layer)
 
 
 def local_rotations(
@@ -119,10 +134,19 @@ def local_rotations(
     motion: Motion,
     scene: bpy.types.Scene,
     options: SolveOptions | None = None,
+    plan: ControlPlan | None = None,
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Bone -> (T, 4) local rotations that show the motion, and warnings; nothing is keyed."""
-    links, unclear = _links(armature_object, bone_map, scene)
-    return solve(read_rest(armature_object, links), bone_map, motion, options), unclear
+    """Bone -> (T, 4) local rotations that show the motion, and warnings; nothing is keyed.
+
+    ``plan``: what will be switched for the keys, and so for measuring.
+    """
+    with applied(armature_object, plan.all_settings if plan is not None else ()):
+        found = _links(armature_object, bone_map, scene)
+    rotations = solve(read_rest(armature_object, found.links), bone_map, motion, options)
+    warnings = list(found.unclear)
+    if found.held:
+        warnings.append(f"Constraints or drivers hold these bones, so they get no keys: {', '.join(found.held)}.")
+    return {name: local for name, local in rotations.items() if name not in found.held}, warnings
 
 
 def check_writable(armature_object: bpy.types.Object) -> None:
@@ -137,23 +161,20 @@ def check_writable(armature_object: bpy.types.Object) -> None:
         raise DiffGestureError("Leave the tweak mode of the nonlinear animation editor first (Tab there).")
 
 
-def _switch_to_keys(
-    armature_object: bpy.types.Object, bone_map: BoneMap, choice: compat.ActionChoice, frames: np.ndarray
-) -> list[str]:
+def _switch_to_keys(plan: ControlPlan, choice: compat.ActionChoice, frames: np.ndarray) -> list[str]:
     """Key the switches from IK to FK into the action; sentences about what has been turned off."""
-
-    def key(path: str, group: str, value: float) -> None:
-        curve = compat.new_curve(choice, path, 0, group)
-        keyframes.write_keys(curve, frames[:1], np.array([value]), "BEZIER")
-
-    for switch in switches.present_switches(armature_object, bone_map):
-        key(keyframes.custom_property_path(switch.bone, switch.property), switch.bone, switch.value)
-    turned_off = switches.overriding_constraints(armature_object, bone_map)
-    for bone, constraint in turned_off:
-        key(switches.influence_path(bone, constraint), bone.name, 0.0)
-    if not turned_off:
+    for setting in plan.all_settings:
+        curve = compat.new_curve(choice, setting.path, 0, setting.group)
+        keyframes.write_keys(curve, frames[:1], np.array([setting.value]), "BEZIER")
+    if not plan.freed:
         return []
-    return [f"The action turns off constraints that would override the arms' keys: {_listed(turned_off)}."]
+    listed = _counted([f"{bone} ({name})" for bone, name in plan.freed])
+    return [f"The action turns off constraints that would override the keys: {listed}."]
+
+
+def _counted(names: list[str], most: int = 12) -> str:
+    """Names with commas; of many the first and how many more."""
+    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
 def _unswitched(armature_object: bpy.types.Object, bone_map: BoneMap) -> list[str]:
@@ -169,38 +190,48 @@ def _unswitched(armature_object: bpy.types.Object, bone_map: BoneMap) -> list[st
 
 def ik_controls(armature_object: bpy.types.Object, bone_map: BoneMap) -> list[str]:
     """Bones by which the arms follow IK now; none where keys of the arms have their effect."""
-    bones = armature_object.pose.bones
+    arms = {name for side in SIDES for name in bone_map.slots.get(f"forearm.{side}", ())}
+    arms |= {name for side in SIDES for name in bone_map.slots.get(f"upper_arm.{side}", ())}
     present = switches.present_switches(armature_object, bone_map)
-    on = [s.bone for s in present if abs(bones[s.bone][s.property] - s.value) > 0.01]
+    on = [
+        switch.bone
+        for switch in present
+        if abs((switches.switch_value(armature_object, switch) or 0.0) - switch.value) > 0.01
+    ]
     on += [bone.name for bone, _ in switches.overriding_constraints(armature_object, bone_map)]
     return list(dict.fromkeys(on))
 
 
 def _listed(constraints: list[tuple[bpy.types.PoseBone, bpy.types.Constraint]]) -> str:
-    return ", ".join(f"{bone.name} ({constraint.name})" for bone, constraint in constraints)
+    return _counted([f"{bone.name} ({constraint.name})" for bone, constraint in constraints])
 
 
-def _links(
-    armature_object: bpy.types.Object, bone_map: BoneMap, scene: bpy.types.Scene
-) -> tuple[dict[str, ParentLink], list[str]]:
+def _links(armature_object: bpy.types.Object, bone_map: BoneMap, scene: bpy.types.Scene) -> Links:
     """What carries each mapped bone, measured where constraints or drivers have a say."""
     if not needs_probing(armature_object, bone_map):
-        return hierarchy_links(armature_object, bone_map), []
-    view_layer = bpy.context.view_layer
-    if bpy.context.scene != scene or armature_object.name not in view_layer.objects:
-        view_layer = next((layer for layer in scene.view_layers if armature_object.name in layer.objects), None)
-    at_rest = armature_object.data.pose_position == "REST"
-    if view_layer is None or armature_object.hide_viewport or at_rest:
+        return Links(hierarchy_links(armature_object, bone_map))
+    view_layer = measuring_layer(armature_object, scene)
+    if view_layer is None:
         warning = (
             f"{armature_object.name} is hidden or shows its rest position, so the effect of its constraints could "
             "not be measured; show its pose and generate again if the motion looks wrong."
         )
-        return hierarchy_links(armature_object, bone_map), [warning]
+        return Links(hierarchy_links(armature_object, bone_map), unclear=(warning,))
     return probe_links(armature_object, bone_map, view_layer)
 
 
-def _warnings(armature_object: bpy.types.Object, bone_map: BoneMap) -> list[str]:
+def measuring_layer(armature_object: bpy.types.Object, scene: bpy.types.Scene) -> bpy.types.ViewLayer | None:
+    """A view layer in which the armature's pose can be evaluated; None where it is hidden or at rest."""
+    view_layer = bpy.context.view_layer
+    if bpy.context.scene != scene or armature_object.name not in view_layer.objects:
+        view_layer = next((layer for layer in scene.view_layers if armature_object.name in layer.objects), None)
+    at_rest = armature_object.data.pose_position == "REST"
+    return None if armature_object.hide_viewport or at_rest else view_layer
+
+
+def _warnings(armature_object: bpy.types.Object, plan: ControlPlan) -> list[str]:
     """What may keep the character from showing the keys."""
+    bone_map = plan.bone_map
     warnings = []
     animation = armature_object.animation_data
     if animation is not None and animation.nla_tracks and animation.action_blend_type != "REPLACE":

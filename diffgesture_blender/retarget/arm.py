@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DiffGestureError
 from ..motion import Motion
-from . import quaternion as quat
+from ..rig import quaternion as quat
 from .rest import RestBody
 from .torso import SIDE_NAMES
 

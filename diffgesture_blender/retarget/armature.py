@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import bpy
@@ -17,8 +18,9 @@ import numpy as np
 from mathutils import Quaternion
 
 from ..animation.keyframes import rotation_property
-from . import quaternion as quat
-from .bone_map import BoneMap
+from ..rig import quaternion as quat
+from ..rig.bone_map import BoneMap
+from ..rig.skeleton import driven_bones
 from .rest import ParentLink, RestSkeleton
 
 FloatArray = np.ndarray
@@ -26,6 +28,8 @@ FloatArray = np.ndarray
 _EXACT: Final = np.radians(0.1)
 _SHARE_TOLERANCE: Final = np.radians(0.5)
 _PROBES: Final = 2
+# A bone that ends this far (radians) from where it was turned to in every probe is held by something else.
+_HELD: Final = 0.15
 
 
 def read_rest(armature_object: bpy.types.Object, links: dict[str, ParentLink]) -> RestSkeleton:
@@ -82,26 +86,33 @@ def _posed_turn(pose_bone: bpy.types.PoseBone, ends: set[str | None]) -> tuple[s
     return (bone.name if bone is not None else None), turn
 
 
-def needs_probing(armature_object: bpy.types.Object, bone_map: BoneMap) -> bool:
-    """Whether constraints or drivers sit on the mapped bones or on what they hang on."""
-    animation = armature_object.animation_data
-    driven = {driver.data_path for driver in animation.drivers} if animation is not None else set()
+def needs_probing(armature_object: bpy.types.Object, bone_map: BoneMap, *, everywhere: bool = False) -> bool:
+    """Whether constraints or drivers sit on the mapped bones or on what they hang on; or on any bone."""
+    if everywhere and any(len(bone.constraints) for bone in armature_object.pose.bones):
+        return True
+    driven = driven_bones(armature_object)
     seen: set[str] = set()
     for name in bone_map.keyed_bones:
         bone = armature_object.pose.bones[name]
         while bone is not None and bone.name not in seen:
             seen.add(bone.name)
-            start = f'pose.bones["{bpy.utils.escape_identifier(bone.name)}"]'
-            if len(bone.constraints) or any(path.startswith(start) for path in driven):
+            if len(bone.constraints) or bone.name in driven:
                 return True
             bone = bone.parent
     return False
 
 
-def probe_links(
-    armature_object: bpy.types.Object, bone_map: BoneMap, view_layer: bpy.types.ViewLayer
-) -> tuple[dict[str, ParentLink], list[str]]:
-    """Parent links of the mapped bones as the evaluated rig behaves, and warnings about bones that stay unclear.
+@dataclass(frozen=True)
+class Links:
+    """What carries each mapped bone, bones that no key turns, and sentences about bones that stay unclear."""
+
+    links: dict[str, ParentLink]
+    held: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
+
+
+def probe_links(armature_object: bpy.types.Object, bone_map: BoneMap, view_layer: bpy.types.ViewLayer) -> Links:
+    """Parent links of the mapped bones as the evaluated rig behaves.
 
     The pose is changed for the measurement and put back.
     """
@@ -113,17 +124,39 @@ def probe_links(
         axes = quat.normalize(generator.normal(size=(len(bones), 3)))
         angles = generator.uniform(0.4, 1.0, len(bones))
         poses.append(dict(zip(bones, quat.from_axis_angle(axes, angles), strict=True)))
-    with _kept_pose(armature_object, bones):
+    with kept_pose(armature_object, bones):
         observed = [_observe(armature_object, bone_map, pose, view_layer) for pose in poses]
+    view_layer.update()
     turns, carried = [turned for turned, _ in observed], [carried for _, carried in observed]
-    warnings = []
+    held = tuple(name for name in bones if _is_held(armature_object, name, poses, turns, carried))
+    free = [{name: turn for name, turn in probe.items() if name not in held} for probe in turns]
+    unclear = []
     for name in bones:
-        link, error = _best_link(name, links[name], turns, carried)
+        if name in held:
+            continue
+        guess = links[name] if links[name].parent not in held else ParentLink(None)
+        link, error = _best_link(name, guess, free, carried)
         if error < _SHARE_TOLERANCE:
             links[name] = link
         else:
-            warnings.append(f"{name} follows other bones in a way that could not be made out; check its motion.")
-    return links, warnings
+            unclear.append(f"{name} follows other bones in a way that could not be made out; check its motion.")
+    return Links(links, held, tuple(unclear))
+
+
+def _is_held(
+    armature_object: bpy.types.Object,
+    name: str,
+    poses: list[dict[str, FloatArray]],
+    turns: list[dict[str, FloatArray]],
+    carried: list[dict[str, FloatArray]],
+) -> bool:
+    """Whether a bone never turns as it was turned: constraints or drivers decide where it points."""
+    axes = _rest_rotation(armature_object.data.bones[name])
+    missed = []
+    for pose, turned, carrier in zip(poses[1:], turns[1:], carried[1:], strict=True):
+        wanted = quat.mul(carrier[name], quat.mul(axes, quat.mul(pose[name], quat.inv(axes))))
+        missed.append(float(quat.angle(quat.mul(quat.inv(turned[name]), wanted))))
+    return min(missed) > _HELD
 
 
 def _best_link(
@@ -157,7 +190,7 @@ def _share(turned: FloatArray, seen: FloatArray) -> float:
 
 
 @contextmanager
-def _kept_pose(armature_object: bpy.types.Object, bones: tuple[str, ...]) -> Iterator[None]:
+def kept_pose(armature_object: bpy.types.Object, bones: tuple[str, ...]) -> Iterator[None]:
     """Puts the rotations of these bones back at the end."""
     pose_bones = [armature_object.pose.bones[name] for name in bones]
     kept = [(bone, prop, tuple(getattr(bone, prop))) for bone in pose_bones for prop in [_property(bone)]]

@@ -10,9 +10,9 @@ import bpy
 import numpy as np
 
 from ..motion import Motion
-from . import quaternion as quat
-from .body_frame import body_frame
-from .bone_map import BoneMap
+from ..rig import quaternion as quat
+from ..rig.body_frame import body_frame
+from ..rig.bone_map import BoneMap
 
 FloatArray = np.ndarray
 

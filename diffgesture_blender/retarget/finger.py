@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from ..motion import Motion
-from . import quaternion as quat
+from ..rig import quaternion as quat
 from .arm import ArmTurns
 from .rest import RestBody
 from .torso import SIDE_NAMES

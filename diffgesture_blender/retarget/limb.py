@@ -7,10 +7,10 @@ import itertools
 
 import numpy as np
 
-from . import quaternion as quat
+from ..rig import quaternion as quat
+from ..rig.twist import place_along, shares
 from .arm import ArmTurns
 from .rest import RestBody
-from .twist import place_along, shares
 
 FloatArray = np.ndarray
 

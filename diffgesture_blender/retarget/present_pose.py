@@ -16,9 +16,9 @@ import bpy
 import numpy as np
 
 from ..motion import Motion, motion_from_fields
-from . import quaternion as quat
-from .body_frame import body_frame
-from .bone_map import BoneMap
+from ..rig import quaternion as quat
+from ..rig.body_frame import body_frame
+from ..rig.bone_map import BoneMap
 from .evaluate import joint_bones, set_frame
 
 FloatArray = np.ndarray

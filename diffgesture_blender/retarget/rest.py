@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import quaternion as quat
-from .body_frame import body_frame
-from .bone_map import BoneMap
+from ..rig import quaternion as quat
+from ..rig.body_frame import body_frame
+from ..rig.bone_map import BoneMap
 
 FloatArray = np.ndarray
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..motion import Motion
-from . import quaternion as quat
+from ..rig import quaternion as quat
+from ..rig.bone_map import BoneMap
+from ..rig.families import FINGERS, SIDES
 from .arm import solve_arm
-from .bone_map import BoneMap
-from .families import FINGERS, SIDES
 from .finger import solve_finger
 from .limb import solve_limbs
 from .rest import RestBody, RestSkeleton

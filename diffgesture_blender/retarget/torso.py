@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from ..motion import Motion
-from . import quaternion as quat
+from ..rig import quaternion as quat
 from .rest import RestBody
 
 FloatArray = np.ndarray

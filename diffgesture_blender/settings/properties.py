@@ -12,8 +12,7 @@ from ..animation.key_writing import KEY_MODES, LAYERS, KeyOptions
 from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
-
-MAX_SEED: Final = 2**31 - 1
+from . import controls
 
 QUALITIES: Final = (
     ("DRAFT", "Draft", "The fewest steps: to try seeds quickly"),
@@ -24,38 +23,12 @@ QUALITIES: Final = (
 QUALITY_STEPS: Final[dict[str, int | None]] = {"DRAFT": 4, "NORMAL": None, "HIGH": 16}
 
 
-PARTS: Final = ("left_arm", "right_arm", "head", "torso", "fingers")
-
 REGENERATE: Final = (
     ("FRAMES", "Frames", "From one frame to another"),
     ("PREVIEW", "Preview Range", "The preview range of the timeline"),
     ("SCENE", "Scene Range", "The frame range of the scene"),
     ("KEYS", "Between Selected Keys", "Everything but the poses at the selected keyframes of the character"),
 )
-
-
-def _amount(name: str, what: str) -> FloatProperty:
-    return FloatProperty(
-        name=name,
-        description=f"How much {what} about the rest pose: 0 not at all, 1 as the model made it",
-        default=1.0,
-        min=0.0,
-        max=2.0,
-        subtype="FACTOR",
-    )
-
-
-def _rest(name: str, what: str) -> FloatProperty:
-    return FloatProperty(
-        name=name,
-        description=f"Seconds over which the motion {what}; 0 for none",
-        default=0.0,
-        min=0.0,
-        soft_max=3.0,
-        max=60.0,
-        step=10,
-        subtype="TIME_ABSOLUTE",
-    )
 
 
 def _search_strips(_self: "DiffGestureSettings", context: bpy.types.Context, edit_text: str) -> list[str]:
@@ -104,39 +77,14 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
         poll=_is_armature,
         update=_armature_chosen,
     )
-    seed: IntProperty(
-        name="Seed",
-        description="Another seed gives another performance of the same speech; the same seed the same one",
-        default=0,
-        min=0,
-        max=MAX_SEED,
-    )
     quality: EnumProperty(
         name="Quality", description="How many denoising steps", items=QUALITIES, default="NORMAL"
     )
-    intensity: FloatProperty(
-        name="Intensity",
-        description="Size of the gestures: 1 as the model made them, 0 none",
-        default=1.0,
-        min=0.0,
-        max=2.0,
-        subtype="FACTOR",
-    )
-    smoothing: FloatProperty(
-        name="Smoothing", description="Calms quick motion", default=0.0, min=0.0, max=1.0, subtype="FACTOR"
-    )
-    amount_left_arm: _amount("Left Arm", "the left shoulder, arm and hand move")
-    amount_right_arm: _amount("Right Arm", "the right shoulder, arm and hand move")
-    amount_head: _amount("Head", "the head moves")
-    amount_torso: _amount("Torso", "the torso moves, and with it head and arms")
-    amount_fingers: _amount("Fingers", "the fingers of both hands move")
-    rest_in: _rest("Rest In", "leaves the rest pose at its start")
-    rest_out: _rest("Rest Out", "returns to the rest pose at its end")
     regenerate: EnumProperty(
-        name="Regenerate", description="What to generate anew", items=REGENERATE, default="FRAMES"
+        name="Regenerate", description="What to regenerate", items=REGENERATE, default="FRAMES"
     )
-    regenerate_start: IntProperty(name="From", description="First frame to generate anew", default=1)
-    regenerate_end: IntProperty(name="To", description="Last frame to generate anew", default=100)
+    regenerate_start: IntProperty(name="From", description="First frame to regenerate", default=1)
+    regenerate_end: IntProperty(name="To", description="Last frame to regenerate", default=100)
     key_mode: EnumProperty(name="Keys", description="How many keys are written", items=KEY_MODES, default="MOTION")
     key_error: FloatProperty(
         name="Tolerance",
@@ -167,39 +115,21 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
         ),
         default=False,
     )
-    use_steps: BoolProperty(name="Steps", description="Set the number of denoising steps yourself", default=False)
-    steps: IntProperty(name="Steps", description="Denoising steps", default=20, min=1, soft_max=100, max=1000)
-    use_guidance: BoolProperty(
-        name="Guidance", description="Set the strength of the guidance yourself", default=False
-    )
-    guidance: FloatProperty(
-        name="Guidance",
-        description="How strictly the motion follows the speech (classifier-free guidance)",
-        default=1.2,
-        min=0.0,
-        soft_max=4.0,
-        max=20.0,
-    )
 
     def chosen_frame_start(self) -> int | None:
         """The frame of the first key, if the person has set one."""
         return self.frame_start if self.use_frame_start else None
 
-    def sampling(self) -> dict[str, object]:
-        """Preset, steps and guidance as the worker wants them."""
-        steps = self.steps if self.use_steps else None
-        if steps is None and not self.use_reference:
-            steps = QUALITY_STEPS[self.quality]
-        return {
-            "preset": "reference" if self.use_reference else "default",
-            "steps": steps,
-            "guidance": self.guidance if self.use_guidance else None,
-        }
+    def controls(self) -> dict[str, object]:
+        """Every control's value, as the worker wants it; None where the model decides."""
+        values = controls.values(self)
+        if values["steps"] is None and not self.use_reference:
+            values["steps"] = QUALITY_STEPS[self.quality]
+        return {**values, "preset": "reference" if self.use_reference else "default"}
 
     def keys(self) -> KeyOptions:
         """How the keys are to be written."""
         return KeyOptions(mode=self.key_mode, max_error=math.degrees(self.key_error), layer=self.layer)
 
-    def amounts(self) -> dict[str, float]:
-        """Part of the body -> how much it moves, as the worker wants it."""
-        return {part: getattr(self, f"amount_{part}") for part in PARTS}
+
+controls.add_properties(DiffGestureSettings)

@@ -12,6 +12,7 @@ import bpy
 
 from .. import compat
 from ..errors import DiffGestureError
+from ..timing import frame_rate
 
 # Custom property of a strip that the add-on has added: the character whose voice it is.
 OWNER: Final = "diffgesture_voice"
@@ -25,11 +26,6 @@ class StripSpan:
     start: float
     end: float
     frame: float
-
-
-def frame_rate(scene: bpy.types.Scene) -> float:
-    """Frames per second, ``fps_base`` included."""
-    return scene.render.fps / scene.render.fps_base
 
 
 def sound_strips(scene: bpy.types.Scene) -> list[bpy.types.Strip]:

@@ -25,6 +25,11 @@ SOURCES: Final = (
 )
 # What every backend reads. Anything else is first decoded by Blender, when this Blender can.
 _READABLE: Final = frozenset({".wav"})
+# What a folder of recordings may hold.
+AUDIO_ENDINGS: Final = frozenset({
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".m4a", ".aac", ".wma"),
+    *(".mp4", ".mov", ".mka", ".mkv", ".webm"),
+})  # fmt: skip
 
 
 @dataclass(frozen=True)

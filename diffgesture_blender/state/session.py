@@ -21,9 +21,9 @@ from ..identity import ADDON_ID
 from ..worker import Backend, interpreter
 
 if TYPE_CHECKING:
-    from ..jobs.backend_check import BackendCheck
-    from ..jobs.generate import GenerateJob, JobResult
-    from ..retarget.bone_map import BoneMap
+    from ..jobs.generate import JobResult
+    from ..jobs.task import Task
+    from ..rig.bone_map import BoneMap
 
 
 # Where the add-on draws: kind of area -> kind of region in it.
@@ -78,8 +78,7 @@ class Session:
     """The one object that panel, operators and command line share."""
 
     backend: Backend
-    job: "GenerateJob | None" = None
-    check: "BackendCheck | None" = None
+    task: "Task | None" = None
     result: "JobResult | None" = None
     problem: Problem | None = None
     notice: str | None = None
@@ -93,7 +92,24 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        return self.job is not None or self.check is not None
+        return self.task is not None
+
+    @property
+    def job(self) -> "Task | None":
+        """The task, if it is to change the file; a check of the backend is not."""
+        return self.task if self.task is not None and self.task.undo_message is not None else None
+
+    @property
+    def check(self) -> "Task | None":
+        """The task, if it is a check of the backend."""
+        return self.task if self.job is None else None
+
+    def drop_task(self) -> None:
+        """Leave whatever runs at once; its answer will not be used."""
+        if self.task is not None:
+            self.task.cancel()
+            self.task.discard()
+            self.task = None
 
     def clear_messages(self) -> None:
         self.problem = None
@@ -113,12 +129,7 @@ class Session:
 
     def shutdown(self) -> None:
         """End whatever runs; at the end of Blender, of the add-on and of a test."""
-        if self.job is not None:
-            self.job.abandon()
-            self.job = None
-        if self.check is not None:
-            self.check.cancel()
-            self.check = None
+        self.drop_task()
         self.backend.stop()
         self.forget_result()
 

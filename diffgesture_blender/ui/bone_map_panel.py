@@ -5,7 +5,7 @@ from typing import Final
 
 import bpy
 
-from ..retarget.bone_map import SLOTS, BoneMap, has_stored_map
+from ..rig.bone_map import SLOTS, BoneMap, has_stored_map
 from ..settings import bone_map as rig_map
 from ..state import character
 from ..state.session import session

@@ -6,8 +6,8 @@ import bpy
 from ..animation.key_writing import KeyReport
 from ..jobs import playback
 from ..jobs.generate import JobResult
-from ..operators.generate import generate_disabled_reason, regenerate_disabled_reason
-from ..settings.properties import PARTS
+from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
+from ..settings import controls
 from ..state import character
 from ..state.session import session
 from . import bone_map_panel as map_panel
@@ -61,11 +61,11 @@ class DIFFGESTURE_PT_amounts(_SidebarPanel, bpy.types.Panel):
         layout.use_property_decorate = False
         layout.enabled = session.job is None
         column = layout.column(align=True)
-        for part in PARTS:
-            column.prop(settings, f"amount_{part}")
+        for name in controls.names("amount"):
+            column.prop(settings, name)
         column = layout.column(align=True)
-        column.prop(settings, "rest_in")
-        column.prop(settings, "rest_out")
+        for name in controls.names("rest"):
+            column.prop(settings, name)
 
 
 class DIFFGESTURE_PT_regenerate(_SidebarPanel, bpy.types.Panel):

@@ -10,7 +10,7 @@ from ..state.session import Problem, session
 from ..worker import interpreter
 
 if TYPE_CHECKING:
-    from ..settings.preferences import DiffGesturePreferences
+    from ..ui.preferences import DiffGesturePreferences
 
 _PIXELS_PER_CHARACTER: Final = 6.4  # of Blender's interface font at scale 1, on average
 _MARGIN: Final = 60.0
@@ -107,17 +107,3 @@ def draw_setup(layout: bpy.types.UILayout, width: int) -> None:
     for command in interpreter.setup_commands():
         draw_text(box, command, width, icon="CONSOLE")
     box.operator("diffgesture.copy", text="Copy Commands", icon="COPYDOWN").what = "SETUP"
-
-
-def copyable(what: str) -> str:
-    """The text behind a copy button."""
-    problem = session.problem or session.report_problem
-    if what == "REPORT":
-        return session.report or ""
-    if what == "SETUP":
-        return interpreter.setup_commands_text()
-    if problem is None:
-        return ""
-    if what == "COMMAND":
-        return problem.command or ""
-    return "\n".join(text for text in (problem.message, problem.hint, problem.command) if text)

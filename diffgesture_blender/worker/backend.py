@@ -11,14 +11,7 @@ from typing import Any, Final
 
 from . import interpreter
 from .client import Call, WorkerClient
-from .errors import (
-    BackendError,
-    JobCancelled,
-    VersionMismatch,
-    WorkerDied,
-    WorkerScriptMissing,
-    WorkerTimeout,
-)
+from .errors import BackendError, JobCancelled, VersionMismatch, WorkerDied, WorkerScriptMissing, WorkerTimeout
 from .process import prepare_log
 from .protocol import PROTOCOL_VERSION
 

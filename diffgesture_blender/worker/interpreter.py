@@ -23,7 +23,7 @@ from .errors import (
 from .process import clean_environment, detached_options
 
 MINIMUM_VERSION: Final = (3, 10)
-REQUIRED_MODULES: Final = ("torch", "numpy", "scipy", "librosa", "soundfile", "safetensors")
+REQUIRED_MODULES: Final = ("torch", "numpy")
 NUMPY_MODULES: Final = ("numpy",)
 ENVIRONMENT_VARIABLE: Final = "DIFFGESTURE_PYTHON"
 PROBE_TIMEOUT: Final = 30.0

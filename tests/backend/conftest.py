@@ -75,7 +75,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small untrained network of our own kind, saved as the trainer saves it."""
     import torch
     from diffgesture.model.masked import MaskedPoseTransformer
-    from diffgesture.model.torch_network import save_checkpoint
+    from diffgesture.model.saving import save_checkpoint
     from diffgesture.motion.skeletons import TED_EXPRESSIVE, neutral_directions
     from diffgesture.speech.features import FEATURE_DIM
 

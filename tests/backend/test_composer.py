@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import babble
-from diffgesture.composing import canonical, contact
 from diffgesture.composing.compose import compose_motion, generator
 from diffgesture.composing.composer import Library, draw_style, make_plan, speech_runs
 from diffgesture.composing.corpora import Clip, DataError, hinge_forearms
@@ -16,7 +15,7 @@ from diffgesture.composing.recordings import Recording, make_take
 from diffgesture.data.dataset import Dataset, DatasetWriter, samples_for, split_of_speakers
 from diffgesture.evaluation.kinematics import hellinger
 from diffgesture.evaluation.takes import take_of_directions
-from diffgesture.motion import rotation
+from diffgesture.motion import canonical, contact, rotation
 from diffgesture.motion.skeletons import TED_EXPRESSIVE, neutral_directions
 from diffgesture.speech.prosody import analyse, frame_rms, pauses
 from hypothesis import given, settings

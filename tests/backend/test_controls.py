@@ -13,7 +13,7 @@ from diffgesture.errors import ConfigError
 from diffgesture.evaluation.anatomy import joint_limits
 from diffgesture.generation.synthesis import Settings, generate
 from diffgesture.model.checkpoint import load_checkpoint
-from diffgesture.motion.amplitude import PARTS, Amounts, part_bones, scale_amplitude
+from diffgesture.motion.amplitude import part_bones, scale_amplitude
 from diffgesture.motion.constraints import Constraints, keep_motion, load_constraints
 from diffgesture.motion.motion_file import Motion, save_motion
 from diffgesture.motion.shaping import Shaping, part_factors, rest_envelope, shape_motion
@@ -21,6 +21,8 @@ from diffgesture.motion.skeletons import SKELETONS, TED, TED_EXPRESSIVE, neutral
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
+
+PARTS = ("left_arm", "right_arm", "head", "torso", "fingers")
 
 FPS = 15.0
 CARD = json.loads((ROOT / "backend" / "checkpoints" / "default.json").read_text(encoding="utf-8"))
@@ -109,7 +111,7 @@ def test_the_torso_carries_head_and_arms():
 def test_no_amount_breaks_a_joint_that_was_whole(seed: int, intensity: float, amounts: tuple[float, ...]):
     moving = gesturing(20, seed)
     moving = moving[joint_limits(moving, TED_EXPRESSIVE)]
-    shaping = Shaping(intensity, amounts=Amounts(*amounts))
+    shaping = Shaping(intensity, amounts=dict(zip(PARTS, amounts, strict=True)))
     if len(moving) and intensity:
         shaped = shape_motion(moving, REST, TED_EXPRESSIVE, FPS, shaping)
         assert np.abs(np.linalg.norm(shaped, axis=-1) - 1).max() < 1e-6
@@ -140,7 +142,7 @@ def test_given_directions_are_never_changed_and_changes_fade_towards_them():
     mask = np.zeros((120, 42), dtype=bool)
     mask[:40], mask[80:] = True, True
     kept = Constraints(np.where(mask[..., None], moving, 0).astype(np.float32), mask, FPS, "ted_expressive")
-    shaping = Shaping(intensity=0.2, smoothing=1.0, amounts=Amounts(left_arm=2.0, fingers=0.0))
+    shaping = Shaping(intensity=0.2, smoothing=1.0, amounts={"left_arm": 2.0, "fingers": 0.0})
     shaped = shape_motion(moving, REST, TED_EXPRESSIVE, FPS, shaping, kept)
     assert np.array_equal(shaped[mask], kept.directions[mask])
     assert angle(shaped[60], moving[60]).max() > 10

@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT, SHARED
-from diffgesture.composing import canonical, contact
 from diffgesture.composing.composer import Library
 from diffgesture.composing.corpora import Clip, DataError, load_motion, load_motion_set
 from diffgesture.composing.units import wrists_in_chest
 from diffgesture.data.dataset import Dataset
-from diffgesture.data.summary import summary
 from diffgesture.evaluation.evaluation import takes_of_dataset
 from diffgesture.evaluation.kinematics import speed_distance
+from diffgesture.evaluation.summary import summary
 from diffgesture.evaluation.takes import load_real_takes
-from diffgesture.motion import rotation
+from diffgesture.motion import canonical, contact, rotation
 
 CORPORA = SHARED / "corpora"
 

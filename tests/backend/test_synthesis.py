@@ -16,7 +16,7 @@ from diffgesture.errors import ConfigError
 from diffgesture.generation.synthesis import Settings, generate, noise_seed
 from diffgesture.model.checkpoint import load_checkpoint
 from diffgesture.model.official import OfficialNetwork
-from diffgesture.model.torch_network import save_checkpoint
+from diffgesture.model.saving import save_checkpoint
 from diffgesture.motion.bvh import bvh_text
 from diffgesture.motion.skeletons import TED, TED_EXPRESSIVE, directions_to_joints, neutral_directions
 

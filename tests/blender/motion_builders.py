@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 
 from diffgesture_blender.motion import Motion, motion_from_fields
-from diffgesture_blender.retarget import quaternion as quat
+from diffgesture_blender.rig import quaternion as quat
 
 FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 EXPRESSIVE_JOINTS = (

@@ -9,7 +9,7 @@ import numpy as np
 from motion_builders import EXPRESSIVE_JOINTS, build_motion, neutral
 
 from diffgesture_blender.motion import Motion
-from diffgesture_blender.retarget import quaternion as quat
+from diffgesture_blender.rig import quaternion as quat
 
 REAL_TAKES = Path(__file__).resolve().parents[3] / "shared" / "corpora" / "real"
 _CENTRE = {"spine": ("Spine2", "spine2"), "neck": ("Neck", "Spine3", "neck")}

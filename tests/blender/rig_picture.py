@@ -37,8 +37,8 @@ from diffgesture_blender.mannequin.create import create_mannequin  # noqa: E402
 from diffgesture_blender.motion import Motion, load_motion  # noqa: E402
 from diffgesture_blender.retarget import find_bone_map  # noqa: E402
 from diffgesture_blender.retarget.apply import retarget  # noqa: E402
-from diffgesture_blender.retarget.body_frame import body_frame  # noqa: E402
-from diffgesture_blender.retarget.bone_map import BoneMap  # noqa: E402
+from diffgesture_blender.rig.body_frame import body_frame  # noqa: E402
+from diffgesture_blender.rig.bone_map import BoneMap  # noqa: E402
 
 # Title, where the rig comes from, colour.
 SUBJECTS: Final = (

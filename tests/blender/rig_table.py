@@ -37,8 +37,8 @@ from diffgesture_blender.errors import DiffGestureError  # noqa: E402
 from diffgesture_blender.motion import Motion  # noqa: E402
 from diffgesture_blender.retarget import find_bone_map  # noqa: E402
 from diffgesture_blender.retarget.apply import retarget  # noqa: E402
-from diffgesture_blender.retarget.body_frame import body_frame  # noqa: E402
-from diffgesture_blender.retarget.families import KEYED_SLOTS, SPARE_SLOTS  # noqa: E402
+from diffgesture_blender.rig.body_frame import body_frame  # noqa: E402
+from diffgesture_blender.rig.families import KEYED_SLOTS, SPARE_SLOTS  # noqa: E402
 
 SECONDS: Final = 60
 STEP: Final = 45  # motion frames between measurements

@@ -21,7 +21,7 @@ from characters import mixamo_character
 import diffgesture_blender
 from diffgesture_blender.jobs import runner as pump
 from diffgesture_blender.jobs.generate import GenerateJob, check_armature, request_from_scene
-from diffgesture_blender.settings.preferences import machine_settings
+from diffgesture_blender.settings.machine import machine_settings
 from diffgesture_blender.sound import sequencer
 from diffgesture_blender.state.session import new_job_folder, session
 from diffgesture_blender.worker import interpreter
@@ -61,7 +61,7 @@ def failing_generate() -> str:
 def start_job() -> GenerateJob:
     """Start a job as a window would, without its timer."""
     job = GenerateJob(request_from_scene(bpy.context, machine_settings(), new_job_folder()))
-    session.job = job
+    session.task = job
     return job
 
 
@@ -118,7 +118,7 @@ def test_operators_and_classes_are_described(addon: object) -> None:
 
 
 def test_generate_is_disabled_with_a_reason_until_there_is_audio_and_armature(addon: object, speech: Path) -> None:
-    from diffgesture_blender.operators.generate import generate_disabled_reason
+    from diffgesture_blender.jobs.reasons import generate_disabled_reason
 
     settings = bpy.context.scene.diffgesture
     assert generate_disabled_reason(bpy.context) == "Choose an audio file"
@@ -165,7 +165,7 @@ def test_choosing_an_armature_notes_its_family(scene: Any) -> None:
 
 
 def test_an_armature_known_to_be_unusable_disables_generate(scene: Any) -> None:
-    from diffgesture_blender.operators.generate import generate_disabled_reason
+    from diffgesture_blender.jobs.reasons import generate_disabled_reason
 
     worm = mixamo_character("Worm", arms=False)
     scene.diffgesture.armature = worm

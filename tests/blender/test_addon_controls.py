@@ -16,8 +16,8 @@ bpy = pytest.importorskip("bpy")
 from diffgesture_blender import compat
 from diffgesture_blender.animation.splice import key_frames_of
 from diffgesture_blender.jobs.generate import request_from_scene
-from diffgesture_blender.operators.generate import regenerate_disabled_reason
-from diffgesture_blender.settings.preferences import machine_settings
+from diffgesture_blender.jobs.reasons import regenerate_disabled_reason
+from diffgesture_blender.settings.machine import machine_settings
 from diffgesture_blender.state.session import new_job_folder, session
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes by signal")
@@ -28,7 +28,7 @@ def test_amounts_and_rest_reach_the_worker(scene: Any) -> None:
     settings.amount_left_arm, settings.amount_fingers = 0.5, 2.0
     settings.rest_in, settings.rest_out = 0.75, 1.5
     params = request_from_scene(bpy.context, machine_settings(), new_job_folder()).worker_params()
-    assert params["amounts"] == {"left_arm": 0.5, "right_arm": 1.0, "head": 1.0, "torso": 1.0, "fingers": 2.0}
+    assert (params["amount_left_arm"], params["amount_head"], params["amount_fingers"]) == (0.5, 1.0, 2.0)
     assert (params["rest_in"], params["rest_out"]) == (0.75, 1.5)
     assert "constraints" not in params
     json.dumps(params)
@@ -138,7 +138,7 @@ def test_the_command_line_regenerates(
         (first, ("--regenerate", 32, 20), "empty"),
         (first, ("--regenerate", 20, 32, "--keep-poses", 20), "not both"),
         (first, ("--keep-poses", 20, "--preset", "reference"), "reference"),
-        (first, ("--amount", "head"), "PART=NUMBER"),
+        (first, ("--amount", "head"), "NAME=NUMBER"),
     ):
         assert command(blend, *common, "--output", second, *wrong) == 2
         assert sentence in capsys.readouterr().err

@@ -15,8 +15,8 @@ from diffgesture_blender.animation import keyframes
 from diffgesture_blender.animation.key_reduction import _solve_tridiagonal, reduce_keys, write_reduced
 from diffgesture_blender.animation.key_writing import KeyOptions
 from diffgesture_blender.errors import DiffGestureError
-from diffgesture_blender.retarget import quaternion as quat
 from diffgesture_blender.retarget.apply import retarget
+from diffgesture_blender.rig import quaternion as quat
 
 MOTION = gestures(0, 60)
 FRAMES = np.arange(2, 95.0)

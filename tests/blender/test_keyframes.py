@@ -14,7 +14,7 @@ from mathutils import Euler, Quaternion
 
 from diffgesture_blender import compat
 from diffgesture_blender.animation import keyframes
-from diffgesture_blender.retarget import quaternion as quat
+from diffgesture_blender.rig import quaternion as quat
 
 EULER_ORDERS = ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")
 MODES = ("QUATERNION", "AXIS_ANGLE", *EULER_ORDERS)

@@ -13,8 +13,8 @@ import rig_builders
 
 from diffgesture_blender.errors import DiffGestureError
 from diffgesture_blender.retarget import find_bone_map
-from diffgesture_blender.retarget.families import KEYED_SLOTS, load_families
-from diffgesture_blender.retarget.names import canonical_name
+from diffgesture_blender.rig.families import KEYED_SLOTS, load_families
+from diffgesture_blender.rig.names import canonical_name
 
 
 @pytest.fixture(autouse=True)

@@ -19,13 +19,13 @@ from real_takes import REAL_TAKES, load_take
 from diffgesture_blender.animation.key_writing import KeyOptions
 from diffgesture_blender.motion import Motion
 from diffgesture_blender.retarget import find_bone_map
-from diffgesture_blender.retarget import quaternion as quat
 from diffgesture_blender.retarget.apply import RetargetReport, retarget
 from diffgesture_blender.retarget.armature import hierarchy_links, read_rest
-from diffgesture_blender.retarget.body_frame import body_frame
-from diffgesture_blender.retarget.bone_map import BoneMap
 from diffgesture_blender.retarget.evaluate import angular_errors, evaluate_directions, set_frame
 from diffgesture_blender.retarget.solve import solve_turns
+from diffgesture_blender.rig import quaternion as quat
+from diffgesture_blender.rig.body_frame import body_frame
+from diffgesture_blender.rig.bone_map import BoneMap
 
 needs_shared_rigs = pytest.mark.skipif(not rig_builders.SHARED_RIGS.is_dir(), reason="no shared skeletons")
 START = 3.0

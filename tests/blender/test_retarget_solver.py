@@ -9,15 +9,15 @@ import pytest
 from motion_builders import build_motion, gestures, neutral
 
 from diffgesture_blender.motion import Motion
-from diffgesture_blender.retarget import quaternion as quat
 from diffgesture_blender.retarget.arm import default_hinge, elbow_hinge, solve_arm
-from diffgesture_blender.retarget.body_frame import body_frame, facing_evidence
-from diffgesture_blender.retarget.bone_map import BoneMap
-from diffgesture_blender.retarget.families import FINGERS
 from diffgesture_blender.retarget.limb import solve_limbs
 from diffgesture_blender.retarget.rest import ParentLink, RestBody, RestSkeleton
 from diffgesture_blender.retarget.solve import solve, solve_turns
 from diffgesture_blender.retarget.torso import chest_rotations, head_rotations
+from diffgesture_blender.rig import quaternion as quat
+from diffgesture_blender.rig.body_frame import body_frame, facing_evidence
+from diffgesture_blender.rig.bone_map import BoneMap
+from diffgesture_blender.rig.families import FINGERS
 
 X, Y, Z = np.eye(3)
 

@@ -26,8 +26,8 @@ from diffgesture_blender.retarget import (
     store_bone_map,
 )
 from diffgesture_blender.retarget.apply import retarget
-from diffgesture_blender.retarget.families import KEYED_SLOTS, SPARE_SLOTS, load_families
-from diffgesture_blender.retarget.names import split_side
+from diffgesture_blender.rig.families import KEYED_SLOTS, SPARE_SLOTS, load_families
+from diffgesture_blender.rig.names import split_side
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from rig_measure import FACING_FRONT, direction_errors
 
 from diffgesture_blender.retarget import find_bone_map
 from diffgesture_blender.retarget.apply import retarget
-from diffgesture_blender.retarget.families import KEYED_SLOTS
+from diffgesture_blender.rig.families import KEYED_SLOTS
 
 LIMIT = 0.5  # degrees
 MOTION = gestures(21, 16)

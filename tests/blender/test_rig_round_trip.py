@@ -18,7 +18,7 @@ from rig_measure import FACING_FRONT, arm_twists, joint_bones, pose_at
 
 from diffgesture_blender.retarget import find_bone_map
 from diffgesture_blender.retarget.apply import retarget
-from diffgesture_blender.retarget.body_frame import body_frame
+from diffgesture_blender.rig.body_frame import body_frame
 
 pytestmark = pytest.mark.skipif(not REAL_TAKES.is_dir(), reason="no captured takes")
 

@@ -301,7 +301,7 @@ def test_the_first_python_that_has_everything_is_taken(tmp_path: Path) -> None:
     lacking = stand_in(tmp_path / "b", answer("[3, 12, 0]", '["torch"]'))
     good = stand_in(tmp_path / "c", answer("[3, 11, 0]"))
     assert interpreter.find(None, [broken, lacking, good]).path == good
-    with pytest.raises(InterpreterMissing, match="No Python with torch") as caught:
+    with pytest.raises(InterpreterMissing, match="No Python with PyTorch") as caught:
         interpreter.find(None, [broken, lacking])
     assert caught.value.command is not None
     assert "-m venv" in caught.value.command

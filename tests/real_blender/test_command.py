@@ -2,6 +2,7 @@
 """``blender -b FILE --command diffgesture ...`` of the installed extension, with the real backend."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +83,32 @@ def test_take(blender: RealBlender, generated: Path, speech: Path) -> None:
     done = blender.command(blend, "take", "--audio", speech, "--output", folder, "--name", "one")
     assert done.returncode == 0, text_of(done)
     assert sorted(path.name for path in folder.iterdir()) == ["one.bvh", "one.wav"]
+
+
+def test_batch_of_every_format_and_again(blender: RealBlender, character: Path, speech: Path) -> None:
+    clips = blender.stage / "clips"
+    clips.mkdir()
+    for name in ("one.wav", "two.wav"):
+        shutil.copy(speech, clips / name)
+    (clips / "broken.wav").write_bytes(b"RIFF")
+    arguments = (
+        "batch",
+        clips,
+        "--output",
+        blender.stage / "batch",
+        "--steps",
+        2,
+        "--formats",
+        "npz,blend,fbx,glb",
+    )
+    done = blender.command(character, *arguments, "--report", blender.stage / "batch.json")
+    assert done.returncode == 2, text_of(done)
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    statuses = {"broken": "error", "one": "ok", "two": "ok"}
+    assert {line["job"]: line["status"] for line in lines} == statuses, text_of(done)
+    assert "1 of 3 jobs failed: broken." in done.stderr
+    written = {path.name for path in (blender.stage / "batch").iterdir()}
+    kinds = ("json", "npz", "blend", "fbx", "glb")
+    assert written == {"broken.json", *(f"{name}.{kind}" for name in ("one", "two") for kind in kinds)}
+    again = blender.command(character, *arguments, "--report", blender.stage / "again.json")
+    assert read(blender.stage / "again.json")["jobs_skipped"] == 2, text_of(again)

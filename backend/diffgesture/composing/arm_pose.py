@@ -6,8 +6,7 @@ from typing import Final
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..motion import rotation
-from . import canonical
+from ..motion import canonical, rotation
 
 FloatArray = np.ndarray
 

@@ -4,8 +4,8 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from ..motion import canonical
 from ..speech.prosody import Prosody
-from . import canonical
 from .composer import Plan
 from .corpora import WORK_FPS
 from .cues import HEAD, head_cue

@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 
 from ..data.dataset import DatasetWriter, split_of_speakers
-from ..data.summary import summary
+from ..evaluation.summary import summary
 from ..evaluation.takes import Take, take_of_directions
+from ..motion import canonical
 from ..speech.prosody import SAMPLE_RATE, Prosody, analyse
-from . import canonical
 from .capture import disturb
 from .composer import Library, Plan, draw_style, make_plan
 from .corpora import WORK_FPS, load_motion

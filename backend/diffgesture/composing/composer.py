@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
+from ..motion import canonical
 from ..speech.prosody import Accent, Prosody
-from . import canonical
 from .arm_pose import palm_direction
 from .corpora import Clip
 from .cues import HEAD, CueEvent

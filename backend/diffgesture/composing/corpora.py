@@ -16,8 +16,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from ..errors import DataError
-from ..motion import rotation
-from . import canonical
+from ..motion import canonical, rotation
 
 FloatArray = np.ndarray
 

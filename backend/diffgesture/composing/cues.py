@@ -14,8 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import DataError
-from ..motion import rotation
-from . import canonical
+from ..motion import canonical, rotation
 from .arm_pose import reach
 from .corpora import WORK_FPS, Clip
 from .idle import minimum_jerk

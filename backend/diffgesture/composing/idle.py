@@ -7,8 +7,7 @@ from typing import Final
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from ..motion import rotation
-from . import canonical
+from ..motion import canonical, rotation
 from .arm_pose import reach
 from .corpora import WORK_FPS, Clip
 

@@ -8,13 +8,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, sosfiltfilt
 
-from ..motion import rotation
+from ..motion import canonical, rotation
+from ..motion.contact import limit_elbows, limit_wrists, resolve
 from ..speech.prosody import RATE, Prosody
-from . import canonical
 from .arm_pose import palm_direction
 from .body import follow_hands, head_motion, listening_head
 from .composer import ISOLATED, Library, Placement, Plan, preparation_time
-from .contact import limit_elbows, limit_wrists, resolve
 from .corpora import WORK_FPS
 from .idle import breathing, idle_track, minimum_jerk, smooth_noise, sway
 from .style import Style

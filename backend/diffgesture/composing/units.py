@@ -12,9 +12,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import argrelmin, find_peaks
 
-from ..motion import rotation
-from . import canonical
-from .contact import penetration
+from ..motion import canonical, rotation
+from ..motion.contact import penetration
 from .corpora import WORK_FPS, Clip
 
 FloatArray = np.ndarray

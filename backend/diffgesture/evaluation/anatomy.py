@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from ..composing.canonical import layout_bone_lengths
-from ..composing.contact import TRUNK_HALF_DEPTH, TRUNK_HALF_WIDTH
+from ..motion.canonical import layout_bone_lengths
+from ..motion.contact import TRUNK_HALF_DEPTH, TRUNK_HALF_WIDTH
 from ..motion.skeletons import SKELETONS, TED_EXPRESSIVE, Skeleton, directions_to_joints, normalize
 from .measure import Measure, undefined
 from .takes import Take

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One request, from an audio file to motion files: what the command line and the worker share."""
 
-import dataclasses
 import importlib.util
 import os
 import sys
@@ -121,7 +120,7 @@ class Generator:
         response = Response([], checkpoint.engine, checkpoint.device, 0)
         response.timings = {"audio": read, "sampling": 0.0, "shaping": 0.0, "speech_seconds": seconds}
         for variation in range(request.variations):
-            settings = dataclasses.replace(request.settings, seed=request.settings.seed + variation)
+            settings = request.settings.with_seed(request.settings.seed + variation)
 
             def share(stage: str, fraction: float, message: str, done: int = variation) -> None:
                 progress(stage, (done + fraction) / request.variations, message)

@@ -9,79 +9,63 @@ with both networks; only with an official network and preset ``reference`` is th
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from ..controls import checked_controls, values_of_option
 from ..errors import CheckpointError, ConfigError
 from ..model.checkpoint import Checkpoint
-from ..motion.amplitude import Amounts
 from ..motion.constraints import Constraints
 from ..motion.motion_file import Motion, num_motion_frames
 from ..motion.shaping import Shaping, shape_motion
 from ..motion.skeletons import neutral_directions, normalize
 from ..sampling.noise import GaussianNoise
-from ..sampling.reference import REFERENCE_STEPS, Stabilizer
+from ..sampling.reference import REFERENCE_STEPS
 from ..speech.audio import is_silent
 from ..speech.features import SAMPLE_RATE
 from .default_preset import sample_clip, sampler_of
 from .reference_preset import sample_windows
 
-Preset = Literal["default", "reference"]
-PRESETS: Final = ("default", "reference")
-MAX_STEPS: Final = 1000
-_RANGES: Final = (
-    ("guidance", 0.0, 10.0),
-    ("intensity", 0.0, 3.0),
-    ("smoothing", 0.0, 4.0),
-    ("rest_in", 0.0, 60.0),
-    ("rest_out", 0.0, 60.0),
-)
 
-
-@dataclass(frozen=True)
 class Settings:
-    """How to generate. ``None`` takes the preset's (or the checkpoint's) own value.
+    """How to generate: a value for each control of the table, and what is to be kept.
 
-    guidance 1 trusts the speech-conditioned estimate alone; above 1 exaggerates what speech adds. ``amounts``
-    may be given as a mapping. ``constraints`` are directions that stay as they are while the rest is generated to
-    fit. The other controls are those of ``Shaping``.
+    Controls are attributes (``settings.intensity``); None takes the preset's or the checkpoint's own value.
+    ``constraints`` are directions that stay as they are while the rest is generated to fit. ConfigError for a
+    control that the table lacks or a value outside of its limits.
     """
 
-    preset: Preset = "default"
-    seed: int = 0
-    steps: int | None = None
-    guidance: float | None = None
-    stabilizer: Stabilizer = "smooth"
-    intensity: float = 1.0
-    smoothing: float = 0.0
-    amounts: Amounts = field(default_factory=Amounts)
-    rest_in: float = 0.0
-    rest_out: float = 0.0
-    constraints: Constraints | None = None
-
-    def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise ConfigError(f"There is no preset '{self.preset}'; choose {' or '.join(PRESETS)}.")
-        if self.steps is not None and not 1 <= self.steps <= MAX_STEPS:
-            raise ConfigError(f"steps must lie between 1 and {MAX_STEPS}, not {self.steps}.")
-        for name, low, high in _RANGES:
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise ConfigError(f"{name} must lie between {low:g} and {high:g}, not {value}.")
-        given: Any = self.amounts
-        object.__setattr__(self, "amounts", Amounts.of(given))
-        if self.constraints is not None and self.preset == "reference":
+    def __init__(self, constraints: Constraints | None = None, **given: Any) -> None:
+        self.controls = checked_controls(given)
+        self.constraints = constraints
+        if constraints is not None and self.controls["preset"] == "reference":
             raise ConfigError(
                 "The preset 'reference' is the published algorithm, which cannot keep a part of a motion; choose "
                 "the preset 'default'."
             )
 
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["controls"][name]
+        except KeyError:
+            raise AttributeError(f"there is no control {name}") from None
+
+    def with_seed(self, seed: int) -> "Settings":
+        """The same with another seed."""
+        return Settings(self.constraints, **{**self.controls, "seed": seed})
+
     @property
     def shaping(self) -> Shaping:
         """What is done to the finished motion."""
-        return Shaping(self.intensity, self.smoothing, self.amounts, self.rest_in, self.rest_out)
+        return Shaping(
+            intensity=self.intensity,
+            smoothing=self.smoothing,
+            amounts=values_of_option(self.controls, "amount"),
+            rest_in=self.rest_in,
+            rest_out=self.rest_out,
+        )
 
 
 @dataclass
@@ -111,9 +95,9 @@ def generate(
     seconds = len(audio) / SAMPLE_RATE
     num_frames = num_motion_frames(seconds, card.fps)
     warnings = []
-    if settings.constraints is not None:
-        fitted = settings.constraints.fitted(skeleton, card.fps, num_frames)
-        settings = replace(settings, constraints=fitted)
+    constraints = settings.constraints
+    if constraints is not None:
+        constraints = constraints.fitted(skeleton, card.fps, num_frames)
     if is_silent(audio):
         warnings.append("The audio is silent, so the character rests.")
     progress("audio", 0.0, "Listening")
@@ -143,7 +127,7 @@ def generate(
             noise,
             steps=settings.steps,
             guidance=settings.guidance,
-            constraints=settings.constraints,
+            constraints=constraints,
             on_step=lambda done, total: progress("sampling", done / total, "Denoising"),
         )
     sampled = time.perf_counter()
@@ -152,7 +136,7 @@ def generate(
             f"The network of {checkpoint.path.name} gave NaN or infinity for this speech. Take another checkpoint."
         )
     directions = normalize(card.to_directions(poses.astype(np.float64)))
-    directions = shape_motion(directions, card.rest, skeleton, card.fps, settings.shaping, settings.constraints)
+    directions = shape_motion(directions, card.rest, skeleton, card.fps, settings.shaping, constraints)
     ended = time.perf_counter()
     motion = Motion(
         directions=directions.astype(np.float32),

@@ -14,7 +14,7 @@ from .autoencoder import AUTOENCODERS, WINDOW
 from .embedding import save_autoencoder
 from .official import OfficialNetwork
 from .official_files import Record, read_official_file
-from .torch_network import save_checkpoint
+from .saving import save_checkpoint
 
 _FPS: Final = 15.0
 _OVERLAP: Final = 8

@@ -19,7 +19,7 @@ import torch
 from ..errors import CheckpointError
 from ..motion.skeletons import SKELETONS, Skeleton
 from .autoencoder import AUTOENCODERS, WINDOW, EmbeddingNet, MotionAE
-from .torch_network import write_weights
+from .saving import write_weights
 
 CARD_FORMAT: Final = "diffgesture-autoencoder"
 CARD_VERSION: Final = 1

@@ -6,19 +6,16 @@ Here every joint's rotation against the joint that carries it is scaled instead:
 Torso carries head and arms, upper arm carries forearm, forearm carries hand (with its twist), hand the fingers.
 """
 
-from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from ..errors import ConfigError
 from . import rotation
 from .skeletons import Skeleton, normalize
 
 FloatArray = np.ndarray
 
-MAX_AMOUNT: Final = 2.0
 # Where growing swings saturate, in degrees; a swing that is beyond already stays as it is.
 _LIMITS: Final = {
     "torso": 40.0,
@@ -30,40 +27,6 @@ _LIMITS: Final = {
     "finger": 90.0,
 }
 _FINGERS: Final = ("thumb", "index", "middle", "ring", "pinky")
-
-
-@dataclass(frozen=True)
-class Amounts:
-    """How much each part of the body moves about its rest pose: 0 not at all, 1 as generated, 2 twice as much.
-
-    An arm is its shoulder, upper arm, forearm and hand; ``fingers`` are those of both hands.
-    """
-
-    left_arm: float = 1.0
-    right_arm: float = 1.0
-    head: float = 1.0
-    torso: float = 1.0
-    fingers: float = 1.0
-
-    def __post_init__(self) -> None:
-        for part in PARTS:
-            value = getattr(self, part)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_AMOUNT:
-                raise ConfigError(f"The amount of {part} must lie between 0 and {MAX_AMOUNT:g}, not {value}.")
-
-    @classmethod
-    def of(cls, values: Any) -> "Amounts":
-        """From a mapping of part -> amount, of which parts may be left out."""
-        if isinstance(values, cls):
-            return values
-        if not isinstance(values, dict):
-            raise ConfigError("amounts must name parts of the body, for instance left_arm, and a number for each.")
-        if unknown := sorted(str(name) for name in set(values) - set(PARTS)):
-            raise ConfigError(f"There is no part {', '.join(unknown)}; the parts are {', '.join(PARTS)}.")
-        return cls(**values)
-
-
-PARTS: Final = tuple(field.name for field in fields(Amounts))
 
 
 def part_bones(skeleton: Skeleton) -> dict[str, list[int]]:

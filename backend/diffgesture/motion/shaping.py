@@ -5,12 +5,13 @@ Directions that were given (``Constraints``) are never changed; next to them eve
 motion stays smooth where it meets them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from .amplitude import Amounts, part_bones, scale_amplitude
+from .amplitude import part_bones, scale_amplitude
 from .constraints import Constraints
 from .skeletons import Skeleton, normalize
 
@@ -25,14 +26,15 @@ FADE_SECONDS: Final = 0.6
 class Shaping:
     """The animator's wishes.
 
-    ``intensity`` scales all swings about the rest pose, ``amounts`` those of parts; ``smoothing`` 1 is strong;
+    ``intensity`` scales all swings about the rest pose, ``amounts`` those of left_arm, right_arm, head, torso
+    and fingers; ``smoothing`` 1 is strong;
     ``rest_in`` and ``rest_out`` are the seconds over which the motion leaves the rest pose at its start and
     returns to it at its end.
     """
 
     intensity: float = 1.0
     smoothing: float = 0.0
-    amounts: Amounts = field(default_factory=Amounts)
+    amounts: Mapping[str, float] = field(default_factory=dict)
     rest_in: float = 0.0
     rest_out: float = 0.0
 
@@ -71,7 +73,7 @@ def part_factors(
     factors = {}
     for part, own in bones.items():
         side = part.partition("_")[0]
-        amount = shaping.amounts.fingers if part.endswith("fingers") else getattr(shaping.amounts, part)
+        amount = shaping.amounts.get("fingers" if part.endswith("fingers") else part, 1.0)
         carried = own if part != "torso" else [bone for others in bones.values() for bone in others]
         if part.endswith("_arm"):
             carried = own + bones[f"{side}_fingers"]

@@ -14,7 +14,7 @@ from ..errors import DataError
 from ..model.checkpoint import Checkpoint
 from ..model.conditioning import condition_dim
 from ..model.masked import MaskedPoseTransformer
-from ..model.torch_network import save_checkpoint
+from ..model.saving import save_checkpoint
 from ..motion.skeletons import SKELETONS, Skeleton, normalize
 from ..speech.features import LOUDNESS
 from .batches import BatchMaker, Normalisation, Takes, bone_groups, collect_takes

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..data.dataset import Dataset
 from ..errors import ConfigError, DataError
 from ..model.official import OfficialNetwork
-from ..model.torch_network import save_checkpoint
+from ..model.saving import save_checkpoint
 from ..motion.skeletons import SKELETONS
 from ..sampling.reference import linear_schedule
 from ..speech.features import SAMPLE_RATE

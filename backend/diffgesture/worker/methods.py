@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from .. import __version__
+from ..controls import is_control
 from ..errors import DeviceError, GestureError, OutputError
 from ..generation.engine import Generator, Request, torch_is_installed, write_motions
 from ..generation.synthesis import Settings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 Method = Callable[[Any, dict[str, Any]], dict[str, Any]]
 
+_REQUEST_FIELDS: Final = {f.name for f in dataclasses.fields(Request)} - {"settings", "audio", "checkpoint"}
 # Large parts of the card that a user interface has no use for.
 _BULKY_CARD_FIELDS: Final = ("normalisation", "features", "streams", "rest_directions", "training")
 
@@ -70,19 +72,15 @@ def make_methods(server: "Server") -> dict[str, Method]:
             raise RpcError(INVALID_PARAMS, "audio and output_dir are needed.")
         if not folder.is_dir():
             raise OutputError(f"The folder {folder} does not exist.")
-        request_fields = {f.name for f in dataclasses.fields(Request)} - {"settings"}
-        settings_fields = {f.name for f in dataclasses.fields(Settings)} - {"constraints"}
-        if unknown := set(params) - request_fields - settings_fields:
+        given = {name: params.pop(name) for name in list(params) if is_control(name)}
+        if unknown := set(params) - _REQUEST_FIELDS:
             raise RpcError(INVALID_PARAMS, f"unknown parameters: {', '.join(sorted(unknown))}")
+        kept = None if constraints is None else load_constraints(constraints)
         try:
-            settings = Settings(
-                **{k: v for k, v in params.items() if k in settings_fields},
-                constraints=None if constraints is None else load_constraints(constraints),
-            )
-            rest = {k: v for k, v in params.items() if k in request_fields}
-            request = Request(audio=audio, checkpoint=checkpoint, settings=settings, **rest)
+            request = Request(audio=audio, checkpoint=checkpoint, settings=Settings(kept, **given), **params)
         except TypeError as error:
             raise RpcError(INVALID_PARAMS, f"a parameter has the wrong type: {error}") from error
+        settings = request.settings
         progress = server.progress_of(identity)
         try:
             response = generator.run(request, progress)

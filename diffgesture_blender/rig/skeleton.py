@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
 
 FloatArray = np.ndarray
 
+_BONE_PATH: Final = re.compile(r'pose\.bones\["((?:[^"\\]|\\.)*)"\]')
+
 
 @dataclass(frozen=True)
 class Skeleton:
     """Parents and rest joints. ``heads``, ``tails`` (3,) in armature space; ``to_world`` (3, 3) of the object.
 
     ``constrained``: bones that a constraint or a driver moves; they are never taken for spare twist bones.
+    ``deforming``: bones that deform a mesh; empty where all do or nothing tells.
     """
 
     parents: dict[str, str | None]
@@ -27,6 +31,7 @@ class Skeleton:
     tails: dict[str, FloatArray]
     to_world: FloatArray = field(default_factory=lambda: np.eye(3))
     constrained: frozenset[str] = frozenset()
+    deforming: frozenset[str] = frozenset()
 
     @cached_property
     def children(self) -> dict[str, tuple[str, ...]]:
@@ -96,17 +101,25 @@ class Skeleton:
 
 def read_skeleton(armature_object: bpy.types.Object) -> Skeleton:
     """The rest pose of an armature object."""
+    from .shown import deforming_bones
+
     bones = armature_object.data.bones
-    animation = armature_object.animation_data
-    driven = [driver.data_path for driver in animation.drivers] if animation is not None else []
+    driven = driven_bones(armature_object)
     return Skeleton(
         parents={bone.name: bone.parent.name if bone.parent else None for bone in bones},
         heads={bone.name: np.array(bone.head_local, dtype=float) for bone in bones},
         tails={bone.name: np.array(bone.tail_local, dtype=float) for bone in bones},
         to_world=np.array(armature_object.matrix_world.to_3x3(), dtype=float),
         constrained=frozenset(
-            bone.name
-            for bone in armature_object.pose.bones
-            if len(bone.constraints) or any(f'"{bone.name}"' in path for path in driven)
+            bone.name for bone in armature_object.pose.bones if len(bone.constraints) or bone.name in driven
         ),
+        deforming=deforming_bones(armature_object),
     )
+
+
+def driven_bones(armature_object: bpy.types.Object) -> set[str]:
+    """Names of the pose bones of which a driver moves something."""
+    animation = armature_object.animation_data
+    paths = [driver.data_path for driver in animation.drivers] if animation is not None else []
+    found = (_BONE_PATH.match(path) for path in paths)
+    return {match.group(1).replace('\\"', '"').replace("\\\\", "\\") for match in found if match}

@@ -55,6 +55,8 @@ CUSTOM: Final = "Custom"
 SHAPE_ONLY: Final = "Unknown names, told by shape"
 # Custom property of the armature object that keeps a changed map.
 STORED_MAP: Final = "diffgesture_bone_map"
+# Custom property of a scene that keeps those of library overrides, by the object's name.
+STORED_MAPS: Final = "diffgesture_bone_maps"
 
 
 @dataclass(frozen=True)
@@ -122,18 +124,45 @@ def change_bone_map(
 
 def store_bone_map(armature_object: bpy.types.Object, bone_map: BoneMap) -> None:
     """Keep the map with the armature object: ``find_bone_map`` returns it until it is forgotten."""
-    armature_object[STORED_MAP] = json.dumps(map_to_data(bone_map), ensure_ascii=False)
+    text = json.dumps(map_to_data(bone_map), ensure_ascii=False)
+    scenes = _scenes_for(armature_object)
+    if not scenes:
+        armature_object[STORED_MAP] = text
+    for scene in scenes:
+        scene[STORED_MAPS] = {**_maps_of(scene), armature_object.name: text}
 
 
 def forget_bone_map(armature_object: bpy.types.Object) -> None:
     """Throw a stored map away."""
+    for scene in _scenes_for(armature_object):
+        maps = _maps_of(scene)
+        if maps.pop(armature_object.name, None) is not None:
+            scene[STORED_MAPS] = maps
     if STORED_MAP in armature_object:
         del armature_object[STORED_MAP]
 
 
 def has_stored_map(armature_object: bpy.types.Object) -> bool:
     """Whether ``find_bone_map`` will return a stored map."""
-    return STORED_MAP in armature_object
+    return _stored_text(armature_object) is not None
+
+
+def _scenes_for(armature_object: bpy.types.Object) -> list[bpy.types.Scene]:
+    """Scenes that keep the map of a library override: its own new properties are lost when the file is saved."""
+    if getattr(armature_object, "override_library", None) is None:
+        return []
+    return [scene for scene in armature_object.users_scene if scene.library is None]
+
+
+def _maps_of(scene: bpy.types.Scene) -> dict[str, str]:
+    maps = scene.get(STORED_MAPS)
+    return dict(maps.to_dict()) if hasattr(maps, "to_dict") else {}
+
+
+def _stored_text(armature_object: bpy.types.Object) -> str | None:
+    found = [_maps_of(scene).get(armature_object.name) for scene in _scenes_for(armature_object)]
+    text = next((each for each in found if isinstance(each, str)), armature_object.get(STORED_MAP))
+    return text if isinstance(text, str) else None
 
 
 def save_bone_map(path: str | Path, bone_map: BoneMap, name: str | None = None) -> None:
@@ -168,8 +197,8 @@ def map_to_data(bone_map: BoneMap) -> dict[str, Any]:
 def _stored_data(armature_object: bpy.types.Object | None) -> dict[str, Any] | None:
     if armature_object is None:
         return None
-    text = armature_object.get(STORED_MAP)
-    if not isinstance(text, str):
+    text = _stored_text(armature_object)
+    if text is None:
         return None
     try:
         return json.loads(text)

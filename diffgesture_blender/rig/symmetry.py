@@ -18,7 +18,7 @@ FloatArray = np.ndarray
 _OFF_TWIN: Final = 0.03
 # Bones this near to the plane, against the size, lie in it.
 _IN_PLANE: Final = 0.02
-# A plane that this part of the joints' distances from it has no twin for is none; then limbs pair by their lengths.
+# A body of which a plane mirrors less than this rests in an uneven pose: pairs may lie farther from their places.
 _LEAST_MIRRORED: Final = 0.35
 # How unlike two branches of a pair may be: in reach as far as they are alike, in the length of a bone, in all.
 _UNLIKE_REACH: Final = 0.12
@@ -47,8 +47,8 @@ class Plane:
 class Pair:
     """Two like branches: their roots and the bone they leave (None: both are roots).
 
-    ``twins``: bones of both branches that have their like in the other one, without the sword in one hand; ``ends``:
-    the farthest of them on each side; ``reach``: length of the way there.
+    ``twins``: bones that have their like in the other branch, without the sword in one hand; ``ends``: the farthest
+    of them on each side; ``reach``: length of the way there.
     """
 
     left: str
@@ -166,18 +166,26 @@ def _breadth(side: FloatArray, size: float) -> float:
 
 
 def limb_pairs(skeleton: Skeleton, pairs: list[Pair], plane: Plane) -> list[Pair]:
-    """Pairs that straddle the plane and leave a bone that lies in it: one hand's fingers and one leg's skirt do not."""
+    """Pairs that straddle the plane and leave a bone in it: one hand's fingers and one leg's skirt do not."""
     limit = (1.5 if plane.mirrored > _LEAST_MIRRORED else 4.0) * _OFF_TWIN * skeleton.size
     found = []
     for pair in pairs:
         left, right = plane.side(skeleton.heads[pair.left]), plane.side(skeleton.heads[pair.right])
         ends = [plane.side(skeleton.heads[end]) for end in pair.ends]
-        apart = left * right < 0 or (abs(left) + abs(right) < 2 * _IN_PLANE * skeleton.size and ends[0] * ends[1] < 0)
+        apart = left * right < 0 or (
+            abs(left) + abs(right) < 2 * _IN_PLANE * skeleton.size and ends[0] * ends[1] < 0
+        )
         even = abs(left + right) < limit and abs(ends[0] + ends[1]) < 3 * limit
         central = pair.parent is None or abs(plane.side(skeleton.heads[pair.parent])) < limit
         step = skeleton.heads[pair.left] - skeleton.heads[pair.right]
         level = np.linalg.norm(step - (step @ plane.across) * plane.across) < 2 * limit
-        if apart and even and central and level and max(abs(end) for end in ends) > 0.25 * _IN_PLANE * skeleton.size:
+        if (
+            apart
+            and even
+            and central
+            and level
+            and max(abs(end) for end in ends) > 0.25 * _IN_PLANE * skeleton.size
+        ):
             found.append(pair)
     return found
 

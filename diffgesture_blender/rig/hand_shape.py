@@ -64,7 +64,7 @@ def _finger_roots(name: str, skeleton: Skeleton) -> list[str]:
 
 
 def shared_wrist(hand: str, skeleton: Skeleton) -> FloatArray | None:
-    """(3,) the point from which all fingers of a bone without a hand go on; None if they have roots of their own."""
+    """(3,) the point from which all fingers go on where no hand is; None if they have roots of their own."""
     roots = np.array([skeleton.heads[root] for root in _finger_roots(hand, skeleton)])
     if len(roots) < 2:
         return None
@@ -119,7 +119,7 @@ def _chain(root: str, skeleton: Skeleton) -> list[str]:
 
 
 def from_knuckle(chain: list[str], wrist: FloatArray, skeleton: Skeleton, shortest: int = 4) -> list[str]:
-    """The chain without the metacarpal, whose root lies in the palm; chains of less than ``shortest`` are whole."""
+    """The chain without the metacarpal, whose root lies in the palm; one of less than ``shortest`` is whole."""
     if len(chain) < shortest:
         return chain
     far = float(np.linalg.norm(skeleton.heads[chain[-1]] - wrist))

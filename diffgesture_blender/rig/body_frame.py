@@ -52,7 +52,7 @@ def shoulder_middle(heads: Mapping[str, FloatArray], slots: Slots) -> FloatArray
 
 
 def shoulder_line(heads: Mapping[str, FloatArray], slots: Slots) -> FloatArray:
-    """(3,) unit vector from right to left: between the shoulders, else the collarbones, the hips, or to one arm."""
+    """(3,) unit vector from right to left: between shoulders, else collarbones, hips, or to the one arm."""
     for slot in ("upper_arm", "clavicle", "thigh", "foot"):
         left, right = (joint(heads, slots, f"{slot}.{side}") for side in "LR")
         if left is not None and right is not None and np.linalg.norm(left - right) > 1e-9:
@@ -90,7 +90,9 @@ def _up(
     if root is not None and np.linalg.norm(top - root) > 1e-6:
         return _nearest_axis(normalize(top - root), _SPINE_LEAN)
     # Arms alone: the axis that stands upright in the world, as far as the shoulders do not lie along it.
-    upright = np.linalg.solve(to_world, np.array([0.0, 0.0, 1.0])) if abs(np.linalg.det(to_world)) > 1e-12 else None
+    upright = (
+        np.linalg.solve(to_world, np.array([0.0, 0.0, 1.0])) if abs(np.linalg.det(to_world)) > 1e-12 else None
+    )
     upright = np.array([0.0, 0.0, 1.0]) if upright is None else normalize(upright)
     axes = [sign * axis for axis in np.eye(3) for sign in (1.0, -1.0) if abs(axis @ line) < _ACROSS]
     return max(axes, key=lambda axis: float(axis @ upright))

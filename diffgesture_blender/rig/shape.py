@@ -75,7 +75,9 @@ def _both_arms(arms: Pair, skeleton: Skeleton) -> dict[str, tuple[str, ...]] | N
     kept = {name for twins in arms.twins for name in twins}
     alike = replace(
         skeleton,
-        parents={name: parent if parent in kept else None for name, parent in skeleton.parents.items() if name in kept},
+        parents={
+            name: parent if parent in kept else None for name, parent in skeleton.parents.items() if name in kept
+        },
         heads={name: skeleton.heads[name] for name in kept},
         tails={name: skeleton.tails[name] for name in kept},
     )
@@ -127,9 +129,7 @@ def _arm_likeness(arms: Pair, slots: dict[str, tuple[str, ...]], plane: Plane, s
     return score
 
 
-def _likeness(
-    arms: Pair, legs: Pair | None, alone: float, plane: Plane, skeleton: Skeleton
-) -> float | None:
+def _likeness(arms: Pair, legs: Pair | None, alone: float, plane: Plane, skeleton: Skeleton) -> float | None:
     """How much two pairs are like arms and legs; None if they cannot be. ``alone``: of the arms by themselves."""
     if legs is None:
         fingers = finger_slots(hand_of(arms.left, skeleton), "L", skeleton)

@@ -26,7 +26,7 @@ def wrong_sides(skeleton: Skeleton, slots: Mapping[str, tuple[str, ...]]) -> boo
 
 
 def named_sides(skeleton: Skeleton, slots: Mapping[str, tuple[str, ...]]) -> int:
-    """1 where the names of arms and legs agree with the slots' sides, -1 where they say the opposite, 0 if neither."""
+    """1 where the names of arms and legs agree with the slots' sides, -1 where they contradict, 0 if neither."""
     read = dict(zip(skeleton.parents, split_sides(skeleton.parents), strict=True))
     votes = [
         1 if read[names[0]][1] == slot[-1] else -1

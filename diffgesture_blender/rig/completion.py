@@ -30,10 +30,14 @@ _FINGER_WORDS: Final = {
 # What is no phalanx though it hangs in a finger's line: its end, and the bone inside the palm.
 _END: Final = re.compile(r"tip|end|nub|effector|leaf|top|goal|target")
 _PALM: Final = re.compile(r"meta|carpal|palm|inhand|base|start|cup")
-_NOT_FINGER: Final = re.compile(r"twist|roll|muscle|helper|corrective|ik|pole|ctrl|control|slot|weapon|prop|attach")
+_NOT_FINGER: Final = re.compile(
+    r"twist|roll|muscle|helper|corrective|ik|pole|ctrl|control|slot|weapon|prop|attach"
+)
 _SPINE: Final = re.compile(r"spine|chest|torso|abdomen|waist|stomach|belly|back|thorax|rib|trunk|lumbar|body")
 _NECK: Final = re.compile(r"neck|cervical")
 _ZERO: Final = 1e-4
+# Two bones are in one place where their heads lie within this part of the forearm.
+_SAME_PLACE: Final = 0.01
 
 
 def completed(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton) -> Slots:
@@ -83,8 +87,8 @@ def _add_fingers(slots: Slots, side: str, skeleton: Skeleton) -> None:
     hand = slots.get(f"hand.{side}", slots[f"forearm.{side}"])[-1]
     for finger in FINGERS:
         slot = f"{finger}.{side}"
-        if slot not in slots:
-            chain = _named_finger(finger, hand, skeleton)
+        for root in (hand, *_in_its_place(hand, skeleton)):
+            chain = _named_finger(finger, root, skeleton) if slot not in slots else []
             if chain and not set(chain) & _used(slots):
                 slots[slot] = tuple(chain)
     for finger in FINGERS:
@@ -99,6 +103,17 @@ def _add_fingers(slots: Slots, side: str, skeleton: Skeleton) -> None:
         by_shape = finger_slots(hand, side, skeleton)
         if len([slot for slot in by_shape if "_tip" not in slot]) >= 4 and not _used(by_shape) & _used(slots):
             slots.update(by_shape)
+
+
+def _in_its_place(hand: str, skeleton: Skeleton) -> list[str]:
+    """Other bones where the hand is, that carry something: control rigs have a hand for each of their chains."""
+    near = _SAME_PLACE * skeleton.distance(hand, skeleton.parents[hand] or hand)
+    heads = skeleton.heads
+    return [
+        name
+        for name in skeleton.parents
+        if name != hand and skeleton.height[name] >= 2 and float(np.abs(heads[name] - heads[hand]).max()) <= near
+    ]
 
 
 def _below(top: str, skeleton: Skeleton) -> list[str]:
@@ -139,7 +154,8 @@ def _whole_finger(
     chain: list[str], finger: str, hand: str, skeleton: Skeleton, others: set[str]
 ) -> tuple[list[str], str | None]:
     """A finger from the first bone that is its own up to its last, and its tip if the rig has one."""
-    top = hand if skeleton.is_below(chain[0], hand) else skeleton.parents[hand] or hand
+    hands = (hand, *_in_its_place(hand, skeleton), skeleton.parents[hand] or hand)
+    top = next((name for name in hands if skeleton.is_below(chain[0], name)), hand)
     above = [name for name in skeleton.path(top, chain[0])[1:-1] if name not in others and len(chain) < 3]
     while above and (_shared(above[0], chain[0], skeleton) or _PALM.search(" ".join(name_words(above[0])))):
         above.pop(0)
@@ -168,7 +184,7 @@ def _between(chain: list[str], skeleton: Skeleton) -> list[str]:
 
 
 def _leads_on(chain: list[str], child: str, skeleton: Skeleton) -> bool:
-    """Whether a last child is a phalanx and not the finger's end: as long as a phalanx, with a child of its own."""
+    """Whether a last child is a phalanx and not the finger's end: named like one, or with a child of its own."""
     if skeleton.children[child]:
         return True
     alike = [word for word in name_words(chain[-1]) if not word.isdigit()]
@@ -195,7 +211,7 @@ def _add_clavicle(slots: Slots, side: str, skeleton: Skeleton) -> None:
     other = slots.get(f"upper_arm.{'R' if side == 'L' else 'L'}", ())
     way: list[str] = []
     for name in skeleton.ancestors(arm):
-        if name in _used(slots) or (other and skeleton.is_below(other[0], name)):
+        if name in _used(slots) or name in skeleton.constrained or (other and skeleton.is_below(other[0], name)):
             break
         way.append(name)
     if not other or not way:
@@ -213,7 +229,9 @@ def _lengthen_trunk(slots: Slots, skeleton: Skeleton) -> None:
     if not arms:
         return
     thighs = [slots[f"thigh.{side}"][0] for side in SIDES if f"thigh.{side}" in slots]
-    way = [name for name in reversed(skeleton.ancestors(arms[0])) if all(skeleton.is_below(arm, name) for arm in arms)]
+    way = [
+        name for name in reversed(skeleton.ancestors(arms[0])) if all(skeleton.is_below(arm, name) for arm in arms)
+    ]
     taken = _used({slot: names for slot, names in slots.items() if slot not in ("spine", "pelvis")})
     chain = slots.get("spine", ())
     named = [
@@ -222,6 +240,7 @@ def _lengthen_trunk(slots: Slots, skeleton: Skeleton) -> None:
         if name not in taken
         and not any(skeleton.is_below(thigh, name) for thigh in thighs)
         and (name in chain or (name not in slots.get("pelvis", ()) and _is_spine(name, thighs, way, skeleton)))
+        and (name in chain or name not in skeleton.constrained)
     ]
     if named and set(chain) <= set(named):
         slots["spine"] = tuple(named)
@@ -231,13 +250,17 @@ def _lengthen_trunk(slots: Slots, skeleton: Skeleton) -> None:
         between = skeleton.path(top, head[0])[1:-1] if top is not None else []
         between = [name for name in between if name not in taken or name in slots.get("neck", ())]
         neck = slots.get("neck", ())
-        necks = [name for name in between if name in neck or _NECK.search(" ".join(name_words(name)))]
+        necks = [name for name in between if name in neck or _is_neck(name, skeleton)]
         if necks and set(neck) <= set(necks):
             slots["neck"] = tuple(necks)
 
 
+def _is_neck(name: str, skeleton: Skeleton) -> bool:
+    return bool(_NECK.search(" ".join(name_words(name)))) and name not in skeleton.constrained
+
+
 def _is_spine(name: str, thighs: list[str], way: list[str], skeleton: Skeleton) -> bool:
-    """Whether a bone on the way to the arms is spine: named so, with legs elsewhere or with something before it."""
+    """Whether a bone on the way to the arms is spine: named so, with legs elsewhere or something before it."""
     if not _SPINE.search(" ".join(name_words(name))):
         return False
     return bool(thighs) or skeleton.parents[name] in way
@@ -265,7 +288,7 @@ def without_leg_carriers(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleto
 
 
 def leg_roots(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton) -> list[str]:
-    """Roots of the legs: named thighs, else the branches beside the trunk that reach farthest away from the head."""
+    """Roots of the legs: named thighs, else the branches beside the trunk that reach far away from the head."""
     named = [slots[f"thigh.{side}"][0] for side in SIDES if slots.get(f"thigh.{side}")]
     named += [slots[f"foot.{side}"][0] for side in SIDES if slots.get(f"foot.{side}") and not named]
     if named:
@@ -286,7 +309,10 @@ def leg_roots(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton) -> list[
         for child in skeleton.children[name]:
             if child in _used(dict(slots)) or any(arm == child or skeleton.is_below(arm, child) for arm in arms):
                 continue
-            lowest = min((float((skeleton.heads[n] - skeleton.heads[name]) @ up) for n in _below(child, skeleton)), default=0.0)
+            lowest = min(
+                (float((skeleton.heads[n] - skeleton.heads[name]) @ up) for n in _below(child, skeleton)),
+                default=0.0,
+            )
             if lowest < -0.5 * reach:
                 found.append(child)
     return found if len(found) >= 2 else []

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 from ..errors import DiffGestureError
 from .bone_map import SHAPE_ONLY, BoneMap
 from .checks import doubts, swap_sides, wrong_sides
-from .creature import not_a_person
 from .completion import completed, leg_roots, without_leg_carriers
+from .creature import not_a_person
 from .families import ALL_SLOTS, FINGERS, KEYED_SLOTS, SIDES, SPARE_SLOTS, RigFamily, load_families
 from .hand_shape import from_knuckle
 from .names import NameIndex, canonical_name, index_names
 from .shape import map_by_shape
+from .shown import deforming_part, severed, shown_bones
 from .skeleton import Skeleton, read_skeleton
 from .twist import with_twist_bones
 from .vrm import humanoid_slots
@@ -64,7 +65,7 @@ def search_bone_map(armature_object: bpy.types.Object) -> BoneMap:
 
 
 def map_of_skeleton(skeleton: Skeleton, name: str) -> BoneMap:
-    """The best map that names and shape give. DiffGestureError, which calls the armature ``name``, without arms."""
+    """The best map that names and shape give. DiffGestureError, calling the armature ``name``, without arms."""
     return _of_a_person(_best_map(skeleton, name), skeleton, name)
 
 
@@ -77,7 +78,36 @@ def _of_a_person(bone_map: BoneMap, skeleton: Skeleton, name: str) -> BoneMap:
 
 
 def _best_map(skeleton: Skeleton, name: str) -> BoneMap:
+    """Controls where the deforming bones follow them, else the deforming bones themselves."""
     named = _best_of_families(skeleton, load_families())
+    if named is None or not _severed(named, skeleton):
+        return _named_or_shaped(named, skeleton, name)
+    plain = [family for family in load_families() if family.priority <= 0]
+    part = deforming_part(skeleton)
+    found = _named_or_shaped(_best_of_families(part, plain), part, name)
+    note = f"The deforming bones do not follow the controls of {named.family}; they are turned themselves."
+    return replace(found, notes=(*found.notes, note))
+
+
+def map_of_deforming_bones(armature_object: bpy.types.Object) -> BoneMap | None:
+    """The map of the deforming bones alone; None where nothing tells them from others, or they show no arms."""
+    skeleton = read_skeleton(armature_object)
+    if not skeleton.deforming:
+        return None
+    plain = [family for family in load_families() if family.priority <= 0]
+    part = deforming_part(skeleton)
+    try:
+        return _named_or_shaped(_best_of_families(part, plain), part, armature_object.name)
+    except DiffGestureError:
+        return None
+
+
+def _severed(bone_map: BoneMap, skeleton: Skeleton) -> bool:
+    stated = {name: bone_map.deform.bone_for(name) for name in bone_map.keyed_bones}
+    return severed(shown_bones(bone_map.slots, skeleton, stated), skeleton)
+
+
+def _named_or_shaped(named: BoneMap | None, skeleton: Skeleton, name: str) -> BoneMap:
     if named is not None and named.score > 0.85:
         return named
     shape = map_by_shape(skeleton)
@@ -99,7 +129,7 @@ def _best_map(skeleton: Skeleton, name: str) -> BoneMap:
 def match_families(
     armature_object: bpy.types.Object, families: Iterable[RigFamily], *, exact: bool = False
 ) -> BoneMap | None:
-    """The best map that these families give, or None if none names an arm. ``exact``: with the named bones alone."""
+    """The best map that these families give, or None if none names an arm. ``exact``: the named bones alone."""
     return _best_of_families(read_skeleton(armature_object), families, exact=exact)
 
 
@@ -120,7 +150,9 @@ def checked_map(bone_map: BoneMap, armature_object: bpy.types.Object) -> BoneMap
     for arm in _ARMS:
         lacking = [slot for slot in arm if not bone_map.slots.get(slot)]
         if len(lacking) == 1:
-            raise DiffGestureError(f"An arm needs both its bones: choose one for {lacking[0]}, or clear the other.")
+            raise DiffGestureError(
+                f"An arm needs both its bones: choose one for {lacking[0]}, or clear the other."
+            )
     if not _has_arm(bone_map.slots):
         raise DiffGestureError("An arm needs its bones: choose one for upper_arm and one for forearm of a side.")
     for slot, names in bone_map.slots.items():
@@ -130,9 +162,7 @@ def checked_map(bone_map: BoneMap, armature_object: bpy.types.Object) -> BoneMap
     return _finished(replace(bone_map, slots=slots, problems=(), notes=()), skeleton)
 
 
-def _best_of_families(
-    skeleton: Skeleton, families: Iterable[RigFamily], *, exact: bool = False
-) -> BoneMap | None:
+def _best_of_families(skeleton: Skeleton, families: Iterable[RigFamily], *, exact: bool = False) -> BoneMap | None:
     index = index_names(skeleton.parents)
     best: tuple[tuple[float, ...], BoneMap] | None = None
     for family in families:
@@ -206,7 +236,10 @@ def _match(
     bare = -len(affix[0] + affix[1]) * 1e-3
     # A family that is told by its marks is not this one where all of them are lacking.
     unmarked = 0.5 if family.marks and not marks else 0.0
-    worth = filled - len(bone_map.problems) + min(family.priority, 0) - unmarked
+    # Of bones with the same names but for a prefix, those are meant that nothing else moves; FK goes before IK.
+    led = sum(bone_map.slots[slot][0] in skeleton.constrained for slot in ESSENTIAL if slot in bone_map.slots)
+    chain = 0.01 * (("fk" in affix[0] + affix[1]) - ("ik" in affix[0] + affix[1]))
+    worth = filled - len(bone_map.problems) + min(family.priority, 0) - unmarked - 0.5 * led + chain
     return (max(family.priority, 0), worth, marks, hits / max(named, 1), bare), bone_map
 
 
@@ -241,7 +274,7 @@ def _from_slots(
     if family is not None:
         bone_map = replace(
             bone_map,
-            switches=tuple(switch for switch in family.switches if switch.bone in skeleton.parents),
+            switches=tuple(s for s in family.switches if not s.bone or s.bone in skeleton.parents),
             deform=family.deform,
             weights=family.weights,
         )

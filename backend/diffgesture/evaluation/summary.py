@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..evaluation import kinematics, synchrony
-from ..evaluation.takes import Take
+from . import kinematics, synchrony
+from .takes import Take
 
 
 def summary(takes: Sequence[Take]) -> dict[str, float | None]:

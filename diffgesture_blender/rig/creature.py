@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a skeleton whose arms were found is a person's at all: animals and machines have limbs, too.
 
-Only the shape is asked. A person's legs go on from the trunk, or he sits; his arms hang, or reach to the sides, and
+Only the shape is asked. A person's legs go on from the trunk, or he sits; his arms hang or reach to the sides and
 end in fingers. A horse's forelegs go where its hind legs go, square to its trunk; an insect has many legs.
 """
 
@@ -34,7 +34,7 @@ _APART: Final = 0.05
 
 
 def not_a_person(skeleton: Skeleton, slots: Slots, *, named: bool) -> str | None:
-    """Why a found map is no person's, as half a sentence; None for a person. ``named``: the arms are called arms."""
+    """Why a found map is no person's, as half a sentence, or None. ``named``: the arms are called arms."""
     fingers = min(_fingers(slots, side) for side in SIDES if f"upper_arm.{side}" in slots)
     if fingers >= _FINGERS:
         return None
@@ -46,7 +46,7 @@ def not_a_person(skeleton: Skeleton, slots: Slots, *, named: bool) -> str | None
         return "it has no head above its arms"
     if not named and legs is None:
         return "it has neither legs nor hands with fingers"
-    left, up, front = body_frame(skeleton.heads, slots)
+    up = body_frame(skeleton.heads, slots)[1]
     shoulders = shoulder_middle(skeleton.heads, slots)
     if not named and head is not None and (head - shoulders) @ up < 0:
         return "its head lies below its arms"

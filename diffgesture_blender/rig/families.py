@@ -45,7 +45,7 @@ _SIDED: Final = (*ARM_SLOTS, *TWIST_SLOTS, *REFERENCE_SIDE_SLOTS)
 
 @dataclass(frozen=True)
 class Switch:
-    """A custom property of a pose bone and the value that hands the limb to its FK controls."""
+    """A property of a pose bone (or, without a bone, of the object) and the value that hands a limb to FK."""
 
     bone: str
     property: str
@@ -101,7 +101,9 @@ def family_from_data(data: Mapping[str, Any]) -> RigFamily:
         else:
             raise ValueError(f"unknown slot {slot}")
     switches = tuple(
-        Switch(item["bone"].replace("{side}", word), item["property"], float(item["value"]))
+        Switch(
+            item["bone"].replace("{side}", word), item["property"].replace("{side}", word), float(item["value"])
+        )
         for item in data.get("switches", ())
         for pair in pairs
         for word in pair

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gestures from a script: one call, which waits and returns what was made.
+
+    import bl_ext.user_default.diffgesture as diffgesture
+    result = diffgesture.generate(bpy.data.objects["Ann"], "speech.wav", seed=3)
+    result.action.use_fake_user = True
+
+The backend that the first call starts serves all that follow; it ends when it has been idle for as long as the
+preferences say, or with Blender.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import bpy
+
+from .animation.key_writing import KeyOptions
+from .errors import DiffGestureError
+from .jobs import runner
+from .jobs.generate import GenerateJob, JobRequest, JobResult, check_armature, start_frame
+from .settings import controls
+from .settings.machine import machine_settings
+from .sound import source
+from .sound.source import AudioClip
+from .state.session import new_job_folder, remove_folder, session
+
+Audio = "str | Path | bpy.types.Sound | bpy.types.Strip | bpy.types.Object"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What ``generate`` has made.
+
+    Frames are scene frames; ``seconds`` is the length of the speech; ``missing`` are parts of the body for which
+    the character has no bones. The motion file can be saved until the next call.
+    """
+
+    armature: bpy.types.Object
+    action: bpy.types.Action
+    family: str
+    frame_start: int
+    frame_end: int
+    seed: int
+    seconds: float
+    num_keys: int
+    missing: tuple[str, ...]
+    warnings: tuple[str, ...]
+    motion_path: Path
+
+    def save_motion(self, path: str | Path) -> Path:
+        """Copy the bone directions to a .npz file; FileNotFoundError after another call of ``generate``."""
+        return Path(shutil.copyfile(self.motion_path, path))
+
+
+def generate(
+    armature: bpy.types.Object,
+    audio: Audio,  # type: ignore[valid-type]
+    *,
+    scene: bpy.types.Scene | None = None,
+    frame_start: int | None = None,
+    keys: KeyOptions | None = None,
+    add_sound: bool = False,
+    engine: str | None = None,
+    python: str | None = None,
+    checkpoint: str | None = None,
+    device: str | None = None,
+    on_progress: Callable[[float, str], None] | None = None,
+    **values: object,
+) -> Result:
+    """Gestures for speech as keyframes in a new action of the armature; returns when they are written.
+
+    ``audio``: a file, a sound of the .blend, a sound strip of the sequencer or a speaker object. ``scene``: one
+    that has the armature (None: the context's if it has, else any). ``frame_start``: the frame at which the speech
+    begins (None: where Blender plays it already, else the scene's first). ``engine``, ``python``, ``checkpoint``,
+    ``device``: in place of the preferences'. ``on_progress`` is given a fraction and a text. ``values``: any control
+    of docs/CONTROLS.md by its name (``seed=3``, ``intensity=1.2``), and ``amounts``: part of the body -> 0 to 2.
+    Raises DiffGestureError with a sentence that says what to do; then nothing was changed.
+    """
+    if session.busy:
+        raise DiffGestureError("Gestures are being generated already; wait for them or cancel.")
+    scene = scene or _scene_of(armature)
+    check_armature(armature, scene)
+    chosen = {"engine": engine, "python": python, "checkpoint": checkpoint, "device": device}
+    machine = replace(machine_settings(), **{name: value for name, value in chosen.items() if value is not None})
+    folder = new_job_folder()
+    try:
+        clip = source.decoded(_clip(audio, scene, folder, needs_place=frame_start is None), folder)
+        request = JobRequest(
+            scene_uid=scene.session_uid,
+            scene_name=scene.name,
+            armature_uid=armature.session_uid,
+            armature_name=armature.name,
+            audio=clip,
+            frame_start=start_frame(frame_start, scene, clip),
+            folder=folder,
+            machine=machine,
+            controls=controls.complete(values),
+            keys=keys or KeyOptions(),
+            add_sound=add_sound and not clip.heard,
+        )
+        job = GenerateJob(request)
+    except BaseException:
+        remove_folder(folder)
+        raise
+    result = runner.run(job, on_progress)
+    session.forget_result()
+    session.result = result  # its motion file lives until the next result
+    return _result(armature, result)
+
+
+def _result(armature: bpy.types.Object, made: JobResult) -> Result:
+    return Result(
+        armature=armature,
+        action=bpy.data.actions[made.action_name],
+        family=made.family,
+        frame_start=made.frame_start,
+        frame_end=made.frame_end,
+        seed=made.seed,
+        seconds=float(made.reply.get("audio_seconds", 0.0)),
+        num_keys=made.keys.total,
+        missing=made.missing,
+        warnings=made.warnings,
+        motion_path=made.motion_path,
+    )
+
+
+def _scene_of(armature: bpy.types.Object) -> bpy.types.Scene:
+    """The context's scene if it has the object, else one that has."""
+    scenes = list(armature.users_scene)
+    if not scenes:
+        raise DiffGestureError(f"{armature.name} is in no scene.")
+    return bpy.context.scene if bpy.context.scene in scenes else scenes[0]
+
+
+def _clip(
+    audio: Audio,  # type: ignore[valid-type]
+    scene: bpy.types.Scene,
+    folder: Path,
+    needs_place: bool,
+) -> AudioClip:
+    if isinstance(audio, bpy.types.Sound):
+        return source.clip_from_sound(audio, scene, folder)
+    if isinstance(audio, bpy.types.Object):
+        if audio.type != "SPEAKER":
+            raise DiffGestureError(f"{audio.name} is no speaker object.")
+        return source.clip_from_speaker(audio, folder)
+    if isinstance(audio, (str, Path)):
+        return source.placed(source.clip_from_path(Path(bpy.path.abspath(str(audio))).resolve()), scene)
+    if getattr(audio, "type", None) == "SOUND":
+        return source.clip_from_strip(audio.name, audio.id_data, scene, folder, needs_place)
+    raise DiffGestureError(f"{audio!r} is no audio: give a file, a sound, a sound strip or a speaker object.")

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a button cannot be pressed now, in a sentence's beginning; cheap, since panels ask while drawing."""
+
+import bpy
+
+from .. import compat
+from ..animation.layers import own_strips
+from ..sound import source as audio_source
+from ..state import character
+from ..state.session import session
+
+
+def generate_disabled_reason(context: bpy.types.Context) -> str | None:
+    """Why Generate cannot be pressed now; None if it can. Cheap: panels ask it while drawing."""
+    if session.job is not None:
+        return "Gestures are being generated"
+    if session.check is not None:
+        return "The backend is being checked"
+    settings = getattr(context.scene, "diffgesture", None)
+    if settings is None:
+        return "There is no scene"
+    reason = audio_source.missing_reason(settings)
+    if reason is not None:
+        return reason
+    armature = character.chosen_armature(settings, context)
+    return "Choose the character's armature" if armature is None else character.unusable_reason(armature)
+
+
+def regenerate_disabled_reason(context: bpy.types.Context) -> str | None:
+    """Why a part cannot be regenerated now; None if it can."""
+    reason = generate_disabled_reason(context)
+    if reason is not None:
+        return reason
+    scene, settings = context.scene, context.scene.diffgesture
+    armature = character.chosen_armature(settings, context)
+    if armature is None or not (compat.current_action(armature).action or own_strips(armature)):
+        return "The character has no action yet; generate gestures first"
+    if settings.use_reference:
+        return "The reference algorithm cannot keep a part of a motion"
+    if settings.regenerate == "PREVIEW" and not scene.use_preview_range:
+        return "The timeline shows no preview range"
+    if settings.regenerate == "FRAMES" and settings.regenerate_end <= settings.regenerate_start:
+        return "The range ends before it starts"
+    return None

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings of the machine, not of a scene: which engine, Python, device and checkpoint; as plain values."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from ..identity import ADDON_ID
+from ..worker import Setup
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The preferences as plain values; empty paths are None."""
+
+    python: str | None = None
+    device: str = "auto"
+    checkpoint: str | None = None
+    idle_minutes: float = 10.0
+    engine: str = "auto"
+
+    @property
+    def setup(self) -> Setup:
+        """The worker that these settings want."""
+        needs_torch = self.device not in ("auto", "cpu") or _is_official(self.checkpoint)
+        return Setup(self.python, self.checkpoint, self.engine, needs_torch)
+
+
+def machine_settings(context: bpy.types.Context | None = None) -> Machine:
+    """The preferences, or the defaults when the add-on was registered without them (scripts, tests)."""
+    addon = (context or bpy.context).preferences.addons.get(ADDON_ID)
+    preferences = addon.preferences if addon is not None else None
+    if preferences is None:
+        return Machine()
+    return Machine(
+        python=absolute_path(preferences.python_path),
+        device=preferences.device,
+        checkpoint=absolute_path(preferences.checkpoint_path),
+        idle_minutes=preferences.idle_minutes,
+        engine=preferences.engine,
+    )
+
+
+def _is_official(checkpoint: str | None) -> bool:
+    """Whether the checkpoint's card names an official network; what is wrong with a card the worker will say."""
+    if checkpoint is None:
+        return False
+    try:
+        card = json.loads(Path(checkpoint).with_suffix(".json").read_text(encoding="utf-8"))
+        return card.get("network") == "official"
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def absolute_path(text: str) -> str | None:
+    """A path typed by the user, absolute; None if empty.
+
+    Links are not resolved: an environment's python is a link that must be called by its own name.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    return os.path.abspath(os.path.expanduser(bpy.path.abspath(text)))

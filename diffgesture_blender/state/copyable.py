@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person may want to copy: the report, a problem, the commands that set PyTorch up."""
+
+from ..worker import interpreter
+from .session import session
+
+
+def copyable(what: str) -> str:
+    """The text behind a copy button."""
+    problem = session.problem or session.report_problem
+    if what == "REPORT":
+        return session.report or ""
+    if what == "SETUP":
+        return interpreter.setup_commands_text()
+    if problem is None:
+        return ""
+    if what == "COMMAND":
+        return problem.command or ""
+    return "\n".join(text for text in (problem.message, problem.hint, problem.command) if text)

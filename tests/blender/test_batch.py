@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: E402 (without bpy the file is skipped before it imports the add-on)
+"""Many recordings in one run: what is a job, one backend for all, going on after errors and after an end."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import SCRIPTED_WORKER
+from sounds import babble, write_wav
+
+bpy = pytest.importorskip("bpy")
+
+from characters import mixamo_character
+from motions import swinging_arms, write_motion
+
+from diffgesture_blender.cli import command
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="uses a POSIX script as stand-in interpreter")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Path:
+    """A folder with ``clips`` (three, one of them empty), ``two.blend`` with Ann and Bob, and a ``python``.
+
+    The interpreter counts its starts in ``starts``.
+    """
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    mixamo_character("Ann")
+    mixamo_character("Bob")
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "two.blend"))
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in ("a.wav", "c.wav"):
+        write_wav(clips / name, babble(2.0))
+    (clips / "b.wav").write_bytes(b"")
+    (clips / "notes.txt").write_text("no recording")
+    motion = write_motion(tmp_path / "scripted.npz", swinging_arms())
+    python = tmp_path / "python"
+    probe = '{"version": [3, 11, 0], "executable": "x", "missing": []}'
+    python.write_text(
+        "#!/bin/sh\n"
+        f"""if [ "$1" = -c ]; then echo 'diffgesture-probe {probe}'; exit 0; fi\n"""
+        f"""echo x >> "{tmp_path}/starts"\n"""
+        f"""exec "{sys.executable}" -u "{SCRIPTED_WORKER}" motion "{motion}"\n"""
+    )
+    python.chmod(0o755)
+    return tmp_path
+
+
+class Run:
+    """One ``batch``: its exit code, a line for each job, the summary and the errors."""
+
+    def __init__(self, stage: Path, capsys: pytest.CaptureFixture[str], source: object, *more: object) -> None:
+        bpy.ops.wm.open_mainfile(filepath=str(stage / "two.blend"))
+        capsys.readouterr()
+        arguments = ["batch", source, "--output", stage / "out", "--python", stage / "python", "--json", *more]
+        self.code = command.main([str(word) for word in arguments])
+        out, self.errors = capsys.readouterr()
+        lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+        self.lines, self.summary = lines[:-1], lines[-1]
+
+    def statuses(self) -> dict[str, str]:
+        return {line["job"]: line["status"] for line in self.lines}
+
+
+def files(stage: Path) -> list[str]:
+    return sorted(path.name for path in (stage / "out").iterdir())
+
+
+def test_a_folder_for_two_characters_with_a_broken_recording(
+    stage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = ("--armature", "Ann", "--armature", "Bob")
+    run = Run(stage, capsys, stage / "clips", *both, "--formats", "npz,bvh,blend")
+    assert run.code == 2, run.errors
+    assert run.statuses() == {
+        **{"a_Ann": "ok", "a_Bob": "ok", "b_Ann": "error", "b_Bob": "error", "c_Ann": "ok", "c_Bob": "ok"}
+    }
+    assert [(line["number"], line["of"]) for line in run.lines] == [(n, 6) for n in range(1, 7)]
+    assert "b.wav is empty" in run.lines[2]["error"]
+    counts = [run.summary[f"jobs_{what}"] for what in ("total", "done", "failed", "skipped")]
+    assert (run.summary["status"], counts) == ("error", [6, 4, 2, 0])
+    assert "2 of 6 jobs failed: b_Ann, b_Bob" in run.errors
+    expected = [f"{name}{ending}" for name in ("a_Ann", "a_Bob") for ending in (".blend", ".bvh", ".json", ".npz")]
+    assert files(stage)[:8] == expected
+    assert (stage / "starts").read_text() == "x\n"  # one backend for all
+    bpy.ops.wm.open_mainfile(filepath=str(stage / "out" / "c_Bob.blend"))
+    assert bpy.data.objects["Ann"].animation_data is None  # each job begins with the file as it is
+    assert bpy.data.objects["Bob"].animation_data.action.name == "c seed 0"
+    assert len(bpy.data.actions) == 1
+
+
+def test_what_is_done_is_not_done_again(stage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = (stage / "clips", "--armature", "Ann", "--formats", "npz")
+    assert Run(stage, capsys, *arguments).statuses() == {"a": "ok", "b": "error", "c": "ok"}
+    write_wav(stage / "clips" / "b.wav", babble(2.0))  # mended
+    (stage / "out" / "c.npz").unlink()  # lost
+    run = Run(stage, capsys, *arguments)
+    assert run.code == 0
+    assert run.statuses() == {"a": "skipped", "b": "ok", "c": "ok"}
+    assert run.summary["status"] == "ok"
+    assert Run(stage, capsys, *arguments).statuses() == dict.fromkeys("abc", "skipped")
+    assert Run(stage, capsys, *arguments, "--seed", 1).statuses() == dict.fromkeys("abc", "ok")  # another job
+    assert Run(stage, capsys, *arguments, "--seed", 1, "--again").statuses() == dict.fromkeys("abc", "ok")
+
+
+def test_a_run_that_was_killed_goes_on(
+    stage: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffgesture_blender.cli import batch
+
+    write_wav(stage / "clips" / "b.wav", babble(2.0))
+    done = []
+    generate = batch.generate
+
+    def killed_in_the_second(options: Any, record: dict[str, Any]) -> None:
+        done.append(options.audio)
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        generate(options, record)
+
+    arguments = (stage / "clips", "--armature", "Ann", "--formats", "npz")
+    monkeypatch.setattr(batch, "generate", killed_in_the_second)
+    run = Run(stage, capsys, *arguments)
+    assert run.code == 130
+    assert run.summary["status"] == "interrupted"
+    assert files(stage) == ["a.json", "a.npz"]
+    (stage / "out" / "b.json").write_text('{"status": "o')  # a record that was not finished
+    assert Run(stage, capsys, *arguments).statuses() == {"a": "skipped", "b": "ok", "c": "ok"}
+    assert [Path(path).name for path in done] == ["a.wav", "b.wav", "b.wav", "c.wav"]
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "json in an object"])
+def test_a_list_of_jobs(stage: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    rows = [
+        {"audio": "clips/a.wav", "name": "hello", "armature": "Bob", "seed": 7, "frame-start": -20},
+        {"audio": "clips/c.wav", "armature": "Ann", "keys": "few", "no_sound": True, "amount": "head=0.5"},
+    ]
+    if form == "csv":
+        source = stage / "jobs.csv"
+        source.write_text(
+            "audio,name,armature,seed,frame-start,keys,no_sound,amount\n"
+            "clips/a.wav,hello,Bob,7,-20,,,\n"
+            "clips/c.wav,,Ann,,,few,yes,head=0.5\n"
+        )
+    else:
+        source = stage / "jobs.json"
+        source.write_text(json.dumps(rows if form == "json" else {"jobs": rows}))
+    run = Run(stage, capsys, source, "--seed", 3, "--formats", "blend")
+    assert run.code == 0, run.errors
+    assert run.statuses() == {"hello": "ok", "c": "ok"}
+    records = [json.loads((stage / "out" / f"{name}.json").read_text()) for name in ("hello", "c")]
+    assert [(record["armature"], record["seed"], record["frame_start"]) for record in records] == [
+        ("Bob", 7, -20),
+        ("Ann", 3, 1),
+    ]
+    assert records[1]["keys"] < records[0]["keys"]
+
+
+def test_a_part_of_the_list(stage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = (stage / "clips", "--armature", "Ann", "--formats", "npz", "--range")
+    assert Run(stage, capsys, *arguments, "3-9").statuses() == {"c": "ok"}
+    assert Run(stage, capsys, *arguments, "1").statuses() == {"a": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "words"),
+    [
+        ("[]", "lists no jobs"),
+        ("{", "cannot be read"),
+        ('[{"seed": 3}]', "names no speech"),
+        ('[{"audio": "clips/a.wav", "colour": "red"}]', "unknown option colour"),
+        ('[{"audio": "clips/a.wav", "output": "x.blend"}]', "unknown option output"),
+        ('[{"audio": "clips/a.wav", "seed": "many"}]', "--seed"),
+        ('[{"audio": "clips/a.wav"}, {"audio": "A.wav"}]', "More than one job is called a"),
+    ],
+)
+def test_jobs_that_make_no_sense_stop_before_the_first(
+    stage: Path, capsys: pytest.CaptureFixture[str], jobs: str, words: str
+) -> None:
+    (stage / "jobs.json").write_text(jobs)
+    run = Run(stage, capsys, stage / "jobs.json", "--armature", "Ann")
+    assert run.code == 2
+    assert words in run.errors
+    assert run.lines == []
+    assert not (stage / "starts").exists()
+
+
+def test_a_folder_without_recordings(stage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (stage / "empty").mkdir()
+    run = Run(stage, capsys, stage / "empty")
+    assert "There are no recordings" in run.errors
+
+
+def test_the_backend_dies_and_the_rest_is_done(stage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_wav(stage / "clips" / "b.wav", babble(2.0))
+    python = stage / "python"
+    script = python.read_text().replace(" motion ", ' "$(cat mode)" ').replace("exec", f"cd {stage}; exec")
+    script = script.replace("; exec", "; [ $(wc -l < starts) = 1 ] && echo die > mode || echo motion > mode; exec")
+    python.write_text(script)
+    run = Run(stage, capsys, stage / "clips", "--armature", "Ann", "--formats", "npz")
+    assert run.code == 1
+    assert run.statuses() == {"a": "error", "b": "ok", "c": "ok"}
