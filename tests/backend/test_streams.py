@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import babble
-from diffgesture.composing import canonical, sounds
+from diffgesture.composing import sounds
 from diffgesture.composing.arm_pose import palm_direction, reach
 from diffgesture.composing.capture import disturb
 from diffgesture.composing.compose import STREAMS, compose_performance, generator
 from diffgesture.composing.composer import Library, draw_style
 from diffgesture.composing.corpora import Clip
-from diffgesture.composing.cues import BUMP, CUES, CueEvent, cue_stream, head_cue
+from diffgesture.composing.cues import CUES, CueEvent, cue_stream, head_cue
 from diffgesture.composing.style import NUMBERS, STYLE_COLUMNS
 from diffgesture.composing.units import wrists_in_chest
 from diffgesture.data.dataset import Dataset, DatasetWriter
@@ -22,6 +22,8 @@ from diffgesture.errors import DataError
 from diffgesture.evaluation.character import character, gestures
 from diffgesture.evaluation.takes import STILL, take_of_directions
 from diffgesture.model.checkpoint import load_checkpoint
+from diffgesture.model.direction import BUMP, role_columns, style_columns
+from diffgesture.motion import canonical
 from diffgesture.motion.skeletons import TED_EXPRESSIVE, neutral_directions
 from diffgesture.speech.prosody import analyse
 from diffgesture.training.batches import BatchMaker, Normalisation, collect_takes, mirror_columns
@@ -54,6 +56,14 @@ def test_cue_rises_to_one_at_its_arrival_and_is_gone_a_bump_away() -> None:
     assert np.diff(column[26:31]).min() > 0
     assert stream[33, CUES.index("nod")] == 1.0
     assert stream.sum(axis=0).astype(bool).sum() == 2
+
+
+def test_what_is_not_said_is_an_average_speaker_with_hanging_arms() -> None:
+    columns = ("rate", "size", "rest_sides", "rest_front")
+    assert style_columns({"size": 0.5}, columns, 3).tolist() == [[0.0, 0.5, 1.0, 0.0]] * 3
+    assert style_columns({"rest_front": 1.0}, columns, 1).tolist() == [[0.0, 0.0, 0.0, 1.0]]
+    assert role_columns("listener", 2).tolist() == [[0.0], [0.0]]
+    assert role_columns("speaker", 1).tolist() == [[1.0]]
 
 
 def test_a_cue_is_played_when_it_was_asked_for(library: Library) -> None:
