@@ -147,6 +147,23 @@ class DIFFGESTURE_OT_randomize_seed(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class DIFFGESTURE_OT_set_style(bpy.types.Operator):
+    """Set all style sliders at once, as a beginning"""
+
+    bl_idname = "diffgesture.set_style"
+    bl_label = "Style Preset"
+    bl_options = {"UNDO", "INTERNAL"}
+
+    style: EnumProperty(
+        name="Style", items=[(name, name.replace("_", " ").title(), "") for name in controls.styles()]
+    )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        for key, value in controls.styles()[self.style].items():
+            setattr(context.scene.diffgesture, f"style_{key}", value)
+        return {"FINISHED"}
+
+
 class DIFFGESTURE_OT_dismiss(bpy.types.Operator):
     """Hide this message"""
 
@@ -328,6 +345,7 @@ CLASSES = (
     DIFFGESTURE_OT_cancel,
     DIFFGESTURE_OT_add_mannequin,
     DIFFGESTURE_OT_randomize_seed,
+    DIFFGESTURE_OT_set_style,
     DIFFGESTURE_OT_dismiss,
     DIFFGESTURE_OT_show_action,
     DIFFGESTURE_OT_add_sound,

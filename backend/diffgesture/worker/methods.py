@@ -74,12 +74,13 @@ def make_methods(server: "Server") -> dict[str, Method]:
             raise RpcError(INVALID_PARAMS, "audio and output_dir are needed.")
         if not folder.is_dir():
             raise OutputError(f"The folder {folder} does not exist.")
+        cues = _cues(params.pop("cues", None))
         given = {name: params.pop(name) for name in list(params) if is_control(name)}
         if unknown := set(params) - _REQUEST_FIELDS:
             raise RpcError(INVALID_PARAMS, f"unknown parameters: {', '.join(sorted(unknown))}")
         kept = None if constraints is None else load_constraints(constraints)
         try:
-            request = Request(audio=audio, checkpoint=checkpoint, settings=Settings(kept, **given), **params)
+            request = Request(audio=audio, checkpoint=checkpoint, settings=Settings(kept, cues, **given), **params)
         except TypeError as error:
             raise RpcError(INVALID_PARAMS, f"a parameter has the wrong type: {error}") from error
         settings = request.settings
@@ -121,6 +122,16 @@ def make_methods(server: "Server") -> dict[str, Method]:
         return {"path": str(target)}
 
     return {"hello": hello, "generate": generate, "bvh": bvh}
+
+
+def _cues(value: Any) -> list[tuple[str, float]]:
+    """``[[name, seconds], ...]``"""
+    from .server import INVALID_PARAMS, RpcError
+
+    try:
+        return [(str(name), float(seconds)) for name, seconds in value or ()]
+    except (TypeError, ValueError) as error:
+        raise RpcError(INVALID_PARAMS, "cues must be a list of [name, seconds].") from error
 
 
 def _version(package: str) -> str | None:
