@@ -32,13 +32,13 @@ _FINGER_WORDS: Final = {
 _END: Final = re.compile(r"tip|end|nub|effector|leaf|top|goal|target")
 _PALM: Final = re.compile(r"meta|carpal|palm|inhand|base|start|cup")
 _NOT_FINGER: Final = re.compile(
-    r"twist|roll|muscle|helper|corrective|ik|pole|ctrl|control|slot|weapon|prop|attach"
+    r"twist|roll|muscle|helper|corrective|ik|pole|master|drv|tweak|slot|weapon|prop|attach"
 )
 _SPINE: Final = re.compile(r"spine|chest|torso|abdomen|waist|stomach|belly|back|thorax|rib|trunk|lumbar|body")
 _NECK: Final = re.compile(r"neck|cervical")
 _ZERO: Final = 1e-4
-# Two bones are in one place where their heads lie within this part of the forearm.
-_SAME_PLACE: Final = 0.01
+# Two bones are in one place where their heads lie within this part of the body's size.
+SAME_PLACE: Final = 0.002
 
 
 def completed(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton) -> Slots:
@@ -108,14 +108,15 @@ def _add_fingers(slots: Slots, side: str, skeleton: Skeleton) -> None:
 
 def _in_its_place(hand: str, skeleton: Skeleton) -> list[str]:
     """Other bones where the hand is, that carry something: control rigs have a hand for each of their chains."""
-    radius = _SAME_PLACE * skeleton.distance(hand, skeleton.parents[hand] or hand)
-    return [name for name in skeleton.near(hand, radius) if skeleton.height[name] >= 2]
+    return [name for name in skeleton.near(hand, SAME_PLACE * skeleton.size) if skeleton.height[name] >= 2]
 
 
 def _named_finger(finger: str, hand: str, skeleton: Skeleton) -> list[str]:
     """The longest line of bones below the hand whose names have a word for the finger in them."""
     chains: list[list[str]] = []
     for name in skeleton.descendants(hand):
+        if name in skeleton.constrained:  # moved by a finger's control, which is meant
+            continue
         words = name_words(name)
         if not _says(words, finger):
             continue

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import DiffGestureError
 from .bone_map import SHAPE_ONLY, BoneMap
 from .checks import doubts, swap_sides, wrong_sides
-from .completion import completed, leg_roots, without_leg_carriers
+from .completion import SAME_PLACE, completed, leg_roots, without_leg_carriers
 from .creature import not_a_person
 from .families import ALL_SLOTS, FINGERS, KEYED_SLOTS, SIDES, SPARE_SLOTS, RigFamily, load_families
 from .hand_shape import from_knuckle
@@ -50,8 +50,8 @@ _BELOW: Final = {
 }
 # Slots whose bone may be held by constraints instead of parents, and those of which a control rig does so.
 _LOOSE: Final = ("neck", "head", *(f"upper_arm.{side}" for side in SIDES))
-# How many more slots another family must fill to go before a family of controls.
-_CONTROLS_FIRST: Final = 2
+# Slots of which control rigs have one control, not one for FK and one for IK.
+_SINGLE_CONTROLS: Final = ("pelvis", "spine", "neck", "head", "clavicle", *FINGERS)
 _LOOSE_CONTROLS: Final = (*_LOOSE, *(f"{finger}.{side}" for side in SIDES for finger in FINGERS))
 
 
@@ -218,12 +218,16 @@ def _match(
 ) -> tuple[tuple[float, ...], BoneMap] | None:
     """The family's map with these affixes and how good it is; None if an arm is missing."""
 
-    def find(spellings: Sequence[str], side: str) -> str | None:
+    def find(spellings: Sequence[str], side: str, *, bare: bool = False) -> str | None:
         exact = next((spelling for spelling in spellings if spelling in skeleton.parents), None)
         if exact is not None:
             return exact
-        cores = (affix[0] + core + affix[1] for core in _cores(spellings))
-        return next((name for core in cores if (name := index.find(core, side)) is not None), None)
+        cores = [affix[0] + core + affix[1] for core in _cores(spellings)]
+        found = next((name for core in cores if (name := index.find(core, side)) is not None), None)
+        if found is None and bare and affix != ("", ""):  # a control that has no IK twin has no FK in its name
+            plain = (index.find(core, side) for core in _cores(spellings))
+            found = next((name for name in plain if name is not None and name not in skeleton.constrained), None)
+        return found
 
     slots: dict[str, tuple[str, ...]] = {}
     if not any(all(any(find(n, slot[-1]) for n in family.slots.get(slot, ())) for slot in arm) for arm in _ARMS):
@@ -231,13 +235,14 @@ def _match(
     named = hits = 0
     for slot, names in family.slots.items():
         side = slot[-1] if slot[-2:] in (".L", ".R") else ""
-        present = [name for spellings in names if (name := find(spellings, side)) is not None]
+        bare = slot.partition(".")[0] in _SINGLE_CONTROLS
+        present = [name for spellings in names if (name := find(spellings, side, bare=bare)) is not None]
         named, hits = named + len(names), hits + len(present)
         chain = present if slot in SPARE_SLOTS else _in_parent_order(present, skeleton)
         if chain:
             slots[slot] = tuple(chain)
     marks = sum(find((mark,), "L" if "{side}" in mark else "") is not None for mark in family.marks)
-    if family.priority > 0 and family.marks and not marks:  # another maker's controls with like names
+    if family.priority > 0 and family.marks and (not marks or affix[1]):  # another maker's controls
         return None
     bone_map = _from_slots(family.name, slots, skeleton, family=family, exact=exact)
     if bone_map is None:
@@ -250,8 +255,8 @@ def _match(
     # Of bones with the same names but for a prefix, those are meant that nothing else moves; FK goes before IK.
     led = sum(bone_map.slots[slot][0] in skeleton.constrained for slot in ESSENTIAL if slot in bone_map.slots)
     chain = 0.01 * (("fk" in affix[0] + affix[1]) - ("ik" in affix[0] + affix[1]))
-    worth = filled - len(bone_map.problems) + min(family.priority, 0) - unmarked - 0.5 * led + chain
-    return (worth + _CONTROLS_FIRST * max(family.priority, 0), marks, hits / max(named, 1), bare), bone_map
+    worth = filled - len(bone_map.problems) + min(family.priority, 0) - unmarked - 2.0 * led + chain
+    return (max(family.priority, 0), worth, marks, hits / max(named, 1), bare), bone_map
 
 
 def _from_slots(
@@ -335,8 +340,10 @@ def _drop_misplaced(slots: dict[str, tuple[str, ...]], skeleton: Skeleton, loose
 
 
 def _beside(finger: str, hand: str, skeleton: Skeleton) -> bool:
-    """Whether a finger hangs beside the hand's bone on what that hangs on: hands of several palm bones."""
+    """Whether a finger hangs on a bone in the hand's place, or beside it: control rigs, hands of several palms."""
     above = skeleton.parents[hand]
+    if any(skeleton.is_below(finger, twin) for twin in skeleton.near(hand, SAME_PLACE * skeleton.size)):
+        return True
     near = above is not None and skeleton.is_below(finger, above)
     return near and skeleton.distance(finger, hand) < skeleton.distance(str(above), hand)
 
