@@ -115,7 +115,7 @@ def read_jobs(source: Path) -> list[dict[str, Any]]:
             rows = rows.get("jobs") if isinstance(rows, dict) else rows
         else:
             raise DiffGestureError(
-                f"{source} is no folder of recordings, no .csv table and no .json list of jobs."
+                f"{source} is neither a folder of recordings nor a .csv table or .json list of jobs."
             )
     except OSError as error:
         raise DiffGestureError(f"{source} cannot be read: {error.strerror or error}.") from error

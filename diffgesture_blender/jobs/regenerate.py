@@ -18,7 +18,7 @@ import numpy as np
 from .. import compat
 from ..animation import keyframes
 from ..animation.key_writing import KeyOptions
-from ..animation.layers import own_strips, plays_own_frames, push_layers, strip_choice
+from ..animation.layers import own_strips, plays_own_frames, push_layers
 from ..animation.splice import JOIN_SECONDS, Span, splice
 from ..errors import DiffGestureError
 from ..motion import Motion
@@ -116,7 +116,7 @@ def kept_animation(armature: bpy.types.Object) -> tuple[compat.ActionChoice, boo
     choice = compat.current_action(armature)
     if choice.action is None:
         return _kept_strip(armature), True
-    if compat.has_slots() and choice.slot is None:
+    if not compat.animates(choice):
         raise DiffGestureError(
             f"No slot of the action {choice.action.name} animates {armature.name}; choose one in the action "
             "editor."
@@ -132,15 +132,15 @@ def _kept_strip(armature: bpy.types.Object) -> compat.ActionChoice:
         )
     if strip.blend_type != "REPLACE":
         raise DiffGestureError(
-            f"The strip {strip.name} adds to what lies below, so no part of it can be generated anew; generate "
+            f"The strip {strip.name} adds to what lies below, so no part of it can be regenerated; generate "
             "all of it with another seed."
         )
     if not plays_own_frames(strip):
         raise DiffGestureError(
-            f"The strip {strip.name} was moved or scaled, so no part of it can be generated anew; put it back to "
+            f"The strip {strip.name} was moved or scaled, so no part of it can be regenerated; put it back to "
             "the frames of its action."
         )
-    return strip_choice(strip)
+    return compat.strip_choice(strip)
 
 
 def check_keyed_arms(armature: bpy.types.Object, bone_map: BoneMap) -> None:
@@ -149,7 +149,7 @@ def check_keyed_arms(armature: bpy.types.Object, bone_map: BoneMap) -> None:
     if controls:
         raise DiffGestureError(
             f"The arms of {armature.name} follow IK ({', '.join(controls)}), so a part of their animation cannot "
-            "be replaced by keys; bake it to FK first, or generate the whole anew."
+            "be replaced by keys; bake it to FK first, or generate all of it again."
         )
 
 
@@ -260,7 +260,7 @@ def check_layer(keys: KeyOptions) -> None:
 def selected_key_frames(armature: bpy.types.Object) -> tuple[float, ...]:
     """Scene frames of the keys that are selected in the armature's action."""
     choice = compat.current_action(armature)
-    if choice.action is None or (compat.has_slots() and choice.slot is None):
+    if not compat.animates(choice):
         return ()
     try:
         curves = compat.curves_of(choice)

@@ -10,6 +10,7 @@ from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
 from ..jobs.warm_up import warm_up_soon
 from ..retarget.mend import MEND_LABELS
 from ..settings import controls
+from ..settings.card import has_stream
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import session
@@ -73,8 +74,32 @@ class DIFFGESTURE_PT_amounts(_SidebarPanel, bpy.types.Panel):
             column.prop(settings, name)
 
 
+class DIFFGESTURE_PT_style(_SidebarPanel, bpy.types.Panel):
+    """How the character moves: another speaker by a few sliders."""
+
+    bl_idname = "DIFFGESTURE_PT_style"
+    bl_label = "Style"
+    bl_parent_id = "DIFFGESTURE_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return has_stream("style")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.diffgesture
+        layout.enabled = session.job is None
+        layout.operator_menu_enum("diffgesture.set_style", "style", icon="PRESET")
+        column = layout.column(align=True)
+        column.use_property_split = True
+        column.use_property_decorate = False
+        for group in ("style", "rest_pose", "role"):
+            for name in controls.names(group):
+                column.prop(settings, name)
+
+
 class DIFFGESTURE_PT_regenerate(_SidebarPanel, bpy.types.Panel):
-    """Generate a part anew and keep the rest."""
+    """Regenerate a part and keep the rest."""
 
     bl_idname = "DIFFGESTURE_PT_regenerate"
     bl_label = "Regenerate a Part"
@@ -242,6 +267,7 @@ def _keys_text(keys: KeyReport) -> str:
 CLASSES = (
     DIFFGESTURE_PT_main,
     *map_panel.CLASSES,
+    DIFFGESTURE_PT_style,
     DIFFGESTURE_PT_amounts,
     DIFFGESTURE_PT_regenerate,
     DIFFGESTURE_PT_advanced,

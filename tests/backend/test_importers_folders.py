@@ -331,7 +331,7 @@ def test_archives_of_the_corpora(prepare, tmp_path: Path) -> None:
             np.zeros((30, 156), np.float32),
             r"field 'poses' has the shape \(30, 156\), SMPL-X needs \(T, 165\)",
         ),
-        ("poses", np.full((30, 165), np.nan), "field 'poses', frame 0 holds values that are not numbers"),
+        ("poses", np.full((30, 165), np.nan), "field 'poses', frame 0 contains NaN or infinity"),
         ("poses", np.zeros((40, 165), np.float32), "the pose is the same in all 20 frames"),
         ("mocap_frame_rate", np.array(0), "the frame rate 0 is not between"),
         ("mocap_frame_rate", None, "field 'mocap_frame_rate' is missing"),
