@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that is run: python -m nox -s demo | tests | package | real_blender | rigs | lint | types | format."""
+"""Everything that is run: nox -s demo | tests | package | zero_install | real_blender | rigs | lint | types …"""
 
 import os
 import shutil

@@ -31,6 +31,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar=("START", "END"),
         help="seconds of --keep to regenerate; may be repeated",
     )
+    parser.add_argument(
+        "--cues",
+        default="",
+        metavar="SECONDS:CUE,...",
+        help="gestures that are asked for, such as 1.2:you,3.4:negation",
+    )
     parser.add_argument("--variations", type=int, default=1, metavar="K", help="K motions, seeds N … N+K-1")
     parser.add_argument(
         "--engine", default="auto", choices=("auto", "numpy", "torch"), help="what computes (default: auto)"
@@ -50,7 +56,7 @@ def main(arguments: argparse.Namespace) -> None:
     if (arguments.keep is None) != (not arguments.regenerate):
         raise ConfigError("--keep MOTION.npz and --regenerate START END belong together; give both or neither.")
     constraints = None if arguments.keep is None else keep_motion(arguments.keep, arguments.regenerate)
-    settings = Settings(constraints, **controls_of(arguments))
+    settings = Settings(constraints, parse_cues(arguments.cues), **controls_of(arguments))
     request = Request(
         audio=arguments.audio,
         settings=settings,
@@ -99,6 +105,20 @@ def main(arguments: argparse.Namespace) -> None:
             **extra,
         }
         print(json.dumps(summary))
+
+
+def parse_cues(text: str) -> list[tuple[str, float]]:
+    """``1.2:you,3.4:negation`` as (name, seconds) each; ConfigError where it is not."""
+    from diffgesture.errors import ConfigError
+
+    cues = []
+    for item in filter(None, text.split(",")):
+        seconds, _, name = item.partition(":")
+        try:
+            cues.append((name.strip(), float(seconds)))
+        except ValueError:
+            raise ConfigError(f"--cues wants SECONDS:CUE, for instance 1.2:you, not {item}.") from None
+    return cues
 
 
 def _numbered(path: Path, count: int) -> list[Path]:

@@ -18,7 +18,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="RUN", help="where state and model go")
     parser.add_argument("--resume", action="store_true", help="go on where the run in RUN was stopped")
     parser.add_argument(
-        "--start-from", type=Path, metavar="FILE", help="fine-tune this checkpoint instead of starting anew"
+        "--start-from",
+        type=Path,
+        metavar="FILE",
+        help="fine-tune this checkpoint instead of starting from scratch",
     )
     parser.add_argument("--max-steps", type=int, metavar="N", help="stop after N steps in all")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")

@@ -142,10 +142,10 @@ def _clip(
         return source.clip_from_sound(audio, scene, folder)
     if isinstance(audio, bpy.types.Object):
         if audio.type != "SPEAKER":
-            raise DiffGestureError(f"{audio.name} is no speaker object.")
+            raise DiffGestureError(f"{audio.name} is not a speaker object.")
         return source.clip_from_speaker(audio, folder)
     if isinstance(audio, (str, Path)):
         return source.placed(source.clip_from_path(Path(bpy.path.abspath(str(audio))).resolve()), scene)
     if getattr(audio, "type", None) == "SOUND":
         return source.clip_from_strip(audio.name, audio.id_data, scene, folder, needs_place)
-    raise DiffGestureError(f"{audio!r} is no audio: give a file, a sound, a sound strip or a speaker object.")
+    raise DiffGestureError(f"{audio!r} is not audio: give a file, a sound, a sound strip or a speaker object.")

@@ -6,7 +6,6 @@ Actions got slots, layers and channelbags in 4.4; ``Action.fcurves`` is gone sin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +24,22 @@ class ActionChoice:
 def has_slots() -> bool:
     """Whether this Blender's actions have slots (4.4 and later)."""
     return hasattr(bpy.types, "ActionSlot")
+
+
+def animates(choice: ActionChoice) -> bool:
+    """Whether the choice animates anything: an action and, where there are slots, one of them."""
+    return choice.action is not None and (choice.slot is not None or not has_slots())
+
+
+def strip_choice(strip: bpy.types.NlaStrip) -> ActionChoice:
+    """The action and slot that a strip plays."""
+    return ActionChoice(strip.action, strip.action_slot if has_slots() else None)
+
+
+def set_strip_slot(strip: bpy.types.NlaStrip, choice: ActionChoice) -> None:
+    """Let the strip play the slot of the choice, where there are slots."""
+    if has_slots():
+        strip.action_slot = choice.slot
 
 
 def current_action(datablock: bpy.types.ID) -> ActionChoice:
@@ -134,14 +149,6 @@ def _key_type(name: str) -> int:
 # The numbers of the types of keys: one that a program has made, one that a person has set.
 GENERATED_KEY: int = _key_type("GENERATED")
 OWN_KEY: int = _key_type("KEYFRAME")
-
-
-def select_bones(armature_object: bpy.types.Object, names: Iterable[str]) -> None:
-    """Select exactly these pose bones (the flag moved from the bone to the pose bone in 5.0)."""
-    wanted = set(names)
-    for pose_bone in armature_object.pose.bones:
-        owner = pose_bone if hasattr(pose_bone, "select") else pose_bone.bone
-        owner.select = pose_bone.name in wanted
 
 
 # -- the video sequencer: sequences became strips in 4.4, handles and contents got their names in 5.1 ------------

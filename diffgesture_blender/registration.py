@@ -11,9 +11,11 @@ from .jobs import runner as pump
 from .jobs import warm_up
 from .operators import bone_map as map_operators
 from .operators import generate as operators
+from .operators import mend as mend_operators
 from .operators import playback as playback_operators
 from .operators import setup as setup_operators
 from .operators import takes as take_operators
+from .operators import torch as torch_operators
 from .settings.bone_map import DiffGestureBoneMap
 from .settings.properties import DiffGestureSettings
 from .settings.takes import DiffGestureTake
@@ -29,9 +31,11 @@ CLASSES: Final[tuple[type, ...]] = (
     DiffGesturePreferences,
     *operators.CLASSES,
     *map_operators.CLASSES,
+    *mend_operators.CLASSES,
     *playback_operators.CLASSES,
     *take_operators.CLASSES,
     *setup_operators.CLASSES,
+    *torch_operators.CLASSES,
     *panel.CLASSES,
     *takes_panel.CLASSES,
 )

@@ -20,6 +20,11 @@ from typing import Any, Final, Literal
 from .errors import ConfigError
 
 TABLE: Final = Path(__file__).with_name("controls.json")
+STYLES: Final = Path(__file__).with_name("styles.json")
+PREFACE: Final = (
+    "What may be set about a generation, in the panel, on both command lines, in scripts and in the worker's "
+    "protocol. This page is made of backend/diffgesture/controls.json by `python -m diffgesture.controls`."
+)
 _METAVARS: Final = {"int": "N", "seconds": "S"}
 
 
@@ -129,8 +134,16 @@ def controls_of(arguments: argparse.Namespace) -> dict[str, Any]:
     return checked_controls(given)
 
 
+@cache
+def styles() -> dict[str, dict[str, float]]:
+    """Named settings of all style controls (``styles.json``)."""
+    return json.loads(STYLES.read_text(encoding="utf-8"))
+
+
 def parse_pairs(text: str, option: str) -> dict[str, float]:
-    """``name=number,name=number``; ConfigError where it is not."""
+    """``name=number,name=number``, or the name of a style; ConfigError where it is neither."""
+    if option == "style" and text in styles():
+        return dict(styles()[text])
     pairs = {}
     for item in text.split(","):
         key, _, number = item.partition("=")
@@ -181,3 +194,7 @@ def _flat(given: Mapping[str, Any]) -> dict[str, Any]:
                 raise ConfigError(f"There is no {option} '{key}'; choose among {', '.join(members)}.")
             flat[members[key]] = number
     return flat
+
+
+if __name__ == "__main__":
+    print(f"# Controls\n\n{PREFACE}\n\n{as_markdown()}", end="")

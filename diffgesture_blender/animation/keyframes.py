@@ -15,7 +15,6 @@ FloatArray = np.ndarray
 
 _EULER_PROPERTY: Final = "rotation_euler"
 _TAU: Final = 2.0 * np.pi
-INTERPOLATIONS: Final = ("BEZIER", "LINEAR")
 
 
 def rotation_property(rotation_mode: str) -> str:
@@ -145,19 +144,6 @@ def bone_path(bone: str, name: str) -> str:
 def custom_property_path(bone: str, name: str) -> str:
     """Data path of a pose bone's custom property."""
     return f'pose.bones["{bpy.utils.escape_identifier(bone)}"]["{bpy.utils.escape_identifier(name)}"]'
-
-
-def write_rotation(
-    choice: compat.ActionChoice,
-    pose_bone: bpy.types.PoseBone,
-    frames: FloatArray,
-    quaternions: FloatArray,
-    interpolation: str = "BEZIER",
-) -> None:
-    """F-curves of a bone's rotation: ``frames`` (T,) scene frames, ``quaternions`` (T, 4) local rotations."""
-    write_channels(
-        choice, pose_bone, frames, rotation_channels(quaternions, pose_bone.rotation_mode), interpolation
-    )
 
 
 def write_channels(

@@ -79,11 +79,6 @@ def own_strips(armature: bpy.types.Object) -> list[bpy.types.NlaStrip]:
     return [strip for track in tracks for strip in track.strips if is_generated(strip.action)]
 
 
-def strip_choice(strip: bpy.types.NlaStrip) -> compat.ActionChoice:
-    """The action and slot that a strip plays."""
-    return compat.ActionChoice(strip.action, strip.action_slot if compat.has_slots() else None)
-
-
 def plays_own_frames(strip: bpy.types.NlaStrip) -> bool:
     """Whether the strip plays its action's keys at their own scene frames: it was neither moved nor scaled."""
     apart = abs(strip.frame_start - strip.action_frame_start) + abs(strip.scale - 1.0) + abs(strip.repeat - 1.0)
@@ -99,8 +94,7 @@ def _new_strip(
     track = tracks.new(prev=tracks[-1] if len(tracks) else None)
     track.name = action.name
     strip = track.strips.new(action.name, int(np.floor(start)), action)
-    if compat.has_slots():
-        strip.action_slot = choice.slot
+    compat.set_strip_slot(strip, choice)
     end = max(end, start + 1.0)
     strip.action_frame_start, strip.action_frame_end = start, end
     strip.frame_start, strip.frame_end = start, end

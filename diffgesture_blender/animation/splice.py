@@ -33,7 +33,7 @@ _REWRITE: Final = 0.01
 
 @dataclass(frozen=True)
 class Span:
-    """Scene frames to generate anew; ``joins_start`` and ``joins_end``: the old pose there is kept."""
+    """Scene frames to regenerate; ``joins_start`` and ``joins_end``: the old pose there is kept."""
 
     start: float
     end: float

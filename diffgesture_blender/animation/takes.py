@@ -130,7 +130,7 @@ def key_types(curve: bpy.types.FCurve) -> np.ndarray:
 def _curves(armature: bpy.types.Object, action: bpy.types.Action) -> list[bpy.types.FCurve]:
     """All curves of the action that are the armature's."""
     choice = compat.choice_for(armature, action)
-    if compat.has_slots() and choice.slot is None:
+    if not compat.animates(choice):
         return []
     try:
         return list(compat.curves_of(choice))

@@ -26,7 +26,7 @@ from ..errors import DiffGestureError
 from ..identity import VERSION
 from ..sound.source import AUDIO_ENDINGS
 from ..state.session import Problem
-from .command import UsageError, build_parser
+from .command import NOT_SHOWN, UsageError, build_parser
 from .generate import generate
 from .outputs import KINDS
 
@@ -78,11 +78,13 @@ def batch(options: argparse.Namespace, report: dict[str, Any]) -> int:
         jobs_done=counts["ok"],
         jobs_skipped=counts["skipped"],
         jobs_failed=counts["error"],
+        jobs_not_shown=counts["not shown"],
         jobs=lines,
     )
     if exit_code:
-        failed = [line["job"] for line in lines if line["status"] == "error"]
-        report["error"] = f"{len(failed)} of {len(jobs)} jobs failed: {', '.join(failed[:5])}" + (
+        failed = [line["job"] for line in lines if line["status"] in ("error", "not shown")]
+        what = "failed" if counts["error"] else "are not shown by the character"
+        report["error"] = f"{len(failed)} of {len(jobs)} jobs {what}: {', '.join(failed[:5])}" + (
             ", ..." if len(failed) > 5 else "."
         )
     return exit_code
@@ -113,7 +115,7 @@ def read_jobs(source: Path) -> list[dict[str, Any]]:
             rows = rows.get("jobs") if isinstance(rows, dict) else rows
         else:
             raise DiffGestureError(
-                f"{source} is no folder of recordings, no .csv table and no .json list of jobs."
+                f"{source} is neither a folder of recordings nor a .csv table or .json list of jobs."
             )
     except OSError as error:
         raise DiffGestureError(f"{source} cannot be read: {error.strerror or error}.") from error
@@ -209,6 +211,10 @@ def _run(job: Job, arguments: list[str], folder: Path, again: bool) -> tuple[dic
         path.unlink(missing_ok=True)
         generate(options, record)
         record["status"] = "ok"
+        if not record.get("follows", True):
+            limbs = ", ".join(record["not_following"])
+            record.update(status="not shown", error=f"The character does not show the gestures: {limbs}.")
+            code = NOT_SHOWN
     except KeyboardInterrupt:
         record["error"], code = "Interrupted.", 130
     except Exception as error:
@@ -278,5 +284,5 @@ def _chosen(jobs: list[Job], text: str | None) -> list[Job]:
 
 
 def _graver(one: int, other: int) -> int:
-    """Of two exit codes the one to end with: interrupted, internal error, bad input."""
-    return next((code for code in (130, 1, 2) if code in (one, other)), 0)
+    """Of two exit codes the one to end with: interrupted, internal error, bad input, gestures that do not show."""
+    return next((code for code in (130, 1, 2, NOT_SHOWN) if code in (one, other)), 0)

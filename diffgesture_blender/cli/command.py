@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command line: ``blender -b CHARACTER.blend --command diffgesture generate --audio SPEECH.wav ...``
 
-Exit codes: 0 done; 2 usage or bad input, 1 internal error, 130 interrupted, each with one line on stderr. Where
+Exit codes: 0 done; 3 done, but the character does not show the gestures (the report says why); 2 usage or bad
+input, 1 internal error, 130 interrupted; each but 0 with one line on stderr. Where
 the extension is not installed, ``blender -b CHARACTER.blend --python diffgesture_blender/__main__.py -- generate``
 does the same from a checkout.
 """
@@ -19,6 +20,8 @@ from ..identity import VERSION
 from ..settings import controls
 
 COMMAND: Final = "diffgesture"
+# Exit code of a generation that wrote all keys, of which the character shows not all.
+NOT_SHOWN: Final = 3
 PROGRAM: Final = "blender -b FILE.blend --command diffgesture"
 
 
@@ -208,7 +211,8 @@ def main(arguments: Sequence[str]) -> int:
         else:
             do = generate.save_training_take if options.command == "take" else generate.generate
             do(options, report)
-            report["status"], exit_code = "ok", 0
+            shown = report.get("follows", True)
+            report["status"], exit_code = ("ok", 0) if shown else ("not shown", NOT_SHOWN)
     except SystemExit as end:  # --help and --version
         return end.code if isinstance(end.code, int) else 0
     except UsageError as error:

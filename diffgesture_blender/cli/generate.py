@@ -18,10 +18,10 @@ from ..export.training_take import copy_take, save_take
 from ..jobs import playback, runner
 from ..jobs.generate import GenerateJob, JobRequest, JobResult, build_request
 from ..jobs.regenerate import Plan
-from ..motion import load_motion
 from ..rig.bone_map import load_bone_map
 from ..settings import bone_map as rig_map
 from ..settings import controls
+from ..settings.machine import Machine
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
 from ..state import character
@@ -46,8 +46,10 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
         report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
         job = GenerateJob(request)
         result = runner.run(job, _ProgressPrinter())
-        _save(result, outputs)
+        _save(result, outputs, request.machine)
         _describe(result, outputs, report)
+        if not result.look.follows:
+            print(f"diffgesture: warning: {' '.join(result.look.sentences)}", file=sys.stderr, flush=True)
     finally:
         remove_folder(folder)
 
@@ -190,9 +192,11 @@ def _find_armature(name: str | None, scene: bpy.types.Scene) -> bpy.types.Object
         return armatures[0]
     found = scene.objects.get(name)
     if found is None:
-        raise DiffGestureError(f"The scene {scene.name} has no object {name}; its armatures: {_names(armatures)}.")
+        raise DiffGestureError(
+            f"The scene {scene.name} has no object {name}. Armatures in the scene: {_names(armatures)}."
+        )
     if found.type != "ARMATURE":
-        raise DiffGestureError(f"{name} is no armature; the scene's armatures: {_names(armatures)}.")
+        raise DiffGestureError(f"{name} is not an armature. Armatures in the scene: {_names(armatures)}.")
     return found
 
 
@@ -200,12 +204,12 @@ def _names(items: Any) -> str:
     return ", ".join(item.name for item in items)
 
 
-def _save(result: JobResult, outputs: dict[str, Path]) -> None:
+def _save(result: JobResult, outputs: dict[str, Path], machine: Machine) -> None:
     try:
         if "motion" in outputs:
             shutil.copyfile(result.motion_path, outputs["motion"])
         if "bvh" in outputs:
-            export_bvh.save_bvh(outputs["bvh"], load_motion(result.motion_path))
+            export_bvh.save_bvh(outputs["bvh"], result.motion_path, machine)
         for kind in ("fbx", "glb"):
             if kind in outputs:
                 _export(result, outputs[kind])
@@ -233,6 +237,8 @@ def _describe(result: JobResult, outputs: dict[str, Path], report: dict[str, Any
         keys=result.keys.total,
         key_error=round(result.keys.error, 4),
         frame_end=result.frame_end,
+        follows=result.look.follows,
+        not_following=list(result.look.behind),
         warnings=[*result.warnings, *filter(None, [_range_note(result)])],
     )
     for name in ("frames", "fps", "layout", "audio_seconds", "preset", "steps", "device", "timings"):

@@ -127,7 +127,7 @@ def _animated_range(armature: bpy.types.Object) -> tuple[float, float]:
     """First and last frame of the armature's action or of its strips."""
     choice = compat.current_action(armature)
     ranges: list[tuple[float, float]] = []
-    if choice.action is not None and not (compat.has_slots() and choice.slot is None):
+    if compat.animates(choice):
         ranges.append(compat.frame_range(choice))
     animation = armature.animation_data
     for track in animation.nla_tracks if animation is not None else ():

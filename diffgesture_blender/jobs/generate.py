@@ -21,6 +21,7 @@ from ..errors import DiffGestureError
 from ..motion import Motion, load_motion
 from ..retarget import find_bone_map
 from ..retarget.apply import RetargetReport, retarget
+from ..retarget.look import Look
 from ..retarget.present_pose import model_rest
 from ..settings.machine import Machine
 from ..sound import sequencer
@@ -97,6 +98,7 @@ class JobResult:
     warnings: tuple[str, ...]
     missing: tuple[str, ...] = ()
     keys: KeyReport = field(default_factory=lambda: KeyReport(0, 0, 0.0))
+    look: Look = field(default_factory=Look)
 
 
 def build_request(
@@ -338,7 +340,6 @@ class GenerateJob:
             report = self._write(armature, motion, scene, seed, below)
         warnings += report.warnings
         warnings += request.audio.notes
-        warnings += filter(None, [sequencer.remapped(scene)])
         if request.add_sound:
             warnings += self._add_sound(scene)
         return JobResult(
@@ -357,6 +358,7 @@ class GenerateJob:
             warnings=tuple(dict.fromkeys(warnings)),
             missing=report.missing,
             keys=report.keys,
+            look=report.look,
         )
 
     def _write(

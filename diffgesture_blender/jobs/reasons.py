@@ -15,7 +15,7 @@ def generate_disabled_reason(context: bpy.types.Context) -> str | None:
     if session.job is not None:
         return "Gestures are being generated"
     if session.check is not None:
-        return "The backend is being checked"
+        return "The backend is being checked or installed"
     settings = getattr(context.scene, "diffgesture", None)
     if settings is None:
         return "There is no scene"

@@ -18,12 +18,13 @@ import numpy as np
 from .. import compat
 from ..animation import keyframes
 from ..animation.key_writing import KeyOptions
-from ..animation.layers import own_strips, plays_own_frames, push_layers, strip_choice
-from ..animation.splice import Span, splice
+from ..animation.layers import own_strips, plays_own_frames, push_layers
+from ..animation.splice import JOIN_SECONDS, Span, splice
 from ..errors import DiffGestureError
 from ..motion import Motion
 from ..retarget import find_bone_map
-from ..retarget.apply import RetargetReport, check_writable, ik_controls, local_rotations
+from ..retarget.apply import RetargetReport, check_writable, ik_controls, local_rotations, plan_controls
+from ..retarget.look import look_at_result
 from ..retarget.present_pose import model_skeleton, sample_directions
 from ..rig.bone_map import BoneMap
 from ..state import character
@@ -115,7 +116,7 @@ def kept_animation(armature: bpy.types.Object) -> tuple[compat.ActionChoice, boo
     choice = compat.current_action(armature)
     if choice.action is None:
         return _kept_strip(armature), True
-    if compat.has_slots() and choice.slot is None:
+    if not compat.animates(choice):
         raise DiffGestureError(
             f"No slot of the action {choice.action.name} animates {armature.name}; choose one in the action "
             "editor."
@@ -131,15 +132,15 @@ def _kept_strip(armature: bpy.types.Object) -> compat.ActionChoice:
         )
     if strip.blend_type != "REPLACE":
         raise DiffGestureError(
-            f"The strip {strip.name} adds to what lies below, so no part of it can be generated anew; generate "
+            f"The strip {strip.name} adds to what lies below, so no part of it can be regenerated; generate "
             "all of it with another seed."
         )
     if not plays_own_frames(strip):
         raise DiffGestureError(
-            f"The strip {strip.name} was moved or scaled, so no part of it can be generated anew; put it back to "
+            f"The strip {strip.name} was moved or scaled, so no part of it can be regenerated; put it back to "
             "the frames of its action."
         )
-    return strip_choice(strip)
+    return compat.strip_choice(strip)
 
 
 def check_keyed_arms(armature: bpy.types.Object, bone_map: BoneMap) -> None:
@@ -148,7 +149,7 @@ def check_keyed_arms(armature: bpy.types.Object, bone_map: BoneMap) -> None:
     if controls:
         raise DiffGestureError(
             f"The arms of {armature.name} follow IK ({', '.join(controls)}), so a part of their animation cannot "
-            "be replaced by keys; bake it to FK first, or generate the whole anew."
+            "be replaced by keys; bake it to FK first, or generate all of it again."
         )
 
 
@@ -210,7 +211,9 @@ def apply_plan(
     animation.use_nla = False
     compat.assign_action(armature, compat.ActionChoice(None))
     try:
-        rotations, warnings = local_rotations(armature, bone_map, motion, scene)
+        controls = plan_controls(armature, bone_map, scene)
+        bone_map = controls.bone_map
+        rotations, warnings = local_rotations(armature, bone_map, motion, scene, plan=controls)
     finally:
         animation.use_nla = layers_play
         compat.assign_action(armature, compat.ActionChoice(None) if as_strip else old)
@@ -229,6 +232,9 @@ def apply_plan(
     if old.action.library is None:
         old.action.use_fake_user = True
     armature.update_tag()
+    join = JOIN_SECONDS * frame_rate(scene)
+    within = [(each.start + join * each.joins_start, each.end - join * each.joins_end) for each in spans]
+    look = look_at_result(armature, bone_map, motion, scene, frames, fades=as_strip, within=within)
     return RetargetReport(
         action_name=compat.action_of(new).name,
         slot_name=getattr(new.slot, "name_display", None),
@@ -238,7 +244,8 @@ def apply_plan(
         keys=report,
         frame_start=spans[0].start,
         frame_end=spans[-1].end,
-        warnings=(*bone_map.problems, *bone_map.notes, *warnings),
+        warnings=(*bone_map.problems, *bone_map.notes, *warnings, *look.sentences),
+        look=look,
     )
 
 
@@ -253,7 +260,7 @@ def check_layer(keys: KeyOptions) -> None:
 def selected_key_frames(armature: bpy.types.Object) -> tuple[float, ...]:
     """Scene frames of the keys that are selected in the armature's action."""
     choice = compat.current_action(armature)
-    if choice.action is None or (compat.has_slots() and choice.slot is None):
+    if not compat.animates(choice):
         return ()
     try:
         curves = compat.curves_of(choice)

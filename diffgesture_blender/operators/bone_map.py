@@ -58,6 +58,24 @@ class DIFFGESTURE_OT_map_reset(_ArmatureOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class DIFFGESTURE_OT_map_use_anyway(_ArmatureOperator, bpy.types.Operator):
+    """Use the limbs that were found for arms, though the character does not look like a person"""
+
+    bl_idname = "diffgesture.map_use_anyway"
+    bl_label = "Use Anyway"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        armature = _armature(context)
+        assert armature is not None
+        note = character.note_about(armature)
+        if note is None or note.refused is None:
+            self.report({"ERROR"}, "No limbs were found that could be used; choose their bones in the bone map")
+            return {"CANCELLED"}
+        refused = note.refused
+        return _store(self, armature, lambda: refused)
+
+
 class DIFFGESTURE_OT_map_family(_ArmatureOperator, bpy.types.Operator):
     """Use the bone names of one rig family, if the one found is wrong"""
 
@@ -137,6 +155,7 @@ def _store(operator: bpy.types.Operator, armature: bpy.types.Object, make: Calla
 CLASSES = (
     DIFFGESTURE_OT_map_inspect,
     DIFFGESTURE_OT_map_reset,
+    DIFFGESTURE_OT_map_use_anyway,
     DIFFGESTURE_OT_map_family,
     DIFFGESTURE_OT_map_load,
     DIFFGESTURE_OT_map_save,

@@ -17,7 +17,6 @@ from ..jobs import runner as pump
 from ..jobs.generate import GenerateJob, check_armature, request_from_scene, start_frame
 from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
 from ..jobs.regenerate import plan_from_scene
-from ..motion import load_motion
 from ..settings import controls
 from ..settings.machine import machine_settings
 from ..sound import sequencer
@@ -145,6 +144,23 @@ class DIFFGESTURE_OT_randomize_seed(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         context.scene.diffgesture.seed = random.randint(0, 999_999)
+        return {"FINISHED"}
+
+
+class DIFFGESTURE_OT_set_style(bpy.types.Operator):
+    """Set all style sliders at once, as a beginning"""
+
+    bl_idname = "diffgesture.set_style"
+    bl_label = "Style Preset"
+    bl_options = {"UNDO", "INTERNAL"}
+
+    style: EnumProperty(
+        name="Style", items=[(name, name.replace("_", " ").title(), "") for name in controls.styles()]
+    )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        for key, value in controls.styles()[self.style].items():
+            setattr(context.scene.diffgesture, f"style_{key}", value)
         return {"FINISHED"}
 
 
@@ -279,7 +295,7 @@ class DIFFGESTURE_OT_export_motion(bpy.types.Operator, ExportHelper):
             if self.file_format == "NPZ":
                 shutil.copyfile(session.result.motion_path, target)
             else:
-                export_bvh.save_bvh(target, load_motion(session.result.motion_path))
+                export_bvh.save_bvh(target, session.result.motion_path)
         except (OSError, DiffGestureError) as error:
             self.report({"ERROR"}, f"The motion cannot be saved: {error}")
             return {"CANCELLED"}
@@ -329,6 +345,7 @@ CLASSES = (
     DIFFGESTURE_OT_cancel,
     DIFFGESTURE_OT_add_mannequin,
     DIFFGESTURE_OT_randomize_seed,
+    DIFFGESTURE_OT_set_style,
     DIFFGESTURE_OT_dismiss,
     DIFFGESTURE_OT_show_action,
     DIFFGESTURE_OT_add_sound,

@@ -50,7 +50,6 @@ class DIFFGESTURE_OT_copy(bpy.types.Operator):
         items=(
             ("REPORT", "Report", "The report of Check Backend"),
             ("COMMAND", "Command", "The command that solves the problem shown"),
-            ("SETUP", "Setup Commands", "The commands that make an environment for the backend"),
             ("MESSAGE", "Message", "The message shown"),
         ),
         options={"SKIP_SAVE"},

@@ -20,8 +20,9 @@ from mathutils import Quaternion
 from ..animation.keyframes import rotation_property
 from ..rig import quaternion as quat
 from ..rig.bone_map import BoneMap
-from ..rig.skeleton import driven_bones
+from ..rig.skeleton import driven_bones, rest_points
 from .rest import ParentLink, RestSkeleton
+from .switches import overrides
 
 FloatArray = np.ndarray
 
@@ -30,22 +31,24 @@ _SHARE_TOLERANCE: Final = np.radians(0.5)
 _PROBES: Final = 2
 # A bone that ends this far (radians) from where it was turned to in every probe is held by something else.
 _HELD: Final = 0.15
+_STILL: Final = 0.02
 
 
 def read_rest(armature_object: bpy.types.Object, links: dict[str, ParentLink]) -> RestSkeleton:
-    """Rest pose of the armature with the given parents of the mapped bones."""
+    """Rest pose of the armature with the given parents of the mapped bones, whose rotations alone are read."""
     bones = armature_object.data.bones
+    names = [bone.name for bone in bones]
     return RestSkeleton(
-        heads={bone.name: np.array(bone.head_local, dtype=float) for bone in bones},
-        tails={bone.name: np.array(bone.tail_local, dtype=float) for bone in bones},
-        rotations={bone.name: _rest_rotation(bone) for bone in bones},
+        heads=dict(zip(names, rest_points(bones, "head_local"), strict=True)),
+        tails=dict(zip(names, rest_points(bones, "tail_local"), strict=True)),
+        rotations={name: _rest_rotation(bones[name]) for name in links},
         parents=links,
         to_world=np.array(armature_object.matrix_world.to_3x3(), dtype=float),
     )
 
 
 def _rest_rotation(bone: bpy.types.Bone) -> FloatArray:
-    return quat.from_matrix(np.array(bone.matrix_local.to_3x3(), dtype=float))
+    return np.array(bone.matrix_local.to_quaternion(), dtype=float)
 
 
 def hierarchy_links(armature_object: bpy.types.Object, bone_map: BoneMap) -> dict[str, ParentLink]:
@@ -152,11 +155,16 @@ def _is_held(
 ) -> bool:
     """Whether a bone never turns as it was turned: constraints or drivers decide where it points."""
     axes = _rest_rotation(armature_object.data.bones[name])
-    missed = []
-    for pose, turned, carrier in zip(poses[1:], turns[1:], carried[1:], strict=True):
-        wanted = quat.mul(carrier[name], quat.mul(axes, quat.mul(pose[name], quat.inv(axes))))
-        missed.append(float(quat.angle(quat.mul(quat.inv(turned[name]), wanted))))
-    return min(missed) > _HELD
+    pose, turned, carrier = (np.stack([probe[name] for probe in each]) for each in (poses, turns, carried))
+    own = quat.mul(quat.inv(carrier), turned)
+    wanted = quat.mul(axes, quat.mul(pose, quat.inv(axes)))
+    if quat.angle(quat.mul(quat.inv(own[1:]), wanted[1:])).min() < _HELD:
+        return False
+    still = quat.angle(quat.mul(own[1:], quat.inv(own[0]))).max() < _STILL
+    still = still or quat.angle(quat.mul(turned[1:], quat.inv(turned[0]))).max() < _STILL
+    # A limit stops a bone somewhere; a bone that is held does not care, or does what another bone does.
+    copies = any(overrides(each) for each in armature_object.pose.bones[name].constraints)
+    return bool(copies or still)
 
 
 def _best_link(

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..rig import quaternion as quat
 from ..rig.bone_map import BoneMap
+from ..rig.families import SIDES
 from ..rig.shown import shown_bones
 from ..rig.skeleton import Skeleton, read_skeleton
 from . import switches
@@ -53,7 +54,7 @@ class ControlPlan:
     def all_settings(self) -> tuple[Setting, ...]:
         """The settings and the influences of the constraints that are turned off."""
         off = (Setting(switches.influence_path_of(bone, name), 0.0, bone) for bone, name in self.freed)
-        return (*self.settings, *off)
+        return tuple({each.path: each for each in (*off, *self.settings)}.values())
 
 
 def known_plan(armature_object: bpy.types.Object, bone_map: BoneMap) -> ControlPlan:
@@ -88,8 +89,16 @@ def measured_plan(
 
 
 def _shown(bone_map: BoneMap, skeleton: Skeleton) -> dict[str, str]:
+    """Control -> the deforming bone that shows it, of the arms; fingers are looked at when all is written."""
     stated = {name: bone_map.deform.bone_for(name) for name in bone_map.keyed_bones}
-    return shown_bones(bone_map.slots, skeleton, stated)
+    shown = shown_bones(bone_map.slots, skeleton, stated)
+    arms = {
+        bone_map.slots[slot][0]
+        for side in SIDES
+        for part in ("upper_arm", "forearm", "hand")
+        if (slot := f"{part}.{side}") in bone_map.slots
+    }
+    return {name: bone for name, bone in shown.items() if name in arms}
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ Keys that have no effect look like success from the inside. A few frames are eva
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,16 +19,20 @@ from ..rig import quaternion as quat
 from ..rig.body_frame import body_frame
 from ..rig.bone_map import BoneMap
 from ..rig.families import SIDES
-from ..rig.shown import shown_bone, shown_bones
+from ..rig.shown import arm_length, shown_bone, shown_bones
 from ..rig.skeleton import Skeleton, driven_bones, read_skeleton
+from ..timing import remapped
 from . import switches
 from .evaluate import set_frame
-from .torso import SIDE_NAMES
+from .torso import SIDE_NAMES, chest_rotations, head_rotations
 
 FloatArray = np.ndarray
 
 # Degrees between what is asked for and what is seen that count as not following.
 _OFF: Final = 4.0
+# Trunk and head are held to less: deforming bones of the trunk are stretched between controls.
+_TURNED_OFF: Final = 10.0
+_TRUNK: Final = ("trunk", "head")
 _FRAMES: Final = (0.2, 0.5, 0.8)
 # Ratio of the largest scale to the smallest one that counts as uneven.
 _UNEVEN: Final = 1.005
@@ -81,24 +85,30 @@ def look_at_result(
     frames: FloatArray,
     *,
     fades: bool = False,
+    within: Sequence[tuple[float, float]] = (),
 ) -> Look:
     """Evaluate some of the motion's frames, which fall on the scene's ``frames`` (T,).
 
     The current frame is put back. ``fades``: the motion comes in and goes out; only its middle is looked at.
+    ``within``: scene frames from and to which the motion was written, if not whole.
     """
-    remapped = _remapping(scene)
+    stretched = _remapping(scene)
     if bpy.context.scene != scene or armature_object.name not in bpy.context.view_layer.objects:
-        return Look(findings=remapped)
+        return Look(findings=stretched)
     if armature_object.hide_viewport or armature_object.data.pose_position == "REST":
-        return Look(findings=remapped)
+        return Look(findings=stretched)
     if fades and len(frames) / motion.fps < 2.0:
-        return Look(findings=remapped)
-    chosen = sorted({int(part * (len(frames) - 1)) for part in _FRAMES})
+        return Look(findings=stretched)
+    inside = [i for i, at in enumerate(frames) if not within or any(a <= at <= b for a, b in within)]
+    if not inside:
+        return Look(findings=stretched)
+    chosen = sorted({inside[int(part * (len(inside) - 1))] for part in _FRAMES})
     errors = _errors(armature_object, bone_map, motion, scene, frames, chosen)
-    behind = tuple(limb for limb, error in errors.items() if error > _OFF)
-    largest = max(errors.values(), default=0.0)
+    behind = tuple(limb for limb, error in errors.items() if error > (_TURNED_OFF if limb in _TRUNK else _OFF))
+    asked = behind or tuple(limb for limb in errors if limb not in _TRUNK)
+    largest = max((errors[limb] for limb in asked), default=0.0)
     reasons = tuple(_reasons(armature_object, bone_map, behind)) if behind else ()
-    return Look(behind, largest, (*reasons, *remapped), looked=True)
+    return Look(behind, largest, (*reasons, *stretched), looked=True)
 
 
 def _errors(
@@ -111,7 +121,7 @@ def _errors(
 ) -> dict[str, float]:
     """Limb -> largest angle in degrees between requested directions and those of the bones that are seen."""
     skeleton = read_skeleton(armature_object)
-    steps = _steps(bone_map, skeleton, motion)
+    steps, turned = _steps(bone_map, skeleton, motion), _turned(bone_map, skeleton, motion)
     to_public = body_frame(skeleton.heads, bone_map.slots, skeleton.to_world)
     pelvis = bone_map.bone("pelvis")
     now = scene.frame_current + scene.frame_subframe
@@ -125,6 +135,11 @@ def _errors(
             left, _, right = np.linalg.svd(world)
             body = _turn(evaluated.pose.bones[pelvis]) if pelvis is not None else np.eye(3)
             to_scene = (left @ right) @ body @ to_public.T
+            for limb, name, wanted in turned:
+                asked = to_public.T @ wanted[index] @ to_public
+                seen = body.T @ _turn(evaluated.pose.bones[name])
+                angle = np.degrees(np.arccos(np.clip((np.trace(asked.T @ seen) - 1.0) / 2.0, -1.0, 1.0)))
+                errors[limb] = max(errors.get(limb, 0.0), float(angle))
             for limb, bone, start, end in steps:
                 a, b = (np.array(evaluated.pose.bones[name].head, dtype=float) for name in (start, end))
                 seen = quat.normalize(world @ (b - a))
@@ -139,6 +154,21 @@ def _turn(pose_bone: bpy.types.PoseBone) -> FloatArray:
     """(3, 3) rotation of an evaluated bone from its rest pose, in armature space."""
     now = np.array(pose_bone.matrix.to_quaternion().to_matrix(), dtype=float)
     return now @ np.array(pose_bone.bone.matrix_local.to_3x3(), dtype=float).T
+
+
+def _turned(bone_map: BoneMap, skeleton: Skeleton, motion: Motion) -> list[tuple[str, str, FloatArray]]:
+    """Trunk and head: the bone that shows each, and the turns (T, 3, 3) from rest in the public frame it makes."""
+    chest = chest_rotations(motion)
+    wanted = {"trunk": chest, "head": head_rotations(motion, chest)}
+    scale = arm_length(bone_map.slots, skeleton)
+    found = []
+    for limb, control in (("trunk", bone_map.bone("spine", -1)), ("head", bone_map.bone("head"))):
+        told = bone_map.deform.bone_for(control) if control is not None else None
+        known = told if told != control and told in skeleton.parents else None
+        shown = known or (shown_bone(control, skeleton, scale) if control is not None else None)
+        if shown is not None:
+            found.append((limb, shown, quat.to_matrix(wanted[limb])))
+    return found
 
 
 def _steps(bone_map: BoneMap, skeleton: Skeleton, motion: Motion) -> list[tuple[str, int, str, str]]:
@@ -168,14 +198,8 @@ def _steps(bone_map: BoneMap, skeleton: Skeleton, motion: Motion) -> list[tuple[
 
 
 def _remapping(scene: bpy.types.Scene) -> tuple[Finding, ...]:
-    render = scene.render
-    if render.frame_map_old == render.frame_map_new:
-        return ()
-    text = (
-        f"The scene stretches time from {render.frame_map_old} to {render.frame_map_new} frames, so it plays at "
-        "another speed than its sound; set both to 100."
-    )
-    return (Finding(text, "remap"),)
+    text = remapped(scene)
+    return () if text is None else (Finding(text, "remap"),)
 
 
 def _reasons(armature_object: bpy.types.Object, bone_map: BoneMap, behind: Iterable[str]) -> list[Finding]:
@@ -232,6 +256,10 @@ def _bones_of(bone_map: BoneMap, limbs: Iterable[str]) -> list[str]:
     """Mapped bones of limbs such as ``left arm`` or ``right fingers``."""
     found = []
     for limb in limbs:
+        if limb in _TRUNK:
+            parts = ("spine",) if limb == "trunk" else ("neck", "head")
+            found += [bone for slot in parts for bone in bone_map.slots.get(slot, ())]
+            continue
         name, part = limb.split()
         side = {"left": "L", "right": "R"}[name]
         parts = ("clavicle", "upper_arm", "forearm", "hand") if part == "arm" else ("hand", "index", "middle")

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 SLOTS: Final = KEYED_SLOTS
 CUSTOM: Final = "Custom"
-SHAPE_ONLY: Final = "Unknown names, told by shape"
+SHAPE_ONLY: Final = "Unrecognised bone names; mapped by shape"
 # Custom property of the armature object that keeps a changed map.
 STORED_MAP: Final = "diffgesture_bone_map"
 # Custom property of a scene that keeps those of library overrides, by the object's name.
@@ -204,7 +204,7 @@ def _stored_data(armature_object: bpy.types.Object | None) -> dict[str, Any] | N
         return json.loads(text)
     except ValueError as error:
         raise DiffGestureError(
-            f"The bone map stored with {armature_object.name} is damaged; forget it and let it be found anew."
+            f"The bone map stored with {armature_object.name} is damaged; forget it and let it be found again."
         ) from error
 
 
@@ -212,7 +212,7 @@ def _from_data(data: Mapping[str, Any], armature_object: bpy.types.Object, origi
     try:
         family = family_from_data(data)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise DiffGestureError(f"For {origin}: {error}; forget it and let it be found anew.") from error
+        raise DiffGestureError(f"For {origin}: {error}; forget it and let it be found again.") from error
     return replace(_match([family], armature_object, origin, exact=True), source="custom")
 
 

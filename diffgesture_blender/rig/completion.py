@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -31,13 +32,13 @@ _FINGER_WORDS: Final = {
 _END: Final = re.compile(r"tip|end|nub|effector|leaf|top|goal|target")
 _PALM: Final = re.compile(r"meta|carpal|palm|inhand|base|start|cup")
 _NOT_FINGER: Final = re.compile(
-    r"twist|roll|muscle|helper|corrective|ik|pole|ctrl|control|slot|weapon|prop|attach"
+    r"twist|roll|muscle|helper|corrective|ik|pole|master|drv|tweak|slot|weapon|prop|attach"
 )
 _SPINE: Final = re.compile(r"spine|chest|torso|abdomen|waist|stomach|belly|back|thorax|rib|trunk|lumbar|body")
 _NECK: Final = re.compile(r"neck|cervical")
 _ZERO: Final = 1e-4
-# Two bones are in one place where their heads lie within this part of the forearm.
-_SAME_PLACE: Final = 0.01
+# Two bones are in one place where their heads lie within this part of the body's size.
+SAME_PLACE: Final = 0.002
 
 
 def completed(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton) -> Slots:
@@ -107,33 +108,20 @@ def _add_fingers(slots: Slots, side: str, skeleton: Skeleton) -> None:
 
 def _in_its_place(hand: str, skeleton: Skeleton) -> list[str]:
     """Other bones where the hand is, that carry something: control rigs have a hand for each of their chains."""
-    near = _SAME_PLACE * skeleton.distance(hand, skeleton.parents[hand] or hand)
-    heads = skeleton.heads
-    return [
-        name
-        for name in skeleton.parents
-        if name != hand and skeleton.height[name] >= 2 and float(np.abs(heads[name] - heads[hand]).max()) <= near
-    ]
-
-
-def _below(top: str, skeleton: Skeleton) -> list[str]:
-    """All descendants of a bone, parents before children."""
-    found: list[str] = []
-    waiting = list(skeleton.children[top])
-    while waiting:
-        name = waiting.pop(0)
-        found.append(name)
-        waiting = [*waiting, *skeleton.children[name]]
-    return found
+    return [name for name in skeleton.near(hand, SAME_PLACE * skeleton.size) if skeleton.height[name] >= 2]
 
 
 def _named_finger(finger: str, hand: str, skeleton: Skeleton) -> list[str]:
     """The longest line of bones below the hand whose names have a word for the finger in them."""
     chains: list[list[str]] = []
-    for name in _below(hand, skeleton):
+    for name in skeleton.descendants(hand):
+        if name in skeleton.constrained:  # moved by a finger's control, which is meant
+            continue
         words = name_words(name)
+        if not _says(words, finger):
+            continue
         text = " ".join(words)
-        if not _says(words, finger) or _NOT_FINGER.search(text) or _END.search(text) or _PALM.search(text):
+        if _NOT_FINGER.search(text) or _END.search(text) or _PALM.search(text):
             continue
         parents = [chain for chain in chains if skeleton.is_below(name, chain[-1])]
         if parents:
@@ -143,6 +131,7 @@ def _named_finger(finger: str, hand: str, skeleton: Skeleton) -> list[str]:
     return max(chains, key=len, default=[])
 
 
+@lru_cache(maxsize=1 << 14)
 def _says(words: tuple[str, ...], finger: str) -> bool:
     joined = "".join(words)
     if finger == "middle" and any(word in joined for word in ("thumb", "index", "ring", "pink", "little")):
@@ -310,7 +299,7 @@ def leg_roots(slots: Mapping[str, tuple[str, ...]], skeleton: Skeleton) -> list[
             if child in _used(dict(slots)) or any(arm == child or skeleton.is_below(arm, child) for arm in arms):
                 continue
             lowest = min(
-                (float((skeleton.heads[n] - skeleton.heads[name]) @ up) for n in _below(child, skeleton)),
+                (float((skeleton.heads[n] - skeleton.heads[name]) @ up) for n in skeleton.descendants(child)),
                 default=0.0,
             )
             if lowest < -0.5 * reach:

@@ -100,14 +100,14 @@ def family_from_data(data: Mapping[str, Any]) -> RigFamily:
             slots.update({f"{part}.{each}": spellings for each in SIDES})
         else:
             raise ValueError(f"unknown slot {slot}")
-    switches = tuple(
+    switches = [
         Switch(
             item["bone"].replace("{side}", word), item["property"].replace("{side}", word), float(item["value"])
         )
         for item in data.get("switches", ())
         for pair in pairs
         for word in pair
-    )
+    ]
     deform = dict(data.get("deform", {}))
     deform["names"] = {
         control.replace("{side}", word): bone.replace("{side}", word)
@@ -119,7 +119,7 @@ def family_from_data(data: Mapping[str, Any]) -> RigFamily:
         name=str(data["family"]),
         slots=slots,
         marks=tuple(data.get("marks", ())),
-        switches=switches,
+        switches=tuple(dict.fromkeys(switches)),
         deform=DeformRule(**deform),
         weights={slot: tuple(float(w) for w in weights) for slot, weights in data.get("weights", {}).items()},
         priority=int(data.get("priority", 0)),

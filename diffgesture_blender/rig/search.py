@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import DiffGestureError
 from .bone_map import SHAPE_ONLY, BoneMap
 from .checks import doubts, swap_sides, wrong_sides
-from .completion import completed, leg_roots, without_leg_carriers
+from .completion import SAME_PLACE, completed, leg_roots, without_leg_carriers
 from .creature import not_a_person
 from .families import ALL_SLOTS, FINGERS, KEYED_SLOTS, SIDES, SPARE_SLOTS, RigFamily, load_families
 from .hand_shape import from_knuckle
@@ -50,6 +50,8 @@ _BELOW: Final = {
 }
 # Slots whose bone may be held by constraints instead of parents, and those of which a control rig does so.
 _LOOSE: Final = ("neck", "head", *(f"upper_arm.{side}" for side in SIDES))
+# Slots of which control rigs have one control, not one for FK and one for IK.
+_SINGLE_CONTROLS: Final = ("pelvis", "spine", "neck", "head", "clavicle", *FINGERS)
 _LOOSE_CONTROLS: Final = (*_LOOSE, *(f"{finger}.{side}" for side in SIDES for finger in FINGERS))
 
 
@@ -82,11 +84,20 @@ def _best_map(skeleton: Skeleton, name: str) -> BoneMap:
     named = _best_of_families(skeleton, load_families())
     if named is None or not _severed(named, skeleton):
         return _named_or_shaped(named, skeleton, name)
-    plain = [family for family in load_families() if family.priority <= 0]
-    part = deforming_part(skeleton)
-    found = _named_or_shaped(_best_of_families(part, plain), part, name)
+    found = _of_deforming_bones(skeleton, name)
     note = f"The deforming bones do not follow the controls of {named.family}; they are turned themselves."
     return replace(found, notes=(*found.notes, note))
+
+
+def _of_deforming_bones(skeleton: Skeleton, name: str) -> BoneMap:
+    """The map of the deforming bones; where they do not hang on each other, of the bones that carry them."""
+    plain = [family for family in load_families() if family.priority <= 0]
+    for carriers in (False, True):
+        part = deforming_part(skeleton, carriers=carriers)
+        found = _best_of_families(part, plain)
+        if found is not None and all(f"forearm.{side}" in found.slots for side in SIDES):
+            return _named_or_shaped(found, part, name)
+    return _named_or_shaped(None, deforming_part(skeleton, carriers=True), name)
 
 
 def map_of_deforming_bones(armature_object: bpy.types.Object) -> BoneMap | None:
@@ -94,10 +105,8 @@ def map_of_deforming_bones(armature_object: bpy.types.Object) -> BoneMap | None:
     skeleton = read_skeleton(armature_object)
     if not skeleton.deforming:
         return None
-    plain = [family for family in load_families() if family.priority <= 0]
-    part = deforming_part(skeleton)
     try:
-        return _named_or_shaped(_best_of_families(part, plain), part, armature_object.name)
+        return _of_deforming_bones(skeleton, armature_object.name)
     except DiffGestureError:
         return None
 
@@ -209,12 +218,16 @@ def _match(
 ) -> tuple[tuple[float, ...], BoneMap] | None:
     """The family's map with these affixes and how good it is; None if an arm is missing."""
 
-    def find(spellings: Sequence[str], side: str) -> str | None:
+    def find(spellings: Sequence[str], side: str, *, bare: bool = False) -> str | None:
         exact = next((spelling for spelling in spellings if spelling in skeleton.parents), None)
         if exact is not None:
             return exact
-        cores = (affix[0] + core + affix[1] for core in _cores(spellings))
-        return next((name for core in cores if (name := index.find(core, side)) is not None), None)
+        cores = [affix[0] + core + affix[1] for core in _cores(spellings)]
+        found = next((name for core in cores if (name := index.find(core, side)) is not None), None)
+        if found is None and bare and affix != ("", ""):  # a control that has no IK twin has no FK in its name
+            plain = (index.find(core, side) for core in _cores(spellings))
+            found = next((name for name in plain if name is not None and name not in skeleton.constrained), None)
+        return found
 
     slots: dict[str, tuple[str, ...]] = {}
     if not any(all(any(find(n, slot[-1]) for n in family.slots.get(slot, ())) for slot in arm) for arm in _ARMS):
@@ -222,12 +235,15 @@ def _match(
     named = hits = 0
     for slot, names in family.slots.items():
         side = slot[-1] if slot[-2:] in (".L", ".R") else ""
-        present = [name for spellings in names if (name := find(spellings, side)) is not None]
+        bare = slot.partition(".")[0] in _SINGLE_CONTROLS
+        present = [name for spellings in names if (name := find(spellings, side, bare=bare)) is not None]
         named, hits = named + len(names), hits + len(present)
         chain = present if slot in SPARE_SLOTS else _in_parent_order(present, skeleton)
         if chain:
             slots[slot] = tuple(chain)
     marks = sum(find((mark,), "L" if "{side}" in mark else "") is not None for mark in family.marks)
+    if family.priority > 0 and family.marks and (not marks or affix[1]):  # another maker's controls
+        return None
     bone_map = _from_slots(family.name, slots, skeleton, family=family, exact=exact)
     if bone_map is None:
         return None
@@ -239,7 +255,7 @@ def _match(
     # Of bones with the same names but for a prefix, those are meant that nothing else moves; FK goes before IK.
     led = sum(bone_map.slots[slot][0] in skeleton.constrained for slot in ESSENTIAL if slot in bone_map.slots)
     chain = 0.01 * (("fk" in affix[0] + affix[1]) - ("ik" in affix[0] + affix[1]))
-    worth = filled - len(bone_map.problems) + min(family.priority, 0) - unmarked - 0.5 * led + chain
+    worth = filled - len(bone_map.problems) + min(family.priority, 0) - unmarked - 2.0 * led + chain
     return (max(family.priority, 0), worth, marks, hits / max(named, 1), bare), bone_map
 
 
@@ -324,8 +340,10 @@ def _drop_misplaced(slots: dict[str, tuple[str, ...]], skeleton: Skeleton, loose
 
 
 def _beside(finger: str, hand: str, skeleton: Skeleton) -> bool:
-    """Whether a finger hangs beside the hand's bone on what that hangs on: hands of several palm bones."""
+    """Whether a finger hangs on a bone in the hand's place, or beside it: control rigs, hands of several palms."""
     above = skeleton.parents[hand]
+    if any(skeleton.is_below(finger, twin) for twin in skeleton.near(hand, SAME_PLACE * skeleton.size)):
+        return True
     near = above is not None and skeleton.is_below(finger, above)
     return near and skeleton.distance(finger, hand) < skeleton.distance(str(above), hand)
 

@@ -38,6 +38,9 @@ _CLAVICLE_SHARE: Final = 0.25
 _PALM_SHARE: Final = 0.45
 # A joint this far above the shoulders, in upper arms, is the top of the head.
 _TOP_OF_HEAD: Final = 0.85
+_ABOVE_HEAD: Final = 0.58
+# Cosine to the way up of what leads to a head.
+_RISING: Final = 0.55
 # Fingers with a joint at their tip from which on it is the rig's habit.
 _MANY_TIPS: Final = 6
 
@@ -294,10 +297,13 @@ def _neck_and_head(
         return {}
     tips = [slot for slot in known if slot.partition(".")[0].endswith("_tip")]
     if len(chain) > 2 and len(skeleton.children[chain[-1]]) < 2:
-        last, before = skeleton.distance(chain[-2], chain[-1]), skeleton.distance(chain[-3], chain[-2])
+        step = skeleton.heads[chain[-1]] - skeleton.heads[chain[-2]]
+        last, before = float(np.linalg.norm(step)), skeleton.distance(chain[-3], chain[-2])
         above = (skeleton.heads[chain[-1]] - shoulders) @ up / max(upper_arm, 1e-9)
-        # A long last step leads through the skull to its top, and where fingers have tips heads have tops.
-        if last > 1.3 * before or above > _TOP_OF_HEAD or len(tips) >= _MANY_TIPS:
+        # A long last step leads through the skull to its top, a level one to the face; where fingers have tips,
+        # heads have tops.
+        beyond = above > _TOP_OF_HEAD or (len(tips) >= _MANY_TIPS and above > _ABOVE_HEAD)
+        if last > 1.3 * before or beyond or step @ up < _RISING * last:
             chain.pop()
     slots: dict[str, tuple[str, ...]] = {"head": (chain[-1],)}
     if len(chain) > 1:

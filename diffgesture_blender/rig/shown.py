@@ -131,13 +131,13 @@ def severed(shown: Mapping[str, str], skeleton: Skeleton) -> bool:
     return bool(shown) and cut > len(shown) / 2
 
 
-def deforming_part(skeleton: Skeleton) -> Skeleton:
-    """The deforming bones alone, each hung on the nearest deforming one above it."""
-    kept = [name for name in skeleton.parents if name in skeleton.deforming]
-    parents = {
-        name: next((above for above in skeleton.ancestors(name) if above in skeleton.deforming), None)
-        for name in kept
-    }
+def deforming_part(skeleton: Skeleton, *, carriers: bool = False) -> Skeleton:
+    """The deforming bones alone, each hung on the nearest of them above it; ``carriers``: with all above them."""
+    wanted = set(skeleton.deforming)
+    if carriers:
+        wanted |= {above for name in skeleton.deforming for above in skeleton.ancestors(name)}
+    kept = [name for name in skeleton.parents if name in wanted]
+    parents = {name: next((above for above in skeleton.ancestors(name) if above in wanted), None) for name in kept}
     return replace(
         skeleton,
         parents=parents,

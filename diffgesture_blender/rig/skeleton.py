@@ -80,18 +80,49 @@ class Skeleton:
         """Between two heads."""
         return float(np.linalg.norm(self.heads[a] - self.heads[b]))
 
-    def ancestors(self, name: str) -> list[str]:
+    @cached_property
+    def _ways_up(self) -> dict[str, tuple[str, ...]]:
+        return {}
+
+    def ancestors(self, name: str) -> tuple[str, ...]:
         """From the parent to the root."""
-        found = []
-        parent = self.parents[name]
-        while parent is not None:
-            found.append(parent)
-            parent = self.parents[parent]
-        return found
+        known = self._ways_up
+        if name not in known:
+            found = []
+            parent = self.parents[name]
+            while parent is not None:
+                found.append(parent)
+                parent = self.parents[parent]
+            known[name] = tuple(found)
+        return known[name]
 
     def is_below(self, name: str, ancestor: str) -> bool:
         """Whether ``ancestor`` is an ancestor of ``name``."""
         return ancestor in self.ancestors(name)
+
+    @cached_property
+    def _places(self) -> tuple[tuple[str, ...], FloatArray]:
+        return tuple(self.heads), np.array(list(self.heads.values())).reshape(-1, 3)
+
+    def near(self, name: str, radius: float) -> list[str]:
+        """Other bones whose heads lie within a cube of that radius around a bone's."""
+        names, places = self._places
+        inside = np.flatnonzero((np.abs(places - self.heads[name]) <= radius).all(axis=1))
+        return [names[index] for index in inside if names[index] != name]
+
+    def descendants(self, name: str) -> tuple[str, ...]:
+        """All bones below one, parents before children."""
+        known = self._branches
+        if name not in known:
+            found = list(self.children[name])
+            for each in found:
+                found.extend(self.children[each])
+            known[name] = tuple(found)
+        return known[name]
+
+    @cached_property
+    def _branches(self) -> dict[str, tuple[str, ...]]:
+        return {}
 
     def path(self, top: str, bottom: str) -> list[str]:
         """From ``top`` down to ``bottom``, both included; empty if one is not below the other."""
@@ -105,16 +136,24 @@ def read_skeleton(armature_object: bpy.types.Object) -> Skeleton:
 
     bones = armature_object.data.bones
     driven = driven_bones(armature_object)
+    names = [bone.name for bone in bones]
     return Skeleton(
         parents={bone.name: bone.parent.name if bone.parent else None for bone in bones},
-        heads={bone.name: np.array(bone.head_local, dtype=float) for bone in bones},
-        tails={bone.name: np.array(bone.tail_local, dtype=float) for bone in bones},
+        heads=dict(zip(names, rest_points(bones, "head_local"), strict=True)),
+        tails=dict(zip(names, rest_points(bones, "tail_local"), strict=True)),
         to_world=np.array(armature_object.matrix_world.to_3x3(), dtype=float),
         constrained=frozenset(
             bone.name for bone in armature_object.pose.bones if len(bone.constraints) or bone.name in driven
         ),
         deforming=deforming_bones(armature_object),
     )
+
+
+def rest_points(bones: bpy.types.ArmatureBones, attribute: str) -> FloatArray:
+    """(N, 3) ``head_local`` or ``tail_local`` of all bones, in their order."""
+    points = np.zeros(3 * len(bones), dtype=np.float32)
+    bones.foreach_get(attribute, points)
+    return points.reshape(-1, 3).astype(float)
 
 
 def driven_bones(armature_object: bpy.types.Object) -> set[str]:

@@ -47,8 +47,8 @@ class Plane:
 class Pair:
     """Two like branches: their roots and the bone they leave (None: both are roots).
 
-    ``twins``: bones that have their like in the other branch, without the sword in one hand; ``ends``: the farthest
-    of them on each side; ``reach``: length of the way there.
+    ``twins``: bones that have their like in the other branch, without the sword in one hand; ``ends``: the
+    farthest of them on each side; ``reach``: length of the way there.
     """
 
     left: str

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The bone map as the user edits it: a text for every slot, changes that wait until they make a whole map.
 
-What is kept is kept by ``retarget.bone_map`` with the armature object; this module knows no panels.
+What is kept is kept by ``rig.bone_map`` with the armature object; this module knows no panels.
 """
 
 from __future__ import annotations

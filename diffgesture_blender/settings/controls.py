@@ -29,6 +29,12 @@ def table() -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in json.loads(_TABLE.read_text(encoding="utf-8"))}
 
 
+@cache
+def styles() -> dict[str, dict[str, float]]:
+    """Named settings of all style controls."""
+    return json.loads(_TABLE.with_name("styles.json").read_text(encoding="utf-8"))
+
+
 def names(group: str) -> list[str]:
     """The controls of a group, in the table's order."""
     return [name for name, row in table().items() if row["group"] == group]
@@ -95,6 +101,9 @@ def of_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     for option in _options():
         members = {row["key"]: name for name, row in table().items() if row.get("option") == option}
         for item in (item for text in getattr(arguments, option) for item in text.split(",")):
+            if option == "style" and item in styles():
+                given |= {members[key]: value for key, value in styles()[item].items()}
+                continue
             key, _, number = item.partition("=")
             if key.strip() not in members:
                 raise DiffGestureError(f"There is no {option} {key.strip()}; choose among {', '.join(members)}.")

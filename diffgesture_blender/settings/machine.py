@@ -10,6 +10,7 @@ import bpy
 
 from ..identity import ADDON_ID
 from ..worker import Setup
+from ..worker.torch_environment import TorchEnvironment
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,28 @@ def machine_settings(context: bpy.types.Context | None = None) -> Machine:
     addon = (context or bpy.context).preferences.addons.get(ADDON_ID)
     preferences = addon.preferences if addon is not None else None
     if preferences is None:
-        return Machine()
+        return Machine(python=private_python())
     return Machine(
-        python=absolute_path(preferences.python_path),
+        python=absolute_path(preferences.python_path) or private_python(),
         device=preferences.device,
         checkpoint=absolute_path(preferences.checkpoint_path),
         idle_minutes=preferences.idle_minutes,
         engine=preferences.engine,
     )
+
+
+def torch_environment() -> TorchEnvironment:
+    """The private environment with PyTorch, in the extension's user folder, whether it is there or not."""
+    try:
+        return TorchEnvironment(Path(bpy.utils.extension_path_user(ADDON_ID, path="torch", create=False)))
+    except (ValueError, OSError):  # registered by a script, not installed
+        return TorchEnvironment(Path(bpy.utils.user_resource("DATAFILES"), "diffgesture", "torch"))
+
+
+def private_python() -> str | None:
+    """The Python of the private environment, if that is complete."""
+    environment = torch_environment()
+    return str(environment.python) if environment.ready() is not None else None
 
 
 def _is_official(checkpoint: str | None) -> bool:

@@ -122,17 +122,6 @@ def frame_in_shot(frame: float, edit: bpy.types.Scene, shot: bpy.types.Scene) ->
     return shot.frame_start + frame - compat.strip_ends(strip)[0] + compat.skipped_frames(strip)
 
 
-def remapped(scene: bpy.types.Scene) -> str | None:
-    """What to say of a scene whose animation runs at another speed than its sound; None of any other."""
-    old, new = scene.render.frame_map_old, scene.render.frame_map_new
-    if old == new:
-        return None
-    return (
-        f"The scene's time stretching (old {old}, new {new}) plays the gestures at another speed than the sound; "
-        "set both to the same number in the output properties."
-    )
-
-
 def speaker_start(speaker: bpy.types.Object) -> float | None:
     """The first frame at which a speaker is heard: its first sound strip in the NLA; None without one."""
     animation = speaker.animation_data

@@ -30,7 +30,7 @@ def inspect(armature: bpy.types.Object | None) -> None:
             text = f"{text}, but: {bone_map.problems[0]}"
         note = RigNote(True, text, bone_map, bones)
     except DiffGestureError as error:
-        note = RigNote(False, str(error), None, bones)
+        note = RigNote(False, str(error), None, bones, getattr(error, "bone_map", None))
     session.armature_notes[armature.session_uid] = note
 
 

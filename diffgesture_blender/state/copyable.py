@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person may want to copy: the report, a problem, the commands that set PyTorch up."""
+"""What a person may want to copy: the report and a problem."""
 
-from ..worker import interpreter
 from .session import session
 
 
@@ -10,8 +9,6 @@ def copyable(what: str) -> str:
     problem = session.problem or session.report_problem
     if what == "REPORT":
         return session.report or ""
-    if what == "SETUP":
-        return interpreter.setup_commands_text()
     if problem is None:
         return ""
     if what == "COMMAND":

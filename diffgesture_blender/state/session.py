@@ -64,13 +64,15 @@ class Problem:
 class RigNote:
     """What is known about an armature: whether gestures can be put on it, in words for the panel, and its map.
 
-    ``bones``: the names of its bones when it was looked at; with others the note is out of date.
+    ``bones``: the names of its bones when it was looked at; with others the note is out of date. ``refused``: the
+    map of an armature that looks like no person's, to use anyway.
     """
 
     usable: bool
     text: str
     bone_map: "BoneMap | None" = None
     bones: tuple[str, ...] = ()
+    refused: "BoneMap | None" = None
 
 
 @dataclass

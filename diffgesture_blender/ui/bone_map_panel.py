@@ -43,6 +43,8 @@ class DIFFGESTURE_PT_bone_map(bpy.types.Panel):
             layout.operator("diffgesture.map_inspect", icon="VIEWZOOM")
             return
         _draw_summary(layout, note.bone_map, width)
+        if note.refused is not None:
+            layout.operator("diffgesture.map_use_anyway")
         row = layout.row(align=True)
         row.operator("diffgesture.map_family", text="Family", icon="PRESET")
         row.operator("diffgesture.map_inspect", text="", icon="FILE_REFRESH")

@@ -8,7 +8,9 @@ from ..jobs import playback
 from ..jobs.generate import JobResult
 from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
 from ..jobs.warm_up import warm_up_soon
+from ..retarget.mend import MEND_LABELS
 from ..settings import controls
+from ..settings.card import has_stream
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import session
@@ -72,8 +74,32 @@ class DIFFGESTURE_PT_amounts(_SidebarPanel, bpy.types.Panel):
             column.prop(settings, name)
 
 
+class DIFFGESTURE_PT_style(_SidebarPanel, bpy.types.Panel):
+    """How the character moves: another speaker by a few sliders."""
+
+    bl_idname = "DIFFGESTURE_PT_style"
+    bl_label = "Style"
+    bl_parent_id = "DIFFGESTURE_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return has_stream("style")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.diffgesture
+        layout.enabled = session.job is None
+        layout.operator_menu_enum("diffgesture.set_style", "style", icon="PRESET")
+        column = layout.column(align=True)
+        column.use_property_split = True
+        column.use_property_decorate = False
+        for group in ("style", "rest_pose", "role"):
+            for name in controls.names(group):
+                column.prop(settings, name)
+
+
 class DIFFGESTURE_PT_regenerate(_SidebarPanel, bpy.types.Panel):
-    """Generate a part anew and keep the rest."""
+    """Regenerate a part and keep the rest."""
 
     bl_idname = "DIFFGESTURE_PT_regenerate"
     bl_label = "Regenerate a Part"
@@ -168,6 +194,8 @@ def _draw_character(
     if note is not None:
         sound = note.usable and not (note.bone_map is not None and note.bone_map.problems)
         setup_ui.draw_text(column, note.text, width - 4, icon="CHECKMARK" if sound else "ERROR")
+        if note.refused is not None:
+            column.operator("diffgesture.map_use_anyway")
 
 
 def _draw_settings(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
@@ -214,6 +242,10 @@ def _draw_result(layout: bpy.types.UILayout, scene: bpy.types.Scene, result: Job
         setup_ui.draw_text(column, line, width)
     for warning in result.warnings:
         setup_ui.draw_text(box, warning, width, icon="ERROR")
+        for index, finding in enumerate(result.look.findings):
+            if finding.text == warning and finding.mend:
+                mend = box.operator("diffgesture.mend", text=MEND_LABELS[finding.mend])
+                mend.index = index
     if result.scene_uid == scene.session_uid:
         for note, operator in (
             (playback.range_note(scene, result.frame_start, result.frame_end), "diffgesture.fit_scene_range"),
@@ -235,6 +267,7 @@ def _keys_text(keys: KeyReport) -> str:
 CLASSES = (
     DIFFGESTURE_PT_main,
     *map_panel.CLASSES,
+    DIFFGESTURE_PT_style,
     DIFFGESTURE_PT_amounts,
     DIFFGESTURE_PT_regenerate,
     DIFFGESTURE_PT_advanced,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import bpy
 
+from ..settings.machine import torch_environment
 from ..state.session import Problem, session
 from ..worker import interpreter
 
@@ -93,17 +94,25 @@ def draw_preferences(layout: bpy.types.UILayout, preferences: "DiffGesturePrefer
 
 
 def draw_setup(layout: bpy.types.UILayout, width: int) -> None:
-    """How to make an environment for the backend."""
+    """PyTorch: what it is for, whether it is there, and the buttons that bring and remove it."""
     box = layout.box()
-    box.label(text="PyTorch (optional)", icon="INFO")
+    environment = torch_environment()
+    mark = environment.ready()
+    box.label(text="PyTorch (optional)", icon="CHECKMARK" if mark else "INFO")
     minimum = ".".join(map(str, interpreter.MINIMUM_VERSION))
     draw_text(
         box,
-        "Gestures need no installation. PyTorch is for graphics cards, official checkpoints and the reference "
-        f"algorithm; it runs in a Python of its own ({minimum} or newer), outside Blender. Make one with these "
-        "commands in a terminal, choose its python above, and press Check Backend.",
+        f"PyTorch {mark.get('torch')} is installed for DiffGesture alone."
+        if mark
+        else "Gestures need no installation. PyTorch is for graphics cards, official checkpoints and the "
+        f"reference algorithm. Install it here, or choose a Python above ({minimum} or newer) that has it.",
         width,
     )
-    for command in interpreter.setup_commands():
-        draw_text(box, command, width, icon="CONSOLE")
-    box.operator("diffgesture.copy", text="Copy Commands", icon="COPYDOWN").what = "SETUP"
+    row = box.row(align=True)
+    text = "Repair PyTorch..." if environment.started() else "Install PyTorch..."
+    row.operator("diffgesture.install_torch", text=text, icon="IMPORT")
+    row.operator("diffgesture.remove_torch", icon="TRASH")
+    if session.notice is not None:
+        draw_text(box, session.notice, width, icon="INFO")
+    if session.problem is not None and session.problem.kind == "install":
+        draw_problem(box, session.problem, width)

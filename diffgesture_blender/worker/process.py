@@ -127,11 +127,7 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the process and what it started, now."""
         if self.alive:
-            if os.name == "nt":
-                self._process.kill()
-            else:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
+            end_process(self._process)
         self.exit_code(wait=5.0)
         self.close_input()
         self._reader.join(timeout=1.0)
@@ -151,6 +147,15 @@ class WorkerProcess:
         except OSError:
             return ""
         return "\n".join(text.splitlines()[-lines:])
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """End a process that was started with ``detached_options``, and what it started, now."""
+    if os.name == "nt":
+        process.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def prepare_log(folder: Path, name: str, keep_days: float = 7.0) -> Path:

@@ -220,9 +220,7 @@ def test_nan_poses_are_named(parity_folder: Path, prepare, tmp_path: Path) -> No
     (source / "data.mdb").write_bytes(nan_record(content, clip.skeletons[7]))
     code, _, error = prepare("ted-lmdb", source, "-o", tmp_path / "out")
     assert code == 2
-    assert (
-        "record 0000000000 (vidtrain0), clip 0: field 'skeletons_3d', frame 7 holds values that are not" in error
-    )
+    assert "record 0000000000 (vidtrain0), clip 0: field 'skeletons_3d', frame 7 contains NaN or infinity" in error
 
 
 def disk_of(size: int, writer: DatasetWriter, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +329,7 @@ def test_archives_of_the_corpora(prepare, tmp_path: Path) -> None:
             np.zeros((30, 156), np.float32),
             r"field 'poses' has the shape \(30, 156\), SMPL-X needs \(T, 165\)",
         ),
-        ("poses", np.full((30, 165), np.nan), "field 'poses', frame 0 holds values that are not numbers"),
+        ("poses", np.full((30, 165), np.nan), "field 'poses', frame 0 contains NaN or infinity"),
         ("poses", np.zeros((40, 165), np.float32), "the pose is the same in all 20 frames"),
         ("mocap_frame_rate", np.array(0), "the frame rate 0 is not between"),
         ("mocap_frame_rate", None, "field 'mocap_frame_rate' is missing"),

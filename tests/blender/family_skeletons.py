@@ -67,6 +67,9 @@ class _Builder:
         hips = pelvis
         if names.legs_on.startswith("+"):
             hips = self.add(names.legs_on[1:], pelvis, Vector((0, 0, 0.96)))
+        elif names.legs_on == "spine":  # what carries the legs is pelvis, whatever it is called
+            hips = names.spine[0]
+            self.slots["pelvis"], self.slots["spine"] = (hips,), names.spine[1:]
         for side, word, sign in (("L", names.sides[0], 1.0), ("R", names.sides[1], -1.0)):
             self._arm(side, word, sign, neck if names.arms_on == "neck" else chest)
             self._leg(side, word, sign, hips)

@@ -107,3 +107,21 @@ def _twist(bones: bpy.types.bpy_prop_collection, above: str, below: str, axis: t
     along = between.x * line.x + between.y * line.y + between.z * line.z
     angle = np.degrees(2.0 * np.arctan2(along, between.w))
     return float((angle + 180.0) % 360.0 - 180.0)
+
+
+def feet_motion(rig: bpy.types.Object, to_public: np.ndarray, frames: Sequence[float]) -> float:
+    """Per cent of the body's height that its lowest bones move over the frames, at most.
+
+    Lowest: heads in the lowest tenth. Hands that hang so low count, so the arms' own bones must not.
+    """
+    rest = {bone.name: to_public @ np.array(bone.head_local, dtype=float) for bone in rig.data.bones}
+    up = np.array([place[1] for place in rest.values()])
+    height = float(up.max() - up.min()) or 1.0
+    low = [name for name, place in rest.items() if place[1] < up.min() + 0.1 * height]
+    moved = 0.0
+    for frame in frames:
+        bones = pose_at(rig, frame)
+        for name in low:
+            step = to_public @ np.array(bones[name].head, dtype=float) - rest[name]
+            moved = max(moved, float(np.linalg.norm(step)) / height)
+    return 100.0 * moved

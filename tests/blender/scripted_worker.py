@@ -94,6 +94,10 @@ def main() -> None:
             say(id=request["id"], result=hello(99 if mode == "version" else 1))
         elif method == "generate":
             generate(mode, request)
+        elif method == "bvh":
+            path = Path(request["params"]["output_dir"]) / "motion.bvh"
+            path.write_text("HIERARCHY\nROOT spine\n", encoding="ascii")
+            say(id=request["id"], result={"path": str(path)})
         elif method == "environment":
             say(
                 id=request["id"],

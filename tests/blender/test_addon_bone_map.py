@@ -90,9 +90,12 @@ def test_a_map_can_be_made_from_nothing(scene: Any) -> None:
     assert note is not None
     assert not note.usable
     texts = heap.diffgesture_map
-    for name, bone in (("upper_arm_L", "z0"), ("forearm_L", "z1"), ("upper_arm_R", "q0")):
-        setattr(texts, name, bone)
-        assert "Both arms" in (session.map_problem or "")
+    texts.upper_arm_L = "z0"
+    assert "An arm needs both" in (session.map_problem or "")
+    texts.forearm_L = "z1"  # one arm is enough
+    assert session.map_problem is None
+    texts.upper_arm_R = "q0"
+    assert "An arm needs both" in (session.map_problem or "")
     texts.forearm_R = "q1"
     assert session.map_problem is None
     note = character.note_about(heap)
@@ -159,5 +162,60 @@ def test_the_command_line_takes_a_map(
     armature = next(item for item in bpy.context.scene.objects if item.type == "ARMATURE")
     assert find_bone_map(armature).slots["spine"] == ("mixamorig:Spine1",)
     capsys.readouterr()
+    arguments[4] = str(tmp_path / "other.blend")  # the first one is open now
     assert cli.main([*arguments, str(tmp_path / "nothing.json")]) == 2
     assert "nothing.json" in capsys.readouterr().err
+
+
+def quadruped() -> bpy.types.Object:
+    """Four legs under a level trunk, with a head."""
+    data = bpy.data.armatures.new("Dog")
+    armature = bpy.data.objects.new("Dog", data)
+    bpy.context.scene.collection.objects.link(armature)
+    bpy.context.view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+    places = {f"b{i}": ((0, -0.2 * i, 0.6 + 0.05 * max(i - 4, 0)), f"b{i - 1}" if i else None) for i in range(7)}
+    for name, on, y in (("r", "b0", 0.0), ("f", "b4", -0.8)):
+        for side, x in (("l", 0.1), ("r", -0.1)):
+            for i, z in enumerate((0.55, 0.35, 0.15, 0.05)):
+                parent = f"{name}{side}{i - 1}" if i else on
+                places[f"{name}{side}{i}"] = ((x, y + 0.03 * (i % 2), z), parent)
+    for name, (head, parent) in places.items():
+        bone = data.edit_bones.new(name)
+        bone.head, bone.tail = head, (head[0], head[1], head[2] + 0.03)
+        if parent:
+            bone.parent = data.edit_bones[parent]
+    bpy.ops.object.mode_set(mode="OBJECT")
+    return armature
+
+
+def test_an_animal_is_refused_until_it_is_to_be_used_anyway(scene: Any) -> None:
+    dog = quadruped()
+    scene.diffgesture.armature = dog
+    note = character.note_about(dog)
+    assert note is not None
+    assert not note.usable
+    assert "does not look like a person" in note.text
+    assert bpy.ops.diffgesture.map_use_anyway() == {"FINISHED"}
+    note = character.note_about(dog)
+    assert note is not None
+    assert note.usable
+    assert find_bone_map(dog).source == "custom"
+    bpy.ops.diffgesture.map_reset()
+    note = character.note_about(dog)
+    assert note is not None
+    assert not note.usable
+
+
+def test_what_does_not_follow_is_mended_with_a_button(rig: Any, worker_mode: Callable[[str], None]) -> None:
+    worker_mode("motion")
+    track = rig.animation_data_create().nla_tracks.new()
+    track.is_solo = True
+    bpy.ops.diffgesture.generate()
+    assert session.result is not None
+    assert not session.result.look.follows
+    index = next(i for i, each in enumerate(session.result.look.findings) if each.mend == "solo")
+    assert bpy.ops.diffgesture.mend(index=index) == {"FINISHED"}
+    assert not track.is_solo
+    assert session.result.look.follows
+    assert not any("solo" in text for text in session.result.warnings)

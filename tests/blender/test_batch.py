@@ -205,3 +205,20 @@ def test_the_backend_dies_and_the_rest_is_done(stage: Path, capsys: pytest.Captu
     run = Run(stage, capsys, stage / "clips", "--armature", "Ann", "--formats", "npz")
     assert run.code == 1
     assert run.statuses() == {"a": "error", "b": "ok", "c": "ok"}
+
+
+def test_gestures_that_do_not_show_end_with_an_exit_code_of_their_own(
+    stage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bpy.ops.wm.open_mainfile(filepath=str(stage / "two.blend"))
+    ann = bpy.data.objects["Ann"]
+    ann.animation_data_create().nla_tracks.new().is_solo = True
+    bpy.ops.wm.save_as_mainfile(filepath=str(stage / "two.blend"))
+    (stage / "clips" / "b.wav").unlink()
+    run = Run(stage, capsys, stage / "clips", "--armature", "Ann")
+    assert run.code == command.NOT_SHOWN
+    assert [line["status"] for line in run.lines] == ["not shown", "not shown"]
+    record = json.loads((stage / "out" / "a.json").read_text(encoding="utf-8"))
+    assert record["follows"] is False
+    assert "left arm" in record["not_following"]
+    assert any("solo" in text for text in record["warnings"])

@@ -166,8 +166,8 @@ def test_the_file_can_be_named_after_the_command(
     [
         ({"--audio": "none.wav"}, "There is no audio file"),
         ({"--audio": "empty.wav"}, "empty"),
-        ({"--armature": "Bob"}, "has no object Bob; its armatures: Ann, Worm"),
-        ({"--armature": "Camera"}, "Camera is no armature"),
+        ({"--armature": "Bob"}, "has no object Bob. Armatures in the scene: Ann, Worm"),
+        ({"--armature": "Camera"}, "Camera is not an armature"),
         ({"--armature": "Worm"}, "arm"),
         ({"--armature": None}, "Choose one with --armature: Ann, Worm"),
         ({"--scene": "Nowhere"}, "no scene Nowhere"),

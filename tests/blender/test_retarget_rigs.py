@@ -299,3 +299,19 @@ def test_a_captured_take_is_followed_without_twist_flips(rig_name: str, rigify_f
         direction = motion.directions[:, motion.bone(f"{name}_{joints[0]}", f"{name}_{joints[1]}")]
         swings = angular_errors(direction[1:], direction[:-1])
         assert (steps - swings).max() < 40.0, slot
+
+
+def test_an_exported_rigify_is_played_by_its_deform_bones(rigify_file: Path) -> None:
+    """FBX and glTF leave all the names and nothing that ties the deforming bones to the controls."""
+    rig = rig_builders.open_rigify(rigify_file)
+    rig.animation_data_clear()
+    for bone in rig.pose.bones:
+        for constraint in list(bone.constraints):
+            bone.constraints.remove(constraint)
+    assert find_bone_map(rig).family == "Rigify deform bones"
+    report, measured = apply_and_measure(rig, gestures(6, 30))
+    assert report.look.looked
+    assert report.look.follows
+    assert "DEF-forearm.L" in report.bones
+    errors = angular_errors(measured, gestures(6, 30).directions[frames_of(gestures(6, 30))[0]])
+    assert np.nanmax(errors[:, aimed_bones(gestures(6, 30))]) < 0.2

@@ -230,7 +230,7 @@ def load_motion_set(path: Path) -> list[Clip]:
     worlds = []
     for entry, rotations in zip(entries, raw, strict=True):
         if not np.isfinite(rotations).all():
-            raise DataError(f"{path.name}: clip {entry['name']} has values that are not numbers.")
+            raise DataError(f"{path.name}: clip {entry['name']} contains NaN or infinity.")
         world = _to_canonical(rotation.unit(rotations), tpose, parents, offsets, joints)
         worlds.append(_remove_heading(world, turning=not _stands_still(entry)))
     _measure_torso_from_mean(worlds, [_stands_still(entry) for entry in entries])

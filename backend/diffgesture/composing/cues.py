@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import DataError
+from ..model.direction import cue_columns
 from ..motion import canonical, rotation
 from .arm_pose import reach
 from .corpora import WORK_FPS, Clip
@@ -30,8 +31,6 @@ METAPHORIC: Final = (
 EMBLEM: Final = ("greeting", "ok", "thumb_up", "count_1", "count_2", "count_3", "count_4", "count_5")
 HEAD: Final = ("nod", "shake", "tilt")
 CUES: Final = (*DEICTIC, *METAPHORIC, *EMBLEM, *HEAD)
-# A cue's column rises from 0 to 1 in this time (s) before the arrival, and falls in the same time after it.
-BUMP: Final = 0.3
 _SWAPPED: Final = {"left": "right", "right": "left"}
 # Evidence in semantics.json, the best first; the weaker ones only where better clips are few.
 _EVIDENCE: Final = (("pass_name",), ("pass_geometry", "unchecked"), ("pass_map",))
@@ -47,13 +46,8 @@ class CueEvent:
 
 
 def cue_stream(events: Sequence[CueEvent], frames: int, fps: float) -> FloatArray:
-    """The ``cues`` stream (frames, len(CUES)): 1 at an arrival, falling to 0 over :data:`BUMP` on both sides."""
-    times = np.arange(frames) / fps
-    stream = np.zeros((frames, len(CUES)), dtype=np.float32)
-    for event in events:
-        column = stream[:, CUES.index(event.name)]
-        np.maximum(column, 1.0 - np.abs(times - event.time) / BUMP, out=column)
-    return stream
+    """The ``cues`` stream (frames, len(CUES))."""
+    return cue_columns([(event.name, event.time) for event in events], CUES, frames, fps)
 
 
 def cue_units(root: Path, clips: list[Clip]) -> dict[str, tuple[Unit, ...]]:

@@ -102,7 +102,7 @@ class DatasetWriter:
         ``streams`` (T, n) are all those that the writer was made for.
 
         ``windows``: (first frame, first sample) of those that are good to learn from. Raises DataError for arrays
-        of a wrong shape or with values that are not numbers, OutputError when the take cannot be written.
+        of a wrong shape or with NaN or infinity, OutputError when the take cannot be written.
         """
         if directions.ndim != 3 or directions.shape[1:] != (self.skeleton.num_bones, 3):
             raise DataError(
@@ -110,7 +110,7 @@ class DatasetWriter:
                 f"but the layout {self.skeleton.name} needs (T, {self.skeleton.num_bones}, 3)."
             )
         if not np.isfinite(directions).all() or not np.isfinite(audio).all():
-            raise DataError(f"Take {name}: directions or audio hold values that are not numbers.")
+            raise DataError(f"Take {name}: directions or audio contain NaN or infinity.")
         frames = len(directions)
         streams = streams or {}
         for stream, columns in self._columns.items():
@@ -263,7 +263,7 @@ class Dataset:
         except (OSError, ValueError) as error:
             raise DataError(f"{self._json} cannot be read: {error}. Make it with prepare.py.") from error
         if not isinstance(card, dict) or card.get("format") != FORMAT:
-            raise DataError(f"{self._json}: field 'format' is not '{FORMAT}'. Make the data set anew.")
+            raise DataError(f"{self._json}: field 'format' is not '{FORMAT}'. Make the data set again.")
         for field in ("layout", "fps", "frame", "sample_rate", "takes"):
             if field not in card:
                 raise DataError(f"{self._json}: field '{field}' is missing.")
@@ -331,9 +331,7 @@ class Dataset:
         pcm = self.audio[take.sample_offset : take.sample_offset + take.samples]
         directions = self.directions[take.frame_offset : take.frame_offset + take.frames]
         if not np.isfinite(directions).all():
-            raise DataError(
-                f"{self.folder / 'directions.npy'}: take '{take.name}' holds values that are not numbers."
-            )
+            raise DataError(f"{self.folder / 'directions.npy'}: take '{take.name}' contains NaN or infinity.")
         return pcm.astype(np.float32) / 32768.0, np.array(directions, dtype=np.float32)
 
     def streams(self, index: int) -> dict[str, FloatArray]:

@@ -169,7 +169,7 @@ def load_real_take(path: Path, layout: str = "ted_expressive") -> Take:
     except (OSError, ValueError, IndexError, TypeError) as error:
         raise DataError(f"{path} cannot be read as a real take: {error}.") from error
     if not np.isfinite(arms).all():
-        raise DataError(f"{path}: the motion holds values that are not numbers.")
+        raise DataError(f"{path}: the motion contains NaN or infinity.")
     audio = load_audio(sound)
     samples = round(len(arms) / fps * SAMPLE_RATE)
     if abs(len(audio) - samples) > SAMPLE_RATE:

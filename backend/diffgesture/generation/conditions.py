@@ -8,6 +8,7 @@ import numpy as np
 
 from ..model.card import Card
 from ..model.conditioning import Conditioning, Stream
+from ..model.direction import cue_columns, role_columns, style_columns
 from ..speech.features import audio_features
 
 Extract = Callable[[Stream, Mapping[str, Any], int, float], np.ndarray | None]
@@ -18,13 +19,27 @@ def _speech(stream: Stream, asked: Mapping[str, Any], num_frames: int, fps: floa
     return audio_features(asked["audio"], num_frames, fps)
 
 
-EXTRACTORS: Final[dict[str, Extract]] = {"speech": _speech}
+def _style(stream: Stream, asked: Mapping[str, Any], num_frames: int, fps: float) -> np.ndarray | None:
+    return style_columns(asked["style"], stream.columns, num_frames) if "style" in asked else None
+
+
+def _cues(stream: Stream, asked: Mapping[str, Any], num_frames: int, fps: float) -> np.ndarray | None:
+    # Without cues the stream is given and empty, which says that nothing was asked for.
+    return cue_columns(asked.get("cues", ()), stream.columns, num_frames, fps)
+
+
+def _role(stream: Stream, asked: Mapping[str, Any], num_frames: int, fps: float) -> np.ndarray | None:
+    return role_columns(asked.get("role", "speaker"), num_frames)
+
+
+EXTRACTORS: Final[dict[str, Extract]] = {"speech": _speech, "style": _style, "cues": _cues, "role": _role}
 
 
 def condition_clip(card: Card, asked: Mapping[str, Any], num_frames: int) -> Conditioning:
     """The conditioning of a clip of ``num_frames``, followed by silence up to the network's window.
 
-    ``asked``: ``audio`` (samples,) at 16 kHz and what other streams are made from.
+    ``asked``: ``audio`` (samples,) at 16 kHz and what other streams are made from: ``style``, numbers by name;
+    ``cues``, (name, seconds) each; ``role``, "speaker" or "listener".
     """
     given = {}
     for stream in card.streams:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Preset ``default``: a few DPM-Solver++ steps on one trajectory for the whole clip."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +28,13 @@ def sample_clip(
     steps: int | None = None,
     guidance: float | None = None,
     constraints: Constraints | None = None,
+    direction: Mapping[str, Any] | None = None,
     on_step: OnStep | None = None,
 ) -> np.ndarray:
-    """(samples,) of 16 kHz speech to standardised poses (num_frames, D); None takes the card's own value."""
+    """(samples,) of 16 kHz speech to standardised poses (num_frames, D); None takes the card's own value.
+
+    ``direction``: what is asked for beside the speech, see ``conditions.condition_clip``.
+    """
     card = checkpoint.card
     sampler = sampler_of(card, steps, guidance)
     length = max(num_frames, card.window)
@@ -36,7 +42,10 @@ def sample_clip(
     if checkpoint.is_official:
         denoise, log_snrs = _official(audio, checkpoint, length, sampler)
     else:
-        network, conditioning = checkpoint.network, condition_clip(card, {"audio": audio}, num_frames)
+        network, conditioning = (
+            checkpoint.network,
+            condition_clip(card, {"audio": audio, **(direction or {})}, num_frames),
+        )
         weights = {"speech": speech_guidance(sampler)}
         denoise = clip_denoiser(network, conditioning, weights, known, window=card.window, overlap=card.overlap)
         log_snrs = log_snrs_of(sampler)

@@ -6,9 +6,10 @@ after another, cross-fade. ``default`` denoises the clip at once in a few DPM-So
 with both networks; only with an official network and preset ``reference`` is the whole chain the published one.
 """
 
+import difflib
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from ..controls import checked_controls, values_of_option
 from ..errors import CheckpointError, ConfigError
+from ..model.card import Card
 from ..model.checkpoint import Checkpoint
 from ..motion.constraints import Constraints
 from ..motion.motion_file import Motion, num_motion_frames
@@ -33,13 +35,16 @@ class Settings:
     """How to generate: a value for each control of the table, and what is to be kept.
 
     Controls are attributes (``settings.intensity``); None takes the preset's or the checkpoint's own value.
-    ``constraints`` are directions that stay as they are while the rest is generated to fit. ConfigError for a
-    control that the table lacks or a value outside of its limits.
+    ``constraints`` are directions that stay as they are while the rest is generated to fit; ``cues`` are gestures
+    that are asked for by name, with the seconds at which they arrive. ConfigError for a control that the table
+    lacks or a value outside of its limits.
     """
 
-    def __init__(self, constraints: Constraints | None = None, **given: Any) -> None:
+    def __init__(
+        self, constraints: Constraints | None = None, cues: Sequence[tuple[str, float]] = (), **given: Any
+    ) -> None:
         self.controls = checked_controls(given)
-        self.constraints = constraints
+        self.constraints, self.cues = constraints, tuple(cues)
         if constraints is not None and self.controls["preset"] == "reference":
             raise ConfigError(
                 "The preset 'reference' is the published algorithm, which cannot keep a part of a motion; choose "
@@ -54,7 +59,15 @@ class Settings:
 
     def with_seed(self, seed: int) -> "Settings":
         """The same with another seed."""
-        return Settings(self.constraints, **{**self.controls, "seed": seed})
+        return Settings(self.constraints, self.cues, **{**self.controls, "seed": seed})
+
+    @property
+    def direction(self) -> dict[str, Any]:
+        """What is asked for beside the speech: ``style`` if any of it is set, ``cues`` and ``role``."""
+        style = values_of_option(self.controls, "style")
+        if self.rest_pose != "auto":
+            style[f"rest_{self.rest_pose}"] = 1.0
+        return {**({"style": style} if any(style.values()) else {}), "cues": self.cues, "role": self.role}
 
     @property
     def shaping(self) -> Shaping:
@@ -100,6 +113,7 @@ def generate(
         constraints = constraints.fitted(skeleton, card.fps, num_frames)
     if is_silent(audio):
         warnings.append("The audio is silent, so the character rests.")
+    check_direction(card, settings)
     progress("audio", 0.0, "Listening")
     noise = GaussianNoise(noise_seed(audio, settings.seed))
     if settings.preset == "reference":
@@ -128,6 +142,7 @@ def generate(
             steps=settings.steps,
             guidance=settings.guidance,
             constraints=constraints,
+            direction=settings.direction,
             on_step=lambda done, total: progress("sampling", done / total, "Denoising"),
         )
     sampled = time.perf_counter()
@@ -150,6 +165,27 @@ def generate(
     )
     timings = {"sampling": sampled - started, "shaping": ended - sampled, "total": ended - started}
     return Result(motion, steps, timings, warnings)
+
+
+def check_direction(card: Card, settings: Settings) -> None:
+    """ConfigError where the checkpoint cannot take what is asked for beside the speech."""
+    streams = {stream.name: stream for stream in card.streams}
+    direction = settings.direction
+    for name, asked in (
+        ("style", "style" in direction),
+        ("cues", settings.cues),
+        ("role", settings.role != "speaker"),
+    ):
+        if asked and (name not in streams or settings.preset == "reference"):
+            raise ConfigError(
+                f"{card.name} was not trained with {name} and cannot take it; choose another checkpoint and the "
+                "preset default."
+            )
+    for name, _ in settings.cues:
+        if name not in streams["cues"].columns:
+            near = difflib.get_close_matches(name, streams["cues"].columns, 3)
+            known = ", ".join(near or streams["cues"].columns)
+            raise ConfigError(f"There is no cue '{name}'; {'did you mean' if near else 'choose among'} {known}?")
 
 
 def noise_seed(audio: np.ndarray, seed: int) -> int:

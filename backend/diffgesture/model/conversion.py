@@ -129,7 +129,7 @@ def _state(source: Path, contents: dict[str, Any], entry: str) -> dict[str, torc
         if not isinstance(key, str) or not isinstance(tensor, torch.Tensor):
             raise CheckpointError(f"The entry '{entry}' of {source.name} holds something other than weights.")
         if not torch.isfinite(tensor).all():
-            raise CheckpointError(f"The weights '{key}' of {source.name} hold values that are not numbers.")
+            raise CheckpointError(f"The weights '{key}' of {source.name} contain NaN or infinity.")
     return {key.removeprefix("module."): tensor for key, tensor in state.items()}
 
 

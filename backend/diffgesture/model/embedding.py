@@ -89,7 +89,7 @@ def _read_card(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"The autoencoder's card {card_path.name} cannot be read: {error}.") from error
     if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
         raise CheckpointError(
-            f"{card_path.name} is no autoencoder's card. Official ones are converted by backend/convert.py."
+            f"{card_path.name} is not an autoencoder's card. Official ones are converted by backend/convert.py."
         )
     if card.get("version") != CARD_VERSION:
         raise CheckpointError(f"{card_path.name} has version {card.get('version')}; {CARD_VERSION} is supported.")

@@ -5,7 +5,6 @@ A constraints file is a NumPy archive with ``directions`` (T, B, 3), ``mask`` (T
 motion file (docs/MOTION.md) that also says which bones of which frames are known.
 """
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import ConfigError
+from .motion_file import read_archive
 from .skeletons import SKELETONS, Skeleton, normalize
 
 _UNIT_TOLERANCE: Final = 1e-3
@@ -57,7 +57,7 @@ class Constraints:
 
 def load_constraints(path: str | Path) -> Constraints:
     """Read a constraints file; ConfigError, with what is wrong, if it is not one."""
-    fields = _read(Path(path), ("directions", "mask", "fps", "layout"))
+    fields = read_archive(Path(path), ("directions", "mask", "fps", "layout"))
     return _constraints(Path(path), fields, np.asarray(fields["mask"]))
 
 
@@ -66,10 +66,10 @@ def keep_motion(path: str | Path, regenerate: Sequence[tuple[float, float]]) -> 
 
     ConfigError if the file is no motion or a range lies outside of it.
     """
-    fields = _read(Path(path), ("directions", "fps", "layout"))
+    fields = read_archive(Path(path), ("directions", "fps", "layout"))
     directions = np.asarray(fields["directions"])
     if directions.ndim != 3:
-        raise ConfigError(f"{Path(path).name} is no motion: its directions have the shape {directions.shape}.")
+        raise ConfigError(f"{Path(path).name} is not a motion: its directions have the shape {directions.shape}.")
     constraints = _constraints(Path(path), fields, np.ones(directions.shape[:2], dtype=bool))
     constraints = replace(constraints, whole=True)
     seconds = np.arange(len(directions)) / constraints.fps
@@ -83,19 +83,6 @@ def keep_motion(path: str | Path, regenerate: Sequence[tuple[float, float]]) -> 
         constraints.mask[chosen] = False
         constraints.directions[chosen] = 0
     return constraints
-
-
-def _read(path: Path, needed: Sequence[str]) -> dict[str, Any]:
-    if not path.is_file():
-        raise ConfigError(f"There is no file {path}.")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            fields = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{path.name} is not a motion archive (.npz) that can be read.") from error
-    if missing := [name for name in needed if name not in fields]:
-        raise ConfigError(f"{path.name} lacks {', '.join(missing)}; see docs/PROTOCOL.md for what it must hold.")
-    return fields
 
 
 def _constraints(path: Path, fields: dict[str, Any], mask: np.ndarray) -> Constraints:

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The motion file: what the generator writes and every other part reads (``.npz``, see docs/MOTION.md)."""
 
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..errors import OutputError
-from .skeletons import SKELETONS, Skeleton
+from ..errors import ConfigError, OutputError
+from .skeletons import SKELETONS, Skeleton, neutral_directions
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,38 @@ def save_motion(path: str | Path, motion: Motion) -> None:
             )
     except OSError as error:
         raise OutputError(f"The motion cannot be written to {path}: {error.strerror or error}.") from error
+
+
+def load_motion(path: str | Path) -> Motion:
+    """Read a motion file; ConfigError where it is none or of a layout that is not known."""
+    fields = read_archive(Path(path), ("directions", "fps", "layout"))
+    layout, directions = str(fields["layout"]), np.asarray(fields["directions"], dtype=np.float32)
+    skeleton = SKELETONS.get(layout)
+    if skeleton is None or directions.ndim != 3 or directions.shape[1:] != (skeleton.num_bones, 3):
+        raise ConfigError(f"{Path(path).name} is not a motion of a known layout.")
+    if not np.isfinite(directions).all():
+        raise ConfigError(f"{Path(path).name} contains NaN or infinity.")
+    return Motion(
+        directions=directions,
+        fps=float(fields["fps"]),
+        layout=layout,
+        seed=int(fields.get("seed", 0)),
+        audio_seconds=float(fields.get("audio_seconds", len(directions) / float(fields["fps"]))),
+        preset=str(fields.get("preset", "")),
+        checkpoint=str(fields.get("checkpoint", "")),
+        neutral_directions=neutral_directions(skeleton),
+    )
+
+
+def read_archive(path: Path, needed: Sequence[str]) -> dict[str, Any]:
+    """The fields of a NumPy archive without pickled objects; ConfigError where it cannot be read or lacks some."""
+    if not path.is_file():
+        raise ConfigError(f"There is no file {path}.")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            fields = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"{path.name} is not a motion archive (.npz) that can be read.") from error
+    if missing := [name for name in needed if name not in fields]:
+        raise ConfigError(f"{path.name} lacks {', '.join(missing)}; see docs/MOTION.md for what it must hold.")
+    return fields

@@ -77,27 +77,29 @@ class Normalisation:
             np.maximum(takes.features.std(axis=0), 0.02),
             silence[len(silence) // 2],
         )
-        streams = (
-            (speech, *(plain_stream(name, columns[name]) for name in takes.streams)) if columns else (speech,)
-        )
-        return cls(takes.poses.mean(axis=0), np.maximum(takes.poses.std(axis=0), 0.03), streams)
+        norm = cls(takes.poses.mean(axis=0), np.maximum(takes.poses.std(axis=0), 0.03), (speech,))
+        return norm.with_streams(columns or {}, takes)
 
     @classmethod
     def of_card(cls, card: Card) -> "Normalisation":
         """That of a checkpoint, which its weights were trained with."""
         return cls(card.mean, card.std, card.streams)
 
-    def with_streams(self, columns: Mapping[str, Sequence[str]]) -> "Normalisation":
-        """With those streams behind its own that it lacks."""
+    def with_streams(self, columns: Mapping[str, Sequence[str]], takes: Takes) -> "Normalisation":
+        """With those streams behind its own that it lacks; what follows a clip is what is usual in ``takes``."""
         known = {stream.name for stream in self.streams}
-        added = tuple(plain_stream(name, names) for name, names in columns.items() if name not in known)
+        added = tuple(
+            plain_stream(name, names, np.median(takes.streams[name], axis=0))
+            for name, names in columns.items()
+            if name not in known
+        )
         return replace(self, streams=(*self.streams, *added))
 
 
-def plain_stream(name: str, columns: Sequence[str]) -> Stream:
+def plain_stream(name: str, columns: Sequence[str], padding: np.ndarray) -> Stream:
     """A stream whose numbers are used as they are."""
     dim = len(columns)
-    return Stream(name, dim, np.zeros(dim), np.ones(dim), np.zeros(dim), tuple(columns))
+    return Stream(name, dim, np.zeros(dim), np.ones(dim), padding, tuple(columns))
 
 
 class BatchMaker:

@@ -51,7 +51,7 @@ class MaskedRecipe:
         if (self._takes.lengths < config.window).all():
             raise DataError(f"No take is as long as one window of {config.window} frames.")
         if start:
-            self._norm = Normalisation.of_card(start.card).with_streams(columns)
+            self._norm = Normalisation.of_card(start.card).with_streams(columns, self._takes)
         else:
             self._norm = Normalisation.measure(self._takes, config.fps, columns)
         model = dict(start.card.hyperparameters) if start else config.model

@@ -98,9 +98,7 @@ class WindowedData:
         if not np.isfinite(directions).all():
             row = int(np.flatnonzero(~np.isfinite(directions).all(axis=(1, 2, 3)))[0])
             take = self.dataset.takes[rows[row][0]].name
-            raise DataError(
-                f"{self.dataset.folder / 'directions.npy'}: take '{take}' holds values that are not numbers."
-            )
+            raise DataError(f"{self.dataset.folder / 'directions.npy'}: take '{take}' contains NaN or infinity.")
         return (directions * self._signs).reshape(len(rows), window, -1).astype(np.float32) - self.mean
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the worker can be asked: ``hello`` and ``generate``."""
+"""What the worker can be asked: ``hello``, ``generate``, ``bvh``."""
 
 import dataclasses
 import platform
@@ -19,7 +19,9 @@ from ..generation.synthesis import Settings
 from ..model.arithmetic import has_blas, num_threads
 from ..model.card import Card
 from ..model.checkpoint import DEFAULT_CHECKPOINT
+from ..motion.bvh import save_bvh
 from ..motion.constraints import load_constraints
+from ..motion.motion_file import load_motion
 from ..motion.skeletons import neutral_directions
 
 if TYPE_CHECKING:
@@ -72,12 +74,13 @@ def make_methods(server: "Server") -> dict[str, Method]:
             raise RpcError(INVALID_PARAMS, "audio and output_dir are needed.")
         if not folder.is_dir():
             raise OutputError(f"The folder {folder} does not exist.")
+        cues = _cues(params.pop("cues", None))
         given = {name: params.pop(name) for name in list(params) if is_control(name)}
         if unknown := set(params) - _REQUEST_FIELDS:
             raise RpcError(INVALID_PARAMS, f"unknown parameters: {', '.join(sorted(unknown))}")
         kept = None if constraints is None else load_constraints(constraints)
         try:
-            request = Request(audio=audio, checkpoint=checkpoint, settings=Settings(kept, **given), **params)
+            request = Request(audio=audio, checkpoint=checkpoint, settings=Settings(kept, cues, **given), **params)
         except TypeError as error:
             raise RpcError(INVALID_PARAMS, f"a parameter has the wrong type: {error}") from error
         settings = request.settings
@@ -109,7 +112,26 @@ def make_methods(server: "Server") -> dict[str, Method]:
             "warnings": response.warnings,
         }
 
-    return {"hello": hello, "generate": generate}
+    def bvh(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
+        source = path_or_none(params.get("motion"), "motion")
+        folder = path_or_none(params.get("output_dir"), "output_dir")
+        if source is None or folder is None:
+            raise RpcError(INVALID_PARAMS, "motion and output_dir are needed.")
+        target = folder / f"{source.stem}.bvh"
+        save_bvh(target, load_motion(source))
+        return {"path": str(target)}
+
+    return {"hello": hello, "generate": generate, "bvh": bvh}
+
+
+def _cues(value: Any) -> list[tuple[str, float]]:
+    """``[[name, seconds], ...]``"""
+    from .server import INVALID_PARAMS, RpcError
+
+    try:
+        return [(str(name), float(seconds)) for name, seconds in value or ()]
+    except (TypeError, ValueError) as error:
+        raise RpcError(INVALID_PARAMS, "cues must be a list of [name, seconds].") from error
 
 
 def _version(package: str) -> str | None:

@@ -166,7 +166,7 @@ def _as_rpc_error(error: Exception) -> RpcError:
     if isinstance(error, GestureError):
         return RpcError(APPLICATION_ERROR, str(error), {"type": error.kind, "hint": error.hint})
     traceback.print_exc(file=sys.stderr)
-    text = f"The backend met an error of its own: {type(error).__name__}: {error}. The log has the details."
+    text = f"Internal backend error: {type(error).__name__}: {error}. The log has the details."
     return RpcError(APPLICATION_ERROR, text, {"type": "internal", "hint": None})
 
 

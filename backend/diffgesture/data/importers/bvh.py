@@ -127,7 +127,7 @@ def _read_motion(path: Path, lines: list[str], num_channels: int) -> tuple[float
     values = values.reshape(rows, num_channels)
     if not np.isfinite(values).all():
         frame = int(np.nonzero(~np.isfinite(values).all(axis=1))[0][0])
-        raise DataError(f"{path}: frame {frame} of MOTION holds values that are not numbers.")
+        raise DataError(f"{path}: frame {frame} of MOTION contains NaN or infinity.")
     return 1.0 / frame_time, values
 
 

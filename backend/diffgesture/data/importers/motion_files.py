@@ -155,7 +155,7 @@ def _numbers(path: Path, archive: dict[str, Any], field: str) -> FloatArray:
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
         frame = int(np.nonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))[0][0])
-        raise DataError(f"{path}: field '{field}', frame {frame} holds values that are not numbers.")
+        raise DataError(f"{path}: field '{field}', frame {frame} contains NaN or infinity.")
     return values
 
 

@@ -116,7 +116,7 @@ def _clip(place: str, video: str, record: int, index: int, clip: Any) -> Clip:
         raise DataError(f"{place}: field 'audio_raw' is not a row of samples.")
     scale = 1.0 if audio.dtype.kind == "f" else 1.0 / np.iinfo(audio.dtype).max
     if not np.isfinite(audio).all():
-        raise DataError(f"{place}: field 'audio_raw' holds values that are not numbers.")
+        raise DataError(f"{place}: field 'audio_raw' contains NaN or infinity.")
     if not 0 < end - begin < math.inf or len(skeletons) < _MIN_FRAMES:
         raise DataError(
             f"{place}: it lasts {end - begin:g} s and has {len(skeletons)} frames, which is too short."
@@ -192,7 +192,7 @@ def _take(clip: Clip, skeleton: Skeleton, tolerance: float) -> tuple[FloatArray,
         )
     if not np.isfinite(clip.skeletons).all():
         frame = int(np.nonzero(~np.isfinite(clip.skeletons).all(axis=(1, 2)))[0][0])
-        raise DataError(f"{clip.place}: field 'skeletons_3d', frame {frame} holds values that are not numbers.")
+        raise DataError(f"{clip.place}: field 'skeletons_3d', frame {frame} contains NaN or infinity.")
     check_lengths(clip.place, len(clip.audio) / SAMPLE_RATE, clip.seconds, tolerance)
     joints = resample_published(clip.skeletons, clip.seconds, FPS)
     directions = skeleton.to_public(joints_to_directions(joints.astype(np.float64), skeleton))
