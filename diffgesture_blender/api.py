@@ -28,8 +28,6 @@ from .sound import source
 from .sound.source import AudioClip
 from .state.session import new_job_folder, remove_folder, session
 
-Audio = "str | Path | bpy.types.Sound | bpy.types.Strip | bpy.types.Object"
-
 
 @dataclass(frozen=True)
 class Result:
@@ -58,7 +56,7 @@ class Result:
 
 def generate(
     armature: bpy.types.Object,
-    audio: Audio,  # type: ignore[valid-type]
+    audio: str | Path | bpy.types.Sound | bpy.types.Strip | bpy.types.Object,
     *,
     scene: bpy.types.Scene | None = None,
     frame_start: int | None = None,
@@ -135,7 +133,7 @@ def _scene_of(armature: bpy.types.Object) -> bpy.types.Scene:
 
 
 def _clip(
-    audio: Audio,  # type: ignore[valid-type]
+    audio: str | Path | bpy.types.Sound | bpy.types.Strip | bpy.types.Object,
     scene: bpy.types.Scene,
     folder: Path,
     needs_place: bool,

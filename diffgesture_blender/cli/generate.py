@@ -98,8 +98,8 @@ def _open_blend(options: argparse.Namespace) -> None:
         named = [argument for argument in _arguments_before_command() if argument.lower().endswith(".blend")]
         if named:
             raise DiffGestureError(f"Blender could not open {named[-1]}; check its path.")
-    if bpy.context.mode.startswith("EDIT"):  # a file saved in Edit Mode opens in it
-        with window_showing():
+    with window_showing():  # without a window the context says Object Mode whatever the file was saved in
+        if bpy.context.mode.startswith("EDIT"):
             bpy.ops.object.mode_set(mode="OBJECT")
 
 

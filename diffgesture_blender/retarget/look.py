@@ -95,7 +95,8 @@ def look_at_result(
     stretched = _remapping(scene)
     if bpy.context.scene != scene or armature_object.name not in bpy.context.view_layer.objects:
         return Look(findings=stretched)
-    if armature_object.hide_viewport or armature_object.data.pose_position == "REST":
+    data = armature_object.data
+    if armature_object.hide_viewport or data.pose_position == "REST" or data.is_editmode:
         return Look(findings=stretched)
     if fades and len(frames) / motion.fps < 2.0:
         return Look(findings=stretched)

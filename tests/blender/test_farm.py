@@ -80,7 +80,7 @@ def made(stage: Path) -> list[str]:
 
 
 def openjd(*arguments: str) -> subprocess.CompletedProcess[str]:
-    if importlib.util.find_spec("openjd.cli") is None:
+    if importlib.util.find_spec("openjd") is None or importlib.util.find_spec("openjd.cli") is None:
         pytest.skip("openjd-cli is not installed")
     command = [sys.executable, "-c", "import sys; from openjd.cli import main; sys.exit(main())", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)

@@ -178,7 +178,7 @@ def check_direction(card: Card, settings: Settings) -> None:
     ):
         if asked and (name not in streams or settings.preset == "reference"):
             raise ConfigError(
-                f"{card.name} was not trained with {name} and cannot take it; choose the bundled checkpoint and the "
+                f"{card.name} was not trained with {name} and cannot take it; choose another checkpoint and the "
                 "preset default."
             )
     for name, _ in settings.cues:
