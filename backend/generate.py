@@ -92,16 +92,7 @@ def main(arguments: argparse.Namespace) -> None:
         summary = {
             "motions": [str(path) for path in paths],
             "seeds": [item.seed for item in response.motions],
-            "frames": len(motion.directions),
-            "fps": motion.fps,
-            "layout": motion.layout,
-            "audio_seconds": motion.audio_seconds,
-            "preset": motion.preset,
-            "steps": response.steps,
-            "engine": response.engine,
-            "device": response.device,
-            "timings": response.timings,
-            "warnings": response.warnings,
+            **response.summary(),
             **extra,
         }
         print(json.dumps(summary))

@@ -15,7 +15,7 @@ from typing import Any, Final
 import bpy
 
 from ..errors import DiffGestureError
-from .card import sampler_value
+from .machine import machine_settings
 
 _TABLE: Final = Path(__file__).resolve().parents[2] / "backend" / "diffgesture" / "controls.json"
 _SUBTYPES: Final = {"factor": "FACTOR", "seconds": "TIME_ABSOLUTE"}
@@ -166,7 +166,7 @@ def _shows_own_value(name: str) -> Callable[[bpy.types.PropertyGroup, bpy.types.
     """An update: the control that has just been switched on shows the model's own value."""
 
     def update(settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
-        value = sampler_value(name)
+        value = machine_settings().sampler_value(name)
         if getattr(settings, f"use_{name}") and value is not None:
             setattr(settings, name, value)
 

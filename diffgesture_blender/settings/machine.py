@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Settings of the machine, not of a scene: which engine, Python, device and checkpoint; as plain values."""
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import bpy
 
 from ..identity import ADDON_ID
 from ..worker import Setup
 from ..worker.torch_environment import TorchEnvironment
+from .card import read_card
+
+_OLDER_SAMPLER: Final = {"steps": 8, "guidance": 1.0}
+"""What a card that says nothing means."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,23 @@ class Machine:
     @property
     def setup(self) -> Setup:
         """The worker that these settings want."""
-        needs_torch = self.device not in ("auto", "cpu") or _is_official(self.checkpoint)
+        official = self.checkpoint is not None and read_card(self.checkpoint).get("network") == "official"
+        needs_torch = self.device not in ("auto", "cpu") or official
         return Setup(self.python, self.checkpoint, self.engine, needs_torch)
+
+    def has_stream(self, name: str) -> bool:
+        """Whether the checkpoint was trained with that condition beside speech: style, cues or role."""
+        return name in read_card(self.checkpoint).get("streams", {})
+
+    def sampler_value(self, name: str) -> Any:
+        """The card's own ``steps`` or ``guidance``; None where the card cannot be read or has no such value."""
+        card = read_card(self.checkpoint)
+        sampler = card.get("sampler", {})
+        return (
+            {**_OLDER_SAMPLER, **card, **(sampler if isinstance(sampler, dict) else {})}.get(name)
+            if card
+            else None
+        )
 
 
 def machine_settings(context: bpy.types.Context | None = None) -> Machine:
@@ -57,17 +76,6 @@ def private_python() -> str | None:
     """The Python of the private environment, if that is complete."""
     environment = torch_environment()
     return str(environment.python) if environment.ready() is not None else None
-
-
-def _is_official(checkpoint: str | None) -> bool:
-    """Whether the checkpoint's card names an official network; what is wrong with a card the worker will say."""
-    if checkpoint is None:
-        return False
-    try:
-        card = json.loads(Path(checkpoint).with_suffix(".json").read_text(encoding="utf-8"))
-        return card.get("network") == "official"
-    except (OSError, ValueError, AttributeError):
-        return False
 
 
 def absolute_path(text: str) -> str | None:

@@ -10,7 +10,7 @@ from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
 from ..jobs.warm_up import warm_up_soon
 from ..retarget.mend import MEND_LABELS
 from ..settings import controls
-from ..settings.card import has_stream
+from ..settings.machine import machine_settings
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import session
@@ -84,7 +84,7 @@ class DIFFGESTURE_PT_style(_SidebarPanel, bpy.types.Panel):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return has_stream("style")
+        return machine_settings().has_stream("style")
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.diffgesture

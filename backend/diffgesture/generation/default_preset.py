@@ -42,12 +42,15 @@ def sample_clip(
     if checkpoint.is_official:
         denoise, log_snrs = _official(audio, checkpoint, length, sampler)
     else:
-        network, conditioning = (
+        conditioning = condition_clip(card, {"audio": audio, **(direction or {})}, num_frames)
+        denoise = clip_denoiser(
             checkpoint.network,
-            condition_clip(card, {"audio": audio, **(direction or {})}, num_frames),
+            conditioning,
+            {"speech": speech_guidance(sampler)},
+            known,
+            window=card.window,
+            overlap=card.overlap,
         )
-        weights = {"speech": speech_guidance(sampler)}
-        denoise = clip_denoiser(network, conditioning, weights, known, window=card.window, overlap=card.overlap)
         log_snrs = log_snrs_of(sampler)
     denoise = constrained(bounded(denoise, card.mean, card.std), known)
     x_T = noise.own(0, (length, len(card.mean)))

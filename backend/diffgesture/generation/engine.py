@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigError, OutputError
 from ..model.card import read_card
@@ -55,6 +56,22 @@ class Response:
     timings: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
+    def summary(self) -> dict[str, Any]:
+        """What the worker answers and the command line prints, beside the files."""
+        motion = self.motions[0]
+        return {
+            "frames": len(motion.directions),
+            "fps": motion.fps,
+            "layout": motion.layout,
+            "audio_seconds": motion.audio_seconds,
+            "preset": motion.preset,
+            "steps": self.steps,
+            "engine": self.engine,
+            "device": self.device,
+            "timings": {name: round(value, 4) for name, value in self.timings.items()},
+            "warnings": self.warnings,
+        }
+
 
 def torch_is_installed() -> bool:
     """Whether PyTorch could be imported; it is not imported."""
@@ -97,7 +114,8 @@ class Generator:
     ) -> Checkpoint:
         """The checkpoint (None: the bundled one), loaded for the engine that suits the request."""
         path = DEFAULT_CHECKPOINT if path is None else path
-        chosen = choose_engine(engine, preset=preset, device=device, official=read_card(path).is_official)
+        card = read_card(path)
+        chosen = choose_engine(engine, preset=preset, device=device, official=card.is_official)
         place: object = "cpu"
         if chosen == "torch":
             from ..model.devices import pick_device
@@ -105,7 +123,7 @@ class Generator:
             place = pick_device(device)
         key = (path, os.stat(path).st_mtime_ns, chosen, str(place))
         if self._loaded is None or key != self._key:
-            self._loaded, self._key = load_checkpoint(path, place, chosen), key
+            self._loaded, self._key = load_checkpoint(path, place, chosen, card), key
         return self._loaded
 
     def run(self, request: Request, progress: Progress) -> Response:

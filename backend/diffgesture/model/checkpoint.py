@@ -59,14 +59,16 @@ class Checkpoint:
         return replace(self, card=replace(self.card, **changes))
 
 
-def load_checkpoint(path: str | Path | None = None, device: Any = "cpu", engine: Engine = "torch") -> Checkpoint:
-    """Read a checkpoint (the bundled one by default) for an engine, onto ``device``.
+def load_checkpoint(
+    path: str | Path | None = None, device: Any = "cpu", engine: Engine = "torch", card: Card | None = None
+) -> Checkpoint:
+    """Read a checkpoint (the bundled one by default) for an engine, onto ``device``; ``card``: if it has been read.
 
     Raises CheckpointError with what is wrong: missing file or card, truncated weights, unknown layout, weights
     that do not fit the card; ConfigError for a network that the engine numpy does not run.
     """
     path = DEFAULT_CHECKPOINT if path is None else Path(path)
-    card = read_card(path)
+    card = card or read_card(path)
     if engine == "numpy" and card.is_official:
         raise ConfigError(
             f"{path.name} is an official network, which needs PyTorch.",

@@ -95,21 +95,11 @@ def make_methods(server: "Server") -> dict[str, Method]:
             ) from error
         progress("writing", 1.0, "Writing the motion")
         paths = write_motions(response.motions, folder / f"motion_{settings.seed}.npz")
-        motion = response.motions[0]
         return {
             "motions": [
                 {"path": str(path), "seed": item.seed} for path, item in zip(paths, response.motions, strict=True)
             ],
-            "frames": len(motion.directions),
-            "fps": motion.fps,
-            "layout": motion.layout,
-            "audio_seconds": motion.audio_seconds,
-            "preset": motion.preset,
-            "steps": response.steps,
-            "engine": response.engine,
-            "device": response.device,
-            "timings": {name: round(value, 4) for name, value in response.timings.items()},
-            "warnings": response.warnings,
+            **response.summary(),
         }
 
     def bvh(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
