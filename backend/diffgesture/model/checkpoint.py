@@ -62,7 +62,7 @@ class Checkpoint:
 def load_checkpoint(
     path: str | Path | None = None, device: Any = "cpu", engine: Engine = "torch", card: Card | None = None
 ) -> Checkpoint:
-    """Read a checkpoint (the bundled one by default) for an engine, onto ``device``; ``card``: if it has been read.
+    """Read a checkpoint (the bundled one by default) for an engine, onto ``device``; ``card`` if at hand.
 
     Raises CheckpointError with what is wrong: missing file or card, truncated weights, unknown layout, weights
     that do not fit the card; ConfigError for a network that the engine numpy does not run.
