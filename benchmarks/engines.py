@@ -5,7 +5,7 @@
     python benchmarks/engines.py torch=ENV/bin/python:torch blas=ENV/bin/python:numpy plain=OTHER/bin/python:numpy
         [--seconds 60] [--repeats 5] [--long 600]
 
-Each NAME=PYTHON:ENGINE is a worker of its own; their warm runs alternate, so that a noisy machine is noisy for all.
+Each NAME=PYTHON:ENGINE is a worker of its own; warm runs alternate: a noisy machine is noisy for all.
 Memory is the peak of the resident set (VmHWM, Linux) of a fresh worker after one recording of ``--long`` seconds.
 """
 

@@ -16,8 +16,8 @@ from .arithmetic import Workers, product, row_blocks
 
 _TIME_DIM: Final = 64
 _EPSILON: Final = 1e-5
-_ROWS: Final = 128
-"""Rows in one block: 128 x 768 float32 of the widest layer are 400 kB."""
+_ROWS: Final = 512
+"""Rows in one block at most: 512 x 768 float32 of the widest layer are 1.5 MB."""
 _BLOCKS: Final = 8
 """Attention blocks of ``reach`` queries in one piece of work."""
 
@@ -112,7 +112,7 @@ class NumpyPoseNetwork:
         qkv = np.empty((rows, 3 * dim), dtype=np.float32)
         mixed = np.empty((rows, dim), dtype=np.float32)
         result = np.empty((rows, self.pose_dim), dtype=np.float32)
-        parts = row_blocks(rows, _ROWS)
+        parts = row_blocks(rows, min(_ROWS, -(-rows // self._workers.count)))
         settings = [modulation + self._w[f"blocks.{block}.offset"] for block in range(self.depth)]
 
         def enter(part: slice) -> None:
@@ -260,7 +260,8 @@ def gelu(x: np.ndarray) -> None:
     np.negative(z, out=z)
     np.exp(z, out=z)
     poly *= z
-    # poly is 1 - erf(|x| / sqrt 2); half of it is the weight of x on its negative side.
+    # poly is 1 - erf(|x| / sqrt 2), so that gelu is max(x, 0) - |x| poly / 2: no branch on the sign.
+    poly *= np.abs(x)
     poly *= np.float32(0.5)
-    np.copyto(poly, 1 - poly, where=x > 0)
-    x *= poly
+    np.maximum(x, 0, out=x)
+    x -= poly
