@@ -37,6 +37,25 @@ def test_directions_are_equal_for_any_length(engines, seconds: float) -> None:
     assert apart(engines, babble(seconds, seed=int(seconds * 10)), seed=3) < TOLERANCE
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("clip", range(20))
+def test_directions_are_equal_for_random_clips_and_controls(engines, clip: int) -> None:
+    """From one frame to a minute, every number of the table drawn from its usual range."""
+    rng = np.random.default_rng(clip)
+    seconds = float(np.exp(rng.uniform(np.log(1 / 15), np.log(60.0))))
+    drawn = {
+        name: float(rng.uniform(control.min, control.soft_max or control.max))
+        for name, control in controls().items()
+        if control.used_by == "shaping" and control.type == "float"
+    }
+    assert apart(engines, babble(seconds, seed=clip), seed=clip, **drawn) < TOLERANCE, (seconds, drawn)
+
+
+@pytest.mark.slow
+def test_directions_are_equal_for_twenty_minutes(engines) -> None:
+    assert apart(engines, np.tile(babble(60.0, seed=9), 20), seed=1, guidance=1.0, steps=4) < TOLERANCE
+
+
 @pytest.mark.parametrize("guidance", [0.0, 1.0, 2.5])
 def test_directions_are_equal_with_guidance(engines, guidance: float) -> None:
     assert apart(engines, babble(5.0), guidance=guidance, steps=6) < TOLERANCE

@@ -11,9 +11,9 @@ import pytest
 from conftest import SHARED
 from diffgesture.data.importers.body import Body, layout_directions, named_body
 from diffgesture.data.importers.bvh import read_bvh
-from diffgesture.data.importers.joint_names import map_joints
 from diffgesture.data.importers.motion_files import read_clips, read_smplx
 from diffgesture.errors import DataError
+from diffgesture.motion.joint_names import map_joints
 from diffgesture.motion.skeletons import SKELETONS, TED, TED_EXPRESSIVE, neutral_directions
 from scipy.spatial.transform import Rotation
 
@@ -205,13 +205,13 @@ BODY_NAMES = ("Hips", "UpLeg", "Spine", "Spine1", "Neck", "Head", "Shoulder", "A
 @pytest.mark.parametrize(
     ("family", "names"),
     [
-        ("BEAT", "Hips {s}UpLeg Spine Spine1 Neck Head {s}Shoulder {s}Arm {s}Arm1 {s}Hand"),
+        ("BEAT", "Hips {side}UpLeg Spine Spine1 Neck Head {side}Shoulder {side}Arm {side}Arm1 {side}Hand"),
         (
-            "classic BVH, Xsens",
+            "Classic BVH",
             "Hips {side}Hip Chest Chest2 Neck Head {side}Collar {side}Shoulder {side}Elbow {side}Wrist",
         ),
         (
-            "Bandai Namco",
+            "Bandai Namco motion data",
             "Hips UpperLeg_{s} Spine Chest Neck Head Shoulder_{s} UpperArm_{s} LowerArm_{s} Hand_{s}",
         ),
         (
@@ -219,7 +219,7 @@ BODY_NAMES = ("Hips", "UpLeg", "Spine", "Spine1", "Neck", "Head", "Shoulder", "A
             "pelvis thigh_{s} spine_01 spine_02 neck_01 head clavicle_{s} upperarm_{s} lowerarm_{s} hand_{s}",
         ),
         (
-            "TalkingWithHands, GENEA",
+            "GENEA, TalkingWithHands",
             "b_root b_{s}_upleg b_spine0 b_spine1 b_neck0 b_head "
             "b_{s}_shoulder b_{s}_arm b_{s}_forearm b_{s}_wrist",
         ),

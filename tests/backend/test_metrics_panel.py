@@ -225,9 +225,9 @@ def test_real_takes_of_positions(tmp_path: Path):
     [
         ({"meta": None}, "meta"),
         ({"meta": np.str_("{}")}, "clips"),
-        ({"meta": np.str_("[")}, "cannot be read"),
+        ({"meta": np.str_("[")}, "meta"),
         ({"0/positions": None}, "0/rotations"),
-        ({"joint_names": np.asarray(list("abcdefgh"))}, "no joint for 'left_shoulder'"),
+        ({"joint_names": np.asarray(list("abcdefgh"))}, "no joint that is known as left shoulder"),
         ({"0/positions": np.full((60, 8, 3), np.nan)}, "NaN or infinity"),
         ({"0/positions": np.ones((600, 8, 3))}, "lasts 20.0 s"),
         ({"joint_names": np.asarray([None], dtype=object)}, "cannot be read"),

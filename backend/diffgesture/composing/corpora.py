@@ -7,7 +7,7 @@ they stand, the composer adds its own posture), and forearms made pure hinges so
 hand, whatever the source did with twist bones.
 """
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from ..errors import DataError
 from ..motion import canonical, rotation
+from ..motion.clip_archive import ClipArchive
+from ..motion.joint_names import map_joints
 
 FloatArray = np.ndarray
 
@@ -62,60 +64,19 @@ class Clip:
         return len(self.local) / WORK_FPS
 
 
-def _finger_names(pattern: str, fingers: dict[str, str], segments: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    return {
-        f"{finger}{k}": (pattern.format(finger=source, segment=segment),)
-        for finger, source in fingers.items()
-        for k, segment in enumerate(segments, start=1)
-    }
-
-
-def _name_map(names: list[str]) -> dict[str, str]:
-    """Canonical joint to source joint. Raises DataError when a joint is not found."""
-    candidates: dict[str, tuple[str, ...]] = {
-        "pelvis": ("JtRoot", "Hips", "base", "pelvis", "DEF-hips", "Bip01 Pelvis"),
-        "spine": ("JtSpineB", "spine2", "spine_02", "DEF-spine.002", "Bip01 Spine1", "Spine1"),
-        "chest": ("JtSpineC", "Spine3", "spine3", "spine_03", "DEF-spine.003", "Bip01 Spine2", "Spine2"),
-        "neck": ("JtNeckA", "Neck", "spine5", "neck_01", "DEF-neck", "Bip01 Neck"),
-        "head": ("JtSkullA", "Head", "skullbase", "head", "DEF-head", "Bip01 Head"),
-    }
-    for side, (jt, word, low, dot, cap) in {
-        "left": ("Lf", "Left", "l", ".L", "L"),
-        "right": ("Rt", "Right", "r", ".R", "R"),
-    }.items():
-        arm = {
-            "clavicle": (f"JtClavicle{jt}", f"{word}Shoulder", f"{low}_sternoclavicular", f"clavicle_{low}"),
-            "upper_arm": (f"JtShoulder{jt}", f"{word}Arm", f"{low}_shoulder", f"upperarm_{low}"),
-            "forearm": (f"JtElbow{jt}", f"{word}ForeArm", f"{low}_elbow", f"lowerarm_{low}"),
-            "hand": (f"JtWrist{jt}", f"{word}Hand", f"{low}_wrist", f"hand_{low}"),
-        }
-        blender = {"clavicle": "shoulder", "upper_arm": "upper_arm", "forearm": "forearm", "hand": "hand"}
-        biped = {"clavicle": "Clavicle", "upper_arm": "UpperArm", "forearm": "Forearm", "hand": "Hand"}
-        for part, options in arm.items():
-            candidates[f"{side}_{part}"] = (
-                *options,
-                f"DEF-{blender[part]}{dot}",
-                f"Bip01 {cap} {biped[part]}",
-            )
-        for number, finger in enumerate(canonical.FINGERS):
-            jt_finger = "Little" if finger == "pinky" else finger.capitalize()
-            rigify = "thumb" if finger == "thumb" else f"f_{finger}"
-            for k, letter in enumerate("ABC", start=1):
-                candidates[f"{side}_{finger}{k}"] = (
-                    f"Jt{jt_finger}{letter}{jt}",
-                    f"{word}Hand{finger.capitalize()}{k}",
-                    f"{low}_{finger}{k}",
-                    f"{finger}_0{k}_{low}",
-                    f"DEF-{rigify}.0{k}{dot}",
-                    f"Bip01 {cap} Finger{number}" + ("" if k == 1 else str(k - 1)),
-                )
-    result = {}
-    for joint, options in candidates.items():
-        found = [option for option in options if option in names]
-        if not found:
-            raise DataError(f"The motion file has no joint for '{joint}' (looked for {', '.join(options)}).")
-        result[joint] = found[0]
-    return result
+def _canonical_joints(joint_names: Sequence[str], place: str) -> list[int]:
+    """The source's joint for each of ``canonical.JOINT_NAMES``. Raises DataError when one is not found."""
+    found = map_joints(joint_names, place)
+    spine = found.spine
+    own = {"spine": spine[len(spine) // 2], "chest": spine[-1]} if len(spine) > 1 else {}
+    for side in ("left", "right"):
+        for part, joint in (("upper_arm", "shoulder"), ("forearm", "elbow"), ("hand", "wrist")):
+            own[f"{side}_{part}"] = found.parts[f"{side}_{joint}"]
+    own |= {name: joint for name, joint in found.parts.items() if name not in own}
+    missing = [name for name in canonical.JOINT_NAMES if name not in own]
+    if missing:
+        raise DataError(f"{place} has no joint that is known as {', '.join(missing)}.")
+    return [own[name] for name in canonical.JOINT_NAMES]
 
 
 def _source_globals(local: FloatArray, parents: FloatArray) -> FloatArray:
@@ -214,33 +175,27 @@ def _usable(clip: dict[str, Any]) -> bool:
 
 def load_motion_set(path: Path) -> list[Clip]:
     """All usable clips of one motion file on the canonical body. Raises DataError naming file and field."""
+    archive = ClipArchive(path)
+    parents, offsets = np.array(archive.parents), archive.rest_offsets
+    tpose = archive.rotations("tpose")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            meta = json.loads(str(archive["meta"]))
-            names = [str(name) for name in archive["joint_names"]]
-            parents = archive["parents"].astype(int)
-            offsets = archive["rest_offsets"].astype(float)
-            tpose = rotation.unit(archive["tpose"].astype(float))
-            entries = [entry for entry in meta["clips"] if _usable(entry)]
-            raw = [archive[f"{entry['index']}/rotations"].astype(float) for entry in entries]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path.name} is not a motion file of the corpora: {error}.") from error
-    name_map = _name_map(names)
-    joints = [names.index(name_map[name]) for name in canonical.JOINT_NAMES]
+        entries = [entry for entry in archive.clips if _usable(entry)]
+    except KeyError as error:
+        raise DataError(f"{path.name}: a clip has no {error}.") from error
+    joints = _canonical_joints(archive.joint_names, path.name)
     worlds = []
-    for entry, rotations in zip(entries, raw, strict=True):
-        if not np.isfinite(rotations).all():
-            raise DataError(f"{path.name}: clip {entry['name']} contains NaN or infinity.")
-        world = _to_canonical(rotation.unit(rotations), tpose, parents, offsets, joints)
+    for entry in entries:
+        rotations = archive.rotations(f"{entry['index']}/rotations")
+        world = _to_canonical(rotations, tpose, parents, offsets, joints)
         worlds.append(_remove_heading(world, turning=not _stands_still(entry)))
     _measure_torso_from_mean(worlds, [_stands_still(entry) for entry in entries])
     clips = []
     for entry, world in zip(entries, worlds, strict=True):
         local = rotation.continuous(hinge_forearms(canonical.to_local(world)))
-        bad = set(meta.get("bad_joints") or [])
+        bad = set(archive.meta.get("bad_joints") or [])
         if any("LeftHandThumb" in name for name in bad):
             _replace_left_thumb(local)
-        clips.append(_clip(path.stem, entry, local, str(meta.get("licence", ""))))
+        clips.append(_clip(path.stem, entry, local, str(archive.meta.get("licence", ""))))
     return clips
 
 

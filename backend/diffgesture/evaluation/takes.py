@@ -5,7 +5,6 @@ The chain: directions of the layout's spine, shoulder and arm bones; one common 
 relative to the base of the neck, which is fixed to the chest; 30 fps; 6 Hz low-pass.
 """
 
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from scipy.interpolate import CubicSpline
 from scipy.signal import butter, sosfiltfilt
 
 from ..errors import DataError
+from ..motion.clip_archive import ClipArchive
 from ..motion.skeletons import SKELETONS, normalize
 from ..speech.audio import is_silent, load_audio
 from ..speech.features import SAMPLE_RATE
@@ -158,18 +158,14 @@ def load_real_takes(folder: str | Path, layout: str = "ted_expressive") -> list[
 
 def load_real_take(path: Path, layout: str = "ted_expressive") -> Take:
     """One real take. Raises DataError naming file and field."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            meta = json.loads(str(archive["meta"]))
-            clip = meta["clips"][0]
-            arms, full = arm_directions_of_real(archive), layout_directions_of_real(archive, layout)
-        fps, sound = float(clip["fps"]), path.with_name(str(clip["audio"]))
-    except KeyError as error:
-        raise DataError(f"{path}: the field {error} is missing, so it is not a real take.") from error
-    except (OSError, ValueError, IndexError, TypeError) as error:
-        raise DataError(f"{path} cannot be read as a real take: {error}.") from error
-    if not np.isfinite(arms).all():
-        raise DataError(f"{path}: the motion contains NaN or infinity.")
+    archive = ClipArchive(path)
+    if not archive.clips or not isinstance(archive.clips[0].get("audio"), str):
+        raise DataError(f"{path}: field 'meta' names no clip with its audio, so it is not a real take.")
+    clip = archive.clips[0]
+    armature = archive.armature(clip)
+    arms = arm_directions_of_real(armature, str(path))
+    full = layout_directions_of_real(armature, layout, str(path))
+    fps, sound = armature.fps, path.with_name(clip["audio"])
     audio = load_audio(sound)
     samples = round(len(arms) / fps * SAMPLE_RATE)
     if abs(len(audio) - samples) > SAMPLE_RATE:

@@ -15,9 +15,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from ...errors import DataError
 from ...motion import rotation
+from ...motion.armature import Armature
+from ...motion.joint_names import FINGERS, SIDES, JointMap
 from ...motion.skeletons import Skeleton, neutral_directions, normalize
-from .armature import Armature
-from .joint_names import FINGERS, SIDES, JointMap
 from .resample import sample_linear
 
 FloatArray = np.ndarray

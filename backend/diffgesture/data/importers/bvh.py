@@ -14,7 +14,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...motion import rotation
-from .armature import Armature, forward_kinematics
+from ...motion.armature import Armature, forward_kinematics
 
 FloatArray = np.ndarray
 

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from ...errors import DataError, GestureError
+from ...motion.joint_names import map_joints
 from ...motion.skeletons import directions_to_joints
 from ...speech.audio import load_audio
 from ...speech.features import SAMPLE_RATE
@@ -18,7 +19,6 @@ from .body import Body, layout_directions, named_body
 from .bvh import read_bvh
 from .checks import check_directions, check_lengths
 from .filters import WindowFilter
-from .joint_names import map_joints
 from .lmdb_file import OnDamage
 from .motion_files import read_clips, read_smplx
 

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Motion files other than BVH: SMPL-X parameters (BEAT2) and the archives of the corpora."""
 
-import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from ...errors import DataError
 from ...motion import rotation
-from .armature import Armature, forward_kinematics
-from .joint_names import FINGERS, SIDES
+from ...motion.armature import Armature, forward_kinematics
+from ...motion.clip_archive import ClipArchive, load_archive, numbers, rate
+from ...motion.joint_names import FINGERS, SIDES
 
 FloatArray = np.ndarray
 
@@ -74,8 +74,8 @@ _SMPLX_REST: Final = {
 
 def read_smplx(path: Path) -> Armature:
     """SMPL-X parameters (``poses`` (T, 165) axis-angle, ``mocap_frame_rate``). Raises DataError."""
-    archive = _load(path, ("poses", "mocap_frame_rate"))
-    poses = _numbers(path, archive, "poses")
+    archive = load_archive(path, ("poses", "mocap_frame_rate"))
+    poses = numbers(path, archive, "poses")
     if poses.ndim != 2 or poses.shape[1] != 3 * len(_SMPLX_NAMES):
         raise DataError(
             f"{path}: field 'poses' has the shape {poses.shape}, SMPL-X needs (T, {3 * len(_SMPLX_NAMES)})."
@@ -89,77 +89,10 @@ def read_smplx(path: Path) -> Armature:
         offsets.append(np.array(offset) * (-1.0 if side == "right" else 1.0, 1.0, 1.0))
     local = rotation.exp(poses.reshape(len(poses), -1, 3))
     rest = np.array(offsets)
-    return forward_kinematics(_SMPLX_NAMES, parents, rest, rest, local, _rate(path, archive["mocap_frame_rate"]))
+    return forward_kinematics(_SMPLX_NAMES, parents, rest, rest, local, rate(path, archive["mocap_frame_rate"]))
 
 
 def read_clips(path: Path) -> list[tuple[Armature, str | None]]:
-    """Clips of an archive of the corpora (``0/rotations`` or ``0/positions``), each with the name of its audio.
-
-    Raises DataError naming file and field.
-    """
-    archive = _load(path, ("meta", "joint_names"))
-    try:
-        meta = json.loads(str(archive["meta"]))
-        entries = [(int(e["index"]), float(e["fps"]), e.get("audio")) for e in meta["clips"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: field 'meta' is not as expected: {error}.") from error
-    names = tuple(str(name) for name in archive["joint_names"])
-    return [(_clip(path, archive, names, index, _rate(path, fps)), audio) for index, fps, audio in entries]
-
-
-def _clip(path: Path, archive: dict[str, Any], names: tuple[str, ...], index: int, fps: float) -> Armature:
-    field = f"{index}/positions"
-    if field in archive:
-        positions = _numbers(path, archive, field)
-        _check_shape(path, field, positions, (len(names), 3))
-        return Armature(names, positions, None, None, fps)
-    field = f"{index}/rotations"
-    local = _numbers(path, archive, field)
-    _check_shape(path, field, local, (len(names), 4))
-    if not np.linalg.norm(local, axis=-1).min() > 0:
-        raise DataError(f"{path}: field '{field}' holds rotations of length zero.")
-    offsets, parents = _numbers(path, archive, "rest_offsets"), archive.get("parents")
-    _check_shape(path, "rest_offsets", offsets[None], (len(names), 3))
-    if parents is None or parents.shape != (len(names),) or any(not -1 <= p < k for k, p in enumerate(parents)):
-        raise DataError(f"{path}: field 'parents' does not give each joint a parent that comes before it.")
-    return forward_kinematics(names, parents.tolist(), offsets, offsets, rotation.unit(local), fps)
-
-
-def _check_shape(path: Path, field: str, values: FloatArray, shape: tuple[int, int]) -> None:
-    if values.ndim != 3 or values.shape[1:] != shape or len(values) == 0:
-        raise DataError(
-            f"{path}: field '{field}' has the shape {values.shape}, it must be (T, {shape[0]}, {shape[1]})."
-        )
-
-
-def _load(path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            values = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, NotImplementedError) as error:
-        raise DataError(f"{path} cannot be read as an npz archive: {error}.") from error
-    except Exception as error:  # zipfile and zlib have errors of their own for damaged files
-        raise DataError(f"{path} is damaged: {error}.") from error
-    for name in needed:
-        if name not in values:
-            raise DataError(f"{path}: field '{name}' is missing.")
-    return values
-
-
-def _numbers(path: Path, archive: dict[str, Any], field: str) -> FloatArray:
-    if field not in archive:
-        raise DataError(f"{path}: field '{field}' is missing.")
-    values = archive[field]
-    if values.dtype.kind not in "fiu":
-        raise DataError(f"{path}: field '{field}' does not hold numbers.")
-    values = values.astype(np.float64)
-    if not np.isfinite(values).all():
-        frame = int(np.nonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))[0][0])
-        raise DataError(f"{path}: field '{field}', frame {frame} contains NaN or infinity.")
-    return values
-
-
-def _rate(path: Path, fps: Any) -> float:
-    if not 1.0 <= float(fps) <= 1000.0:
-        raise DataError(f"{path}: the frame rate {float(fps):g} is not between 1 and 1000 frames a second.")
-    return float(fps)
+    """Clips of an archive, each with the name of its audio. Raises DataError naming file and field."""
+    archive = ClipArchive(path)
+    return [(archive.armature(clip), clip.get("audio")) for clip in archive.clips]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...motion import rotation
+from . import rotation
 
 FloatArray = np.ndarray
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ...errors import DataError
+from ..errors import DataError
 
 FINGERS: Final = ("index", "middle", "pinky", "ring", "thumb")
 SIDES: Final = ("left", "right")
@@ -27,118 +27,12 @@ _ARM: Final = {
 }
 _REQUIRED: Final = tuple(f"{side}_{joint}" for side in SIDES for joint in ("shoulder", "elbow", "wrist"))
 
-# The rigs of the repository; absent when the library is installed without it.
-_RIGS: Final = Path(__file__).resolve().parents[4] / "rigs"
-
-
-def _fingers(pattern: str, words: Sequence[str] = (), segments: Sequence[str] = "123") -> dict[str, list[str]]:
-    words = words or [finger.capitalize() for finger in FINGERS]
-    return {
-        finger: [pattern.replace("{finger}", word).replace("{segment}", segment) for segment in segments]
-        for finger, word in zip(FINGERS, words, strict=True)
-    }
-
-
-def _arm(clavicle: str, upper_arm: str, forearm: str, hand: str, thigh: str) -> dict[str, list[str]]:
-    return {
-        "clavicle": [clavicle],
-        "upper_arm": [upper_arm],
-        "forearm": [forearm],
-        "hand": [hand],
-        "thigh": [thigh],
-    }
-
-
-def _trunk(pelvis: str, spine: str, neck: str, head: str) -> dict[str, list[str]]:
-    return {"pelvis": pelvis.split(), "spine": spine.split(), "neck": neck.split(), "head": head.split()}
-
-
-_LEFT_RIGHT: Final = [["Left", "Right"]]
-_FAMILIES: Final[list[dict[str, Any]]] = [
-    {
-        # ZeroEGGS, CMU as BVH, LaFAN, Motorica, Perception Neuron, MotionBuilder, Mixamo.
-        "family": "HumanIK",
-        "sides": _LEFT_RIGHT,
-        "bones": {
-            **_trunk("Hips", "LowerBack Spine Spine1 Spine2 Spine3 Spine4", "Neck Neck1 Neck2", "Head"),
-            **_arm("{side}Shoulder", "{side}Arm", "{side}ForeArm", "{side}Hand", "{side}UpLeg"),
-            **_fingers("{side}Hand{finger}{segment}"),
-        },
-    },
-    {
-        "family": "TalkingWithHands, GENEA",
-        "sides": [["l", "r"]],
-        "bones": {
-            **_trunk("b_root", "b_spine0 b_spine1 b_spine2 b_spine3", "b_neck0 b_neck1", "b_head"),
-            **_arm("b_{side}_shoulder", "b_{side}_arm", "b_{side}_forearm", "b_{side}_wrist", "b_{side}_upleg"),
-            **_fingers("b_{side}_{finger}{segment}", FINGERS),
-        },
-    },
-    {
-        "family": "BEAT",
-        "sides": [["L", "R"]],
-        "bones": {
-            **_trunk("Hips", "Spine Spine1 Spine2 Spine3", "Neck Neck1", "Head"),
-            **_arm("{side}Shoulder", "{side}Arm", "{side}Arm1", "{side}Hand", "{side}UpLeg"),
-            **_fingers("{side}Hand{finger}{segment}"),
-        },
-    },
-    {
-        "family": "SMPL-X",
-        "sides": [["left", "right"]],
-        "bones": {
-            **_trunk("pelvis", "spine1 spine2 spine3", "neck", "head"),
-            **_arm("{side}_collar", "{side}_shoulder", "{side}_elbow", "{side}_wrist", "{side}_hip"),
-            **_fingers("{side}_{finger}{segment}", FINGERS),
-        },
-    },
-    {
-        "family": "classic BVH, Xsens",
-        "sides": _LEFT_RIGHT,
-        "bones": {
-            **_trunk("Hips", "Chest Chest2 Chest3 Chest4", "Neck", "Head"),
-            **_arm("{side}Collar", "{side}Shoulder", "{side}Elbow", "{side}Wrist", "{side}Hip"),
-        },
-    },
-    {
-        "family": "Acclaim (CMU)",
-        "sides": [["l", "r"]],
-        "bones": {
-            **_trunk("root", "lowerback upperback thorax", "lowerneck upperneck", "head"),
-            **_arm("{side}clavicle", "{side}humerus", "{side}radius", "{side}hand", "{side}femur"),
-        },
-    },
-    {
-        "family": "Unity humanoid, VRM",
-        "sides": _LEFT_RIGHT,
-        "bones": {
-            **_trunk("Hips", "Spine Chest UpperChest", "Neck", "Head"),
-            **_arm("{side}Shoulder", "{side}UpperArm", "{side}LowerArm", "{side}Hand", "{side}UpperLeg"),
-            **_fingers("{side}{finger}{segment}", ("Index", "Middle", "Little", "Ring", "Thumb"), (
-                "Proximal", "Intermediate", "Distal",
-            )),
-        },
-    },
-    {
-        "family": "Bandai Namco",
-        "sides": [["L", "R"]],
-        "bones": {
-            **_trunk("Hips", "Spine Chest", "Neck", "Head"),
-            **_arm("Shoulder_{side}", "UpperArm_{side}", "LowerArm_{side}", "Hand_{side}", "UpperLeg_{side}"),
-        },
-    },
-    {
-        "family": "SmartBody",
-        "sides": [["Lf", "Rt"]],
-        "bones": {
-            **_trunk("JtRoot", "JtSpineA JtSpineB JtSpineC", "JtNeckA JtNeckB", "JtSkullA"),
-            **_arm(
-                "JtClavicle{side}", "JtShoulder{side}", "JtElbow{side}", "JtWrist{side}", "JtHip{side}"
-            ),
-            **_fingers("Jt{finger}{segment}{side}", ("Index", "Middle", "Little", "Ring", "Thumb"), "ABC"),
-        },
-    },
-]  # fmt: skip
+_BACKEND: Final = Path(__file__).resolve().parents[2]
+_RIGS: Final = next(
+    (path for path in (_BACKEND.parent / "rigs", _BACKEND / "diffgesture" / "rigs") if path.is_dir()),
+    _BACKEND.parent / "rigs",
+)
+"""Of the repository, or of the installed library, which has them as its data."""
 
 
 @dataclass(frozen=True)
@@ -160,18 +54,23 @@ def map_joints(names: Sequence[str], place: str, map_file: Path | None = None) -
 
     ``map_file`` is a family of the user's own. Raises DataError, naming ``place`` and what is missing.
     """
-    families = [_read_family(map_file)] if map_file else [*_FAMILIES, *_rig_families()]
-    best: tuple[int, int, JointMap] | None = None
+    families = [_read_family(map_file)] if map_file else _rig_families()
+    best: tuple[int, int, int, int, JointMap] | None = None
     for spelling in _spellings(names):
         for family in families:
             for sides in _side_pairs(family["sides"]):
                 found = _match(family, sides, spelling)
-                key = (sum(part in found.parts for part in _REQUIRED), len(found.parts) + len(found.spine))
-                if best is None or key > best[:2]:
+                key = (
+                    sum(part in found.parts for part in _REQUIRED),
+                    len(found.parts) + len(found.spine),
+                    family.get("priority", 0),
+                    sum(names[joint] in family["spelled"] for joint in found.parts.values()),
+                )
+                if best is None or key > best[:4]:
                     best = (*key, found)
     if best is None:
         raise DataError(f"{place}: there are no joints.")
-    found = best[2]
+    found = best[4]
     missing = [part.replace("_", " ") for part in _REQUIRED if part not in found.parts]
     if "neck" not in found.parts and not found.spine:
         missing.append("spine")
@@ -254,4 +153,13 @@ def _read_family(path: Path) -> dict[str, Any]:
         ) from error
     if not usable or not sides:
         raise DataError(f"The bone map {path}: field 'bones' must give a list of names for each part.")
+    # Names as they are written: where several families fit, the one whose own they are.
+    family["spelled"] = {
+        name.replace("{side}", side)
+        for names in bones.values()
+        for entry in names
+        for name in entry.split("|")
+        for pair in sides
+        for side in pair
+    }
     return family
