@@ -27,8 +27,8 @@ from ..retarget.evaluate import set_frame
 from ..retarget.present_pose import follower
 from ..rig import quaternion as quat
 from ..rig.body_frame import body_frame
-from ..rig.bone_map import BoneMap
 from ..rig.families import FINGERS
+from ..rig.slots import BoneMap
 from ..sound.source import AudioClip, mono_samples
 from ..timing import frame_rate
 

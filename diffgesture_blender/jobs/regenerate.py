@@ -26,7 +26,7 @@ from ..retarget import find_bone_map
 from ..retarget.apply import RetargetReport, check_writable, ik_controls, local_rotations, plan_controls
 from ..retarget.look import look_at_result
 from ..retarget.present_pose import model_skeleton, sample_directions
-from ..rig.bone_map import BoneMap
+from ..rig.slots import BoneMap
 from ..state import character
 from ..timing import frame_rate
 

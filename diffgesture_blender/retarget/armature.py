@@ -19,8 +19,8 @@ from mathutils import Quaternion
 
 from ..animation.keyframes import rotation_property
 from ..rig import quaternion as quat
-from ..rig.bone_map import BoneMap
 from ..rig.skeleton import driven_bones, rest_points
+from ..rig.slots import BoneMap
 from .rest import ParentLink, RestSkeleton
 from .switches import overrides
 

@@ -17,10 +17,10 @@ import bpy
 import numpy as np
 
 from ..rig import quaternion as quat
-from ..rig.bone_map import BoneMap
 from ..rig.families import SIDES
 from ..rig.shown import shown_bones
 from ..rig.skeleton import Skeleton, read_skeleton
+from ..rig.slots import BoneMap
 from . import switches
 from .armature import kept_pose, set_rotation
 

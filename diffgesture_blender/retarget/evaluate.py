@@ -12,7 +12,7 @@ import numpy as np
 from ..motion import Motion
 from ..rig import quaternion as quat
 from ..rig.body_frame import body_frame
-from ..rig.bone_map import BoneMap
+from ..rig.slots import BoneMap
 
 FloatArray = np.ndarray
 

@@ -17,10 +17,10 @@ import numpy as np
 from ..motion import Motion
 from ..rig import quaternion as quat
 from ..rig.body_frame import body_frame
-from ..rig.bone_map import BoneMap
 from ..rig.families import SIDES
 from ..rig.shown import arm_length, shown_bone, shown_bones
 from ..rig.skeleton import Skeleton, driven_bones, read_skeleton
+from ..rig.slots import BoneMap
 from ..timing import remapped
 from . import switches
 from .evaluate import set_frame

@@ -18,7 +18,7 @@ import numpy as np
 from ..motion import Motion, motion_from_fields
 from ..rig import quaternion as quat
 from ..rig.body_frame import body_frame
-from ..rig.bone_map import BoneMap
+from ..rig.slots import BoneMap
 from .evaluate import joint_bones, set_frame
 
 FloatArray = np.ndarray

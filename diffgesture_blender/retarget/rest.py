@@ -9,7 +9,7 @@ import numpy as np
 
 from ..rig import quaternion as quat
 from ..rig.body_frame import body_frame
-from ..rig.bone_map import BoneMap
+from ..rig.slots import BoneMap
 
 FloatArray = np.ndarray
 

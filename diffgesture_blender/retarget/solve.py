@@ -7,8 +7,8 @@ import numpy as np
 
 from ..motion import Motion
 from ..rig import quaternion as quat
-from ..rig.bone_map import BoneMap
 from ..rig.families import FINGERS, SIDES
+from ..rig.slots import BoneMap
 from .arm import solve_arm
 from .finger import solve_finger
 from .limb import solve_limbs

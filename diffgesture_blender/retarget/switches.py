@@ -12,8 +12,8 @@ from typing import Final
 
 import bpy
 
-from ..rig.bone_map import BoneMap
 from ..rig.families import SIDES, Switch
+from ..rig.slots import BoneMap
 
 _ARM: Final = ("upper_arm", "forearm", "hand")
 # These put their own rotation in the place of the keyed one.

@@ -30,59 +30,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import DiffGestureError
 from .families import (
-    KEYED_SLOTS,
     SIDES,
-    SPARE_SLOTS,
-    DeformRule,
     RigFamily,
-    Switch,
     family_from_data,
     load_families,
     read_family,
 )
+from .search import checked_map, match_families, search_bone_map
+from .slots import CUSTOM, BoneMap
 
 if TYPE_CHECKING:
     import bpy
 
-SLOTS: Final = KEYED_SLOTS
-CUSTOM: Final = "Custom"
-SHAPE_ONLY: Final = "Unrecognised bone names; mapped by shape"
 # Custom property of the armature object that keeps a changed map.
 STORED_MAP: Final = "diffgesture_bone_map"
 # Custom property of a scene that keeps those of library overrides, by the object's name.
 STORED_MAPS: Final = "diffgesture_bone_maps"
-
-
-@dataclass(frozen=True)
-class BoneMap:
-    """Slots of the body and the bones of one armature that fill them; see the module's text."""
-
-    family: str
-    slots: Mapping[str, tuple[str, ...]]
-    switches: tuple[Switch, ...] = ()
-    deform: DeformRule = field(default_factory=DeformRule)
-    missing: tuple[str, ...] = ()
-    score: float = 0.0
-    notes: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-    source: str = "names"
-    weights: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-
-    def bone(self, slot: str, index: int = 0) -> str | None:
-        """Name of a slot's bone, or None."""
-        names = self.slots.get(slot, ())
-        return names[index] if -len(names) <= index < len(names) else None
-
-    @property
-    def keyed_bones(self) -> tuple[str, ...]:
-        """The bones that gestures may turn, from the trunk to the finger tips, then spare twist bones."""
-        return tuple(name for slot in (*KEYED_SLOTS, *SPARE_SLOTS) for name in self.slots.get(slot, ()))
 
 
 def find_bone_map(armature_object: bpy.types.Object) -> BoneMap:
@@ -90,8 +59,6 @@ def find_bone_map(armature_object: bpy.types.Object) -> BoneMap:
     stored = _stored_data(armature_object)
     if stored is not None:
         return _from_data(stored, armature_object, f"the map stored with {armature_object.name}")
-    from .search import search_bone_map
-
     return search_bone_map(_armature(armature_object))
 
 
@@ -115,8 +82,6 @@ def change_bone_map(
 
     DiffGestureError for an unknown slot or bone, a bone used twice, or arms that are no longer whole.
     """
-    from .search import checked_map
-
     names = {slot: (value,) if isinstance(value, str) else tuple(value) for slot, value in changes.items()}
     slots = {**bone_map.slots, **{slot: tuple(filter(None, value)) for slot, value in names.items()}}
     return checked_map(replace(bone_map, family=CUSTOM, source="custom", slots=slots), _armature(armature_object))
@@ -219,8 +184,6 @@ def _from_data(data: Mapping[str, Any], armature_object: bpy.types.Object, origi
 def _match(
     families: list[RigFamily], armature_object: bpy.types.Object, origin: str, *, exact: bool = False
 ) -> BoneMap:
-    from .search import match_families
-
     found = match_families(_armature(armature_object), families, exact=exact)
     if found is None:
         raise DiffGestureError(

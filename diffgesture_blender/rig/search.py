@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..errors import DiffGestureError
-from .bone_map import SHAPE_ONLY, BoneMap
 from .checks import doubts, swap_sides, wrong_sides
 from .completion import SAME_PLACE, completed, leg_roots, without_leg_carriers
 from .creature import not_a_person
@@ -18,6 +17,7 @@ from .names import NameIndex, canonical_name, index_names
 from .shape import map_by_shape
 from .shown import deforming_part, severed, shown_bones
 from .skeleton import Skeleton, read_skeleton
+from .slots import SHAPE_ONLY, BoneMap
 from .twist import with_twist_bones
 from .vrm import humanoid_slots
 

@@ -12,7 +12,8 @@ from typing import Final
 import bpy
 
 from ..errors import DiffGestureError
-from ..rig.bone_map import CUSTOM, SLOTS, BoneMap, change_bone_map, forget_bone_map, store_bone_map
+from ..rig.bone_map import change_bone_map, forget_bone_map, store_bone_map
+from ..rig.slots import CUSTOM, SLOTS, BoneMap
 from ..state import character
 from ..state.session import session
 

@@ -23,7 +23,7 @@ from ..worker import Backend, interpreter
 if TYPE_CHECKING:
     from ..jobs.generate import JobResult
     from ..jobs.task import Task
-    from ..rig.bone_map import BoneMap
+    from ..rig.slots import BoneMap
 
 
 # Where the add-on draws: kind of area -> kind of region in it.

@@ -5,7 +5,8 @@ from typing import Final
 
 import bpy
 
-from ..rig.bone_map import SLOTS, BoneMap, has_stored_map
+from ..rig.bone_map import has_stored_map
+from ..rig.slots import SLOTS, BoneMap
 from ..settings import bone_map as rig_map
 from ..state import character
 from ..state.session import session

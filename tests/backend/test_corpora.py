@@ -125,6 +125,7 @@ def test_file_that_is_no_motion_is_named(tmp_path: Path) -> None:
         load_motion_set(tmp_path / "odd.npz")
 
 
+@pytest.mark.slow
 def test_made_data_set_is_repeatable(made: Path, tmp_path: Path) -> None:
     run_prepare("compose", CORPORA, "-o", tmp_path, "--hours", "0.1", "--seed", "7")
     for name in ("dataset.json", "directions.npy", "audio.npy", "streams/style.npy", "streams/cues.npy"):

@@ -85,6 +85,7 @@ def curve(run: Path) -> dict[int, float]:
     return {line["step"]: line["train"]["noise"] for line in lines if "train" in line}
 
 
+@pytest.mark.slow
 def test_two_processes_learn_the_same_as_one(dataset: Path, tmp_path: Path):
     config = config_file(tmp_path, steps=6)
     train(*command(config, dataset, tmp_path / "one"))
@@ -120,6 +121,7 @@ def fresh_weights(dataset: Path) -> torch.Tensor:
     return OfficialNetwork(pose_dim=27, hidden_dim=16, block_depth=2).diffusion_net.net.linear.weight.detach()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_killed_and_resumed_run_ends_bitwise_equal(recipe: str, dataset: Path, tmp_path: Path):
     config = config_file(tmp_path, steps=60, save_minutes=0.002, recipe=recipe)
@@ -147,6 +149,7 @@ def test_killed_and_resumed_run_ends_bitwise_equal(recipe: str, dataset: Path, t
     assert steps == list(range(1, 61)), "each step has one point on the curve"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["official", "masked"])
 def test_panel_during_training_tells_and_changes_nothing(recipe: str, dataset: Path, tmp_path: Path):
     config = config_file(tmp_path, steps=6, recipe=recipe)

@@ -73,6 +73,7 @@ def test_directions_are_equal_with_constraints(engines) -> None:
     assert np.abs(first - motion.directions)[~mask].max() > 0.05
 
 
+@pytest.mark.slow
 def test_directions_are_equal_with_every_control(engines) -> None:
     speech = babble(4.0)
     for name, control in controls().items():

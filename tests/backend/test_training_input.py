@@ -113,6 +113,7 @@ def test_panel_takes_the_first_half_minute_and_needs_held_out_takes(config: Conf
     assert panel.takes[0].directions.shape == (450, 9, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 def test_full_disk_keeps_what_was_complete(config: Config, dataset: Path, tmp_path: Path):
     (tmp_path / "official.toml").write_text(CONFIG.format(steps=2))

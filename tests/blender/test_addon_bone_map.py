@@ -13,7 +13,8 @@ bpy = pytest.importorskip("bpy")
 
 from characters import mixamo_character
 
-from diffgesture_blender.rig.bone_map import SLOTS, find_bone_map, has_stored_map
+from diffgesture_blender.rig.bone_map import find_bone_map, has_stored_map
+from diffgesture_blender.rig.slots import SLOTS
 from diffgesture_blender.settings import bone_map as rig_map
 from diffgesture_blender.state import character
 from diffgesture_blender.state.session import session
