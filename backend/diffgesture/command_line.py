@@ -2,6 +2,7 @@
 """What all command lines share: exit codes, one clear line on stderr, no tracebacks for bad input."""
 
 import argparse
+import os
 import sys
 import traceback
 import warnings
@@ -23,12 +24,16 @@ def run_command(main: Callable[[argparse.Namespace], None], parse: Callable[[], 
     warnings.formatwarning = lambda message, *_, **__: f"note: {message}\n"
     try:
         main(arguments)
+        sys.stdout.flush()
     except GestureError as error:
         print(f"error: {error}" + (f" {error.hint}" if error.hint else ""), file=sys.stderr)
         return EXIT_BAD_INPUT
     except (KeyboardInterrupt, Cancelled):
         print("stopped", file=sys.stderr)
         return EXIT_CANCELLED
+    except BrokenPipeError:  # who read the output has closed it, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
     except Exception as error:  # the last line of defence: everything else is a bug
         traceback.print_exc()
         print(f"internal error: {error}", file=sys.stderr)

@@ -3,6 +3,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -219,3 +220,14 @@ def test_guidance_costs_only_the_steps_it_is_used_in(checkpoint, monkeypatch: py
     assert count(None, 1.5) == 20
     assert 10 < count((-2.0, 2.0), 1.5) < 20
     assert count((50.0, 60.0), 1.5) == 10
+
+
+def test_a_closed_pipe_is_no_error(tiny_checkpoint: Path, speech_file: Path, tmp_path: Path) -> None:
+    """``generate.py --json | head -c 1``: the reader has gone when the result is printed."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, ROOT / "backend" / "generate.py", speech_file, "-o", tmp_path / "m.npz"]
+    command += ["--checkpoint", tiny_checkpoint, "--steps", "2", "--json"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, "error" in done.stderr.lower()) == (0, False), done.stderr
