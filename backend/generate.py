@@ -35,7 +35,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--cues",
         default="",
         metavar="SECONDS:CUE,...",
-        help="gestures that are asked for, such as 1.2:you,3.4:negation",
+        help="gestures that are asked for, such as 1.2:you,3.4:negation, or a .json or .csv file of them",
     )
     parser.add_argument("--variations", type=int, default=1, metavar="K", help="K motions, seeds N … N+K-1")
     parser.add_argument(
@@ -52,6 +52,7 @@ def main(arguments: argparse.Namespace) -> None:
     from diffgesture.generation.synthesis import Settings
     from diffgesture.motion.bvh import save_bvh
     from diffgesture.motion.constraints import keep_motion
+    from diffgesture.words.vocabulary import parse_cues
 
     if (arguments.keep is None) != (not arguments.regenerate):
         raise ConfigError("--keep MOTION.npz and --regenerate START END belong together; give both or neither.")
@@ -96,20 +97,6 @@ def main(arguments: argparse.Namespace) -> None:
             **extra,
         }
         print(json.dumps(summary))
-
-
-def parse_cues(text: str) -> list[tuple[str, float]]:
-    """``1.2:you,3.4:negation`` as (name, seconds) each; ConfigError where it is not."""
-    from diffgesture.errors import ConfigError
-
-    cues = []
-    for item in filter(None, text.split(",")):
-        seconds, _, name = item.partition(":")
-        try:
-            cues.append((name.strip(), float(seconds)))
-        except ValueError:
-            raise ConfigError(f"--cues wants SECONDS:CUE, for instance 1.2:you, not {item}.") from None
-    return cues
 
 
 def _numbered(path: Path, count: int) -> list[Path]:
