@@ -40,7 +40,7 @@ def test_cues_of_a_command_line_and_of_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["you", "x:you", "nan:you", "1.2:", "1.2:hovercraft"])
 def test_a_cue_that_is_none_is_told_with_its_place(text: str) -> None:
-    with pytest.raises(ConfigError, match="^--cues"):
+    with pytest.raises(ConfigError, match=r"^--cues"):
         parse_cues(text)
 
 
