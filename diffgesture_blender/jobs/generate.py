@@ -23,6 +23,7 @@ from ..retarget import find_bone_map
 from ..retarget.apply import RetargetReport, retarget
 from ..retarget.look import Look
 from ..retarget.present_pose import model_rest
+from ..settings.cues import cues_of_scene
 from ..settings.machine import Machine
 from ..sound import sequencer
 from ..sound import source as audio_source
@@ -54,6 +55,8 @@ class JobRequest:
     keys: KeyOptions = field(default_factory=KeyOptions)
     add_sound: bool = True
     variations: int = 1
+    cues: tuple[tuple[str, float] | str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def seed(self) -> int:
@@ -75,6 +78,7 @@ class JobRequest:
             "checkpoint": self.machine.checkpoint,
             "device": self.machine.device,
             "variations": self.variations,
+            **({"cues": [cue if isinstance(cue, str) else list(cue) for cue in self.cues]} if self.cues else {}),
             **self.controls,
         }
 
@@ -114,10 +118,12 @@ def build_request(
     keys: KeyOptions | None = None,
     add_sound: bool = False,
     variations: int = 1,
+    cues: str = "",
 ) -> JobRequest:
     """The request of the panel, of the command line and of scripts alike.
 
-    ``frame_start``: None where the speech is heard or the scene begins. Raises DiffGestureError before anything is
+    ``frame_start``: None where the speech is heard or the scene begins. ``cues``: gestures as on the command line
+    (``1.2:you,3.4:no`` or a file), beside those of the scene's markers. Raises DiffGestureError before anything is
     started.
     """
     armature = check_armature(armature, scene)
@@ -127,13 +133,19 @@ def build_request(
         check_layer(keys)
         if controls.get("preset") == "reference":
             raise DiffGestureError("The reference algorithm cannot keep a part of a motion; take the default one.")
+    start = start_frame(frame_start, scene, clip)
+    placed, notes = cues_of_scene(scene, armature, start)
+    if controls.get("preset") == "reference" and (placed or cues):
+        raise DiffGestureError(
+            "The reference algorithm cannot take gesture cues; take the default one, or switch the cues off."
+        )
     return JobRequest(
         scene_uid=scene.session_uid,
         scene_name=scene.name,
         armature_uid=armature.session_uid,
         armature_name=armature.name,
         audio=clip,
-        frame_start=start_frame(frame_start, scene, clip),
+        frame_start=start,
         folder=folder,
         machine=machine,
         controls=controls,
@@ -142,6 +154,8 @@ def build_request(
         # The speech of a motion of which a part is replaced is heard already.
         add_sound=add_sound and not clip.heard and plan is None,
         variations=variations if plan is None else 1,
+        cues=(*placed, *([cues] if cues else [])),
+        notes=tuple(notes),
     )
 
 
@@ -340,6 +354,7 @@ class GenerateJob:
             report = self._write(armature, motion, scene, seed, below)
         warnings += report.warnings
         warnings += request.audio.notes
+        warnings += request.notes
         if request.add_sound:
             warnings += self._add_sound(scene)
         return JobResult(

@@ -23,6 +23,7 @@ from ..motion.bvh import save_bvh
 from ..motion.constraints import load_constraints
 from ..motion.motion_file import load_motion
 from ..motion.skeletons import neutral_directions
+from ..words.vocabulary import parse_cues
 
 if TYPE_CHECKING:
     from .server import Server
@@ -115,13 +116,16 @@ def make_methods(server: "Server") -> dict[str, Method]:
 
 
 def _cues(value: Any) -> list[tuple[str, float]]:
-    """``[[name, seconds], ...]``"""
+    """``[[name, seconds], ...]``, in which a text stands for cues written as on the command line."""
     from .server import INVALID_PARAMS, RpcError
 
+    cues = []
     try:
-        return [(str(name), float(seconds)) for name, seconds in value or ()]
-    except (TypeError, ValueError) as error:
+        for item in value or ():
+            cues += parse_cues(item) if isinstance(item, str) else [(str(item[0]), float(item[1]))]
+    except (TypeError, ValueError, IndexError, KeyError) as error:
         raise RpcError(INVALID_PARAMS, "cues must be a list of [name, seconds].") from error
+    return cues
 
 
 def _version(package: str) -> str | None:
