@@ -65,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--cues",
         default="",
         metavar="SECONDS:CUE,...",
-        help="gestures asked for beside the file's cue markers, such as 1.2:you,3.4:negation, or a .json or .csv file",
+        help="gestures asked for beside the file's cue markers, 1.2:you,3.4:negation, or a .json or .csv file",
     )
     part = generate.add_argument_group("a part of the character's present animation")
     part.add_argument(
