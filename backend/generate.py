@@ -37,6 +37,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="SECONDS:CUE,...",
         help="gestures that are asked for, such as 1.2:you,3.4:negation, or a .json or .csv file of them",
     )
+    parser.add_argument(
+        "--transcript",
+        type=Path,
+        metavar="FILE",
+        help="what is said, in English (srt, vtt, ass, json, TextGrid, txt): its words bring gestures",
+    )
     parser.add_argument("--variations", type=int, default=1, metavar="K", help="K motions, seeds N … N+K-1")
     parser.add_argument(
         "--engine", default="auto", choices=("auto", "numpy", "torch"), help="what computes (default: auto)"
@@ -65,6 +71,7 @@ def main(arguments: argparse.Namespace) -> None:
         device=arguments.device,
         engine=arguments.engine,
         variations=arguments.variations,
+        transcript=arguments.transcript,
     )
     response = Generator().run(request, _show_progress)
     paths = write_motions(response.motions, arguments.output)
@@ -87,6 +94,11 @@ def main(arguments: argparse.Namespace) -> None:
         f" {response.timings['total']:.2f} s: {', '.join(map(str, paths))}",
         file=sys.stderr,
     )
+    if arguments.transcript or arguments.cues:
+        print(
+            f"gestures: {', '.join(f'{time:.2f}:{name}' for name, time in response.cues) or 'none'}",
+            file=sys.stderr,
+        )
     for warning in response.warnings:
         print(f"note: {warning}", file=sys.stderr)
     if arguments.json:

@@ -67,6 +67,11 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="SECONDS:CUE,...",
         help="gestures asked for beside the file's cue markers, 1.2:you,3.4:negation, or a .json or .csv file",
     )
+    generate.add_argument(
+        "--transcript",
+        metavar="FILE",
+        help="what is said, in English (srt, vtt, ass, json, TextGrid, txt): its words bring gestures",
+    )
     part = generate.add_argument_group("a part of the character's present animation")
     part.add_argument(
         "--regenerate", type=float, nargs=2, metavar=("START", "END"), help="only these frames, keeping the rest"

@@ -126,6 +126,7 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
         keys=_keys(options),
         add_sound=not options.no_sound,
         cues=_cues(options.cues),
+        transcript=os.path.abspath(options.transcript) if options.transcript else None,
     )
 
 

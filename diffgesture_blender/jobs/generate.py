@@ -57,6 +57,7 @@ class JobRequest:
     variations: int = 1
     cues: tuple[tuple[str, float] | str, ...] = ()
     notes: tuple[str, ...] = ()
+    transcript: str | None = None
 
     @property
     def seed(self) -> int:
@@ -78,7 +79,8 @@ class JobRequest:
             "checkpoint": self.machine.checkpoint,
             "device": self.machine.device,
             "variations": self.variations,
-            **({"cues": [cue if isinstance(cue, str) else list(cue) for cue in self.cues]} if self.cues else {}),
+            **({"cues": [c if isinstance(c, str) else list(c) for c in self.cues]} if self.cues else {}),
+            **({"transcript": self.transcript} if self.transcript else {}),
             **self.controls,
         }
 
@@ -119,12 +121,13 @@ def build_request(
     add_sound: bool = False,
     variations: int = 1,
     cues: str = "",
+    transcript: str | None = None,
 ) -> JobRequest:
     """The request of the panel, of the command line and of scripts alike.
 
     ``frame_start``: None where the speech is heard or the scene begins. ``cues``: gestures as on the command line
-    (``1.2:you,3.4:no`` or a file), beside those of the scene's markers. Raises DiffGestureError before anything is
-    started.
+    (``1.2:you,3.4:no`` or a file), beside those of the scene's markers; ``transcript``: a file of what is said.
+    Raises DiffGestureError before anything is started.
     """
     armature = check_armature(armature, scene)
     keys = keys or KeyOptions()
@@ -156,6 +159,7 @@ def build_request(
         variations=variations if plan is None else 1,
         cues=(*placed, *([cues] if cues else [])),
         notes=tuple(notes),
+        transcript=transcript,
     )
 
 

@@ -63,6 +63,11 @@ class Settings:
         """The same with another seed."""
         return Settings(self.constraints, self.cues, **{**self.controls, "seed": seed})
 
+    def with_cues(self, found: Sequence[tuple[str, float]]) -> "Settings":
+        """The same with further cues, but for those within a second of one that was asked for."""
+        free = [cue for cue in found if all(abs(cue[1] - time) >= 1.0 for _, time in self.cues)]
+        return Settings(self.constraints, [*self.cues, *free], **self.controls)
+
     @property
     def direction(self) -> dict[str, Any]:
         """What is asked for beside the speech: ``style`` if any of it is set, ``cues`` and ``role``."""

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
 Method = Callable[[Any, dict[str, Any]], dict[str, Any]]
 
-_REQUEST_FIELDS: Final = {f.name for f in dataclasses.fields(Request)} - {"settings", "audio", "checkpoint"}
+_REQUEST_FIELDS: Final = {f.name for f in dataclasses.fields(Request)} - {
+    "settings",
+    "audio",
+    "checkpoint",
+    "transcript",
+}
 # Large parts of the card that a user interface has no use for.
 _BULKY_CARD_FIELDS: Final = ("normalisation", "features", "streams", "rest_directions", "training")
 
@@ -71,6 +76,7 @@ def make_methods(server: "Server") -> dict[str, Method]:
         folder = path_or_none(params.pop("output_dir", None), "output_dir")
         checkpoint = path_or_none(params.pop("checkpoint", None), "checkpoint")
         constraints = path_or_none(params.pop("constraints", None), "constraints")
+        transcript = path_or_none(params.pop("transcript", None), "transcript")
         if audio is None or folder is None:
             raise RpcError(INVALID_PARAMS, "audio and output_dir are needed.")
         if not folder.is_dir():
@@ -81,10 +87,12 @@ def make_methods(server: "Server") -> dict[str, Method]:
             raise RpcError(INVALID_PARAMS, f"unknown parameters: {', '.join(sorted(unknown))}")
         kept = None if constraints is None else load_constraints(constraints)
         try:
-            request = Request(audio=audio, checkpoint=checkpoint, settings=Settings(kept, cues, **given), **params)
+            settings = Settings(kept, cues, **given)
+            request = Request(
+                audio=audio, checkpoint=checkpoint, settings=settings, transcript=transcript, **params
+            )
         except TypeError as error:
             raise RpcError(INVALID_PARAMS, f"a parameter has the wrong type: {error}") from error
-        settings = request.settings
         progress = server.progress_of(identity)
         try:
             response = generator.run(request, progress)
