@@ -165,7 +165,9 @@ def spoken(text: str) -> list[Word]:
 
 
 def test_words_bring_cues_and_the_amount_decides_how_many() -> None:
-    text = spoken("Stop! I have never seen that. First, we shall go and walk everywhere. Can you please help me?")
+    text = spoken(
+        "Stop! I have never seen that. First, we shall go and walk everywhere in town. Can you please help me?"
+    )
     many = find_cues(text, 1.0)
     assert {"stop", "count_1", "all", "question"} <= {name for name, _ in many}
     assert find_cues(text, 0.0) == []
