@@ -28,8 +28,10 @@ from ..settings.machine import Machine
 from ..sound import sequencer
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
+from ..sound.transcript import transcript_file
 from ..state import character
 from ..state.session import remove_folder, session
+from ..timing import frame_rate
 from ..worker import BackendError, Call, JobCancelled
 from ..worker.errors import WorkerRefused
 from .regenerate import Plan, apply_plan, check_layer, kept_animation, write_constraints
@@ -172,10 +174,14 @@ def request_from_scene(
     if seed is not None:
         controls["seed"] = seed
     armature = check_armature(character.chosen_armature(settings, context), scene)
+    clip = audio_source.resolve(settings, context, folder)
+    start = start_frame(settings.chosen_frame_start(), scene, clip)
+    # A file's times are those of the recording; text strips are where the speech is heard.
+    begin = start - clip.start * frame_rate(scene)
     return build_request(
         scene,
         armature,
-        audio_source.resolve(settings, context, folder),
+        clip,
         folder=folder,
         machine=machine,
         controls=controls,
@@ -184,6 +190,7 @@ def request_from_scene(
         keys=settings.keys(),
         add_sound=settings.add_sound,
         variations=settings.variations,
+        transcript=transcript_file(settings, scene, compat.sequencer_scene(context), begin, folder),
     )
 
 

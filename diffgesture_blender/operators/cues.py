@@ -6,6 +6,8 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty
 
 from ..settings import cues
 from ..state import character
+from ..state.session import session
+from ..timing import frame_rate
 
 _ITEMS = [
     (name, cues.label(name).capitalize(), row["sentence"], row["icon"], number)
@@ -98,6 +100,38 @@ class DIFFGESTURE_OT_go_to_cue(_OnMarker, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class DIFFGESTURE_OT_cues_to_markers(bpy.types.Operator):
+    """Put the gestures that the words of the last result brought on the timeline, to move or remove them"""
+
+    bl_idname = "diffgesture.cues_to_markers"
+    bl_label = "Words to Markers"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        result = session.result
+        usable = result is not None and result.scene_uid == context.scene.session_uid and result.reply.get("cues")
+        if not usable:
+            cls.poll_message_set("Generate gestures with a transcript first.")
+        return bool(usable)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        assert session.result is not None
+        scene, result = context.scene, session.result
+        rate, added = frame_rate(scene), 0
+        armature = character.find_armature(result.armature_uid, scene)
+        there = [(cues.class_or_none(cue.name), cue.frame) for _, _, cue in cues.markers(scene, armature)]
+        for name, seconds in result.reply["cues"]:
+            frame = round(result.frame_start + seconds * rate)
+            if all(name != other or abs(frame - place) > 1 for other, place in there):
+                scene.timeline_markers.new(cues.marker_name(name, result.armature_name), frame=frame)
+                added += 1
+        # What is removed from the timeline shall not come back from the words.
+        scene.diffgesture.transcript = "NONE"
+        self.report({"INFO"}, f"{added} markers added; they are what counts now, so Transcript is set to None.")
+        return {"FINISHED"}
+
+
 def draw_marker_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
     """The entry in the Marker menus of the animation editors."""
     menu.layout.separator()
@@ -109,5 +143,6 @@ CLASSES = (
     DIFFGESTURE_OT_switch_cue,
     DIFFGESTURE_OT_remove_cue,
     DIFFGESTURE_OT_go_to_cue,
+    DIFFGESTURE_OT_cues_to_markers,
 )
 MENUS = ("TIME_MT_marker", "DOPESHEET_MT_marker", "GRAPH_MT_marker", "NLA_MT_marker", "SEQUENCER_MT_marker")

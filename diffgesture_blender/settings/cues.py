@@ -56,6 +56,14 @@ def class_of(text: str) -> str:
     raise DiffGestureError(f"There is no gesture cue '{text}'; {hint}")
 
 
+def class_or_none(text: str) -> str | None:
+    """The class that a marker's word means, if there is one."""
+    try:
+        return class_of(text)
+    except DiffGestureError:
+        return None
+
+
 def marker_name(name: str, character: str = "", on: bool = True) -> str:
     """The name of a marker that asks for a class."""
     return f"{PREFIX}{'' if on else _OFF}{label(name)}{f' @{character}' if character else ''}"

@@ -27,6 +27,14 @@ class DIFFGESTURE_PT_cues(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, context.scene
         layout.enabled = session.job is None
+        settings = scene.diffgesture
+        source = layout.column(align=True)
+        source.prop(settings, "transcript")
+        if settings.transcript == "FILE":
+            source.prop(settings, "transcript_path", text="")
+        if settings.transcript != "NONE":
+            source.prop(settings, "words")
+            source.operator("diffgesture.cues_to_markers", icon="MARKER_HLT")
         layout.operator_menu_enum("diffgesture.add_cue", "cue", icon="ADD")
         found = cues.markers(scene, character.chosen_armature(scene.diffgesture, context))
         column, problems = layout.column(align=True), []

@@ -8,11 +8,12 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from diffgesture_blender import compat
 from diffgesture_blender.errors import DiffGestureError
 from diffgesture_blender.jobs.generate import request_from_scene
 from diffgesture_blender.settings import cues
 from diffgesture_blender.settings.machine import machine_settings
-from diffgesture_blender.state.session import new_job_folder
+from diffgesture_blender.state.session import new_job_folder, session
 from diffgesture_blender.timing import frame_rate
 
 
@@ -68,3 +69,38 @@ def test_every_icon_exists_and_names_are_read_back(addon: object) -> None:
     for name, row in cues.vocabulary().items():
         assert row["icon"] in icons, row["icon"]
         assert cues.class_of(cues.label(name)) == name
+
+
+def test_text_strips_are_the_transcript(scene: Any) -> None:
+    editor = scene.sequence_editor_create()
+    begin = scene.frame_start + 24
+    place = {"name": "a caption", "type": "TEXT", "channel": 1, "frame_start": begin}
+    if bpy.app.version >= (5, 0, 0):
+        strip = compat.top_strips(editor).new_effect(**place, length=48)
+    else:
+        strip = compat.top_strips(editor).new_effect(**place, frame_end=begin + 48)
+    strip.text = "Please\nhelp me."
+    scene.diffgesture.transcript = "STRIPS"
+    path = request().worker_params()["transcript"]
+    first = 24 / frame_rate(scene)
+    with open(path, encoding="utf-8") as file:
+        written = file.read()
+    assert f"00:00:0{first:.3f} --> ".replace(".", ",") in written
+    assert "Please help me." in written
+    scene.diffgesture.transcript = "FILE"
+    with pytest.raises(DiffGestureError, match="transcript"):
+        request()
+
+
+def test_what_the_words_brought_becomes_markers_once(scene: Any, worker_mode: Any) -> None:
+    worker_mode("motion")
+    bpy.ops.diffgesture.generate()
+    assert session.result is not None
+    session.result.reply["cues"] = [["you", 0.5], ["count_3", 1.0]]
+    scene.timeline_markers.new("mine", frame=1)
+    for _ in range(2):
+        scene.diffgesture.transcript = "STRIPS"
+        bpy.ops.diffgesture.cues_to_markers()
+    name = scene.diffgesture.armature.name
+    assert [m.name for m in scene.timeline_markers] == ["mine", f"cue you @{name}", f"cue count 3 @{name}"]
+    assert scene.diffgesture.transcript == "NONE"
