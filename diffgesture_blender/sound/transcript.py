@@ -19,7 +19,7 @@ def transcript_file(
 ) -> str | None:
     """The transcript that the settings name, in seconds of the recording; None where none is wanted.
 
-    ``edit``: the scene of the strips; ``frame_start``: where the speech begins; ``folder`` receives what is written.
+    ``edit``: the scene of the strips; ``frame_start``: where the speech begins; ``folder`` for its file.
     """
     if settings.transcript == "NONE":
         return None
