@@ -35,7 +35,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--cues",
         default="",
         metavar="SECONDS:CUE,...",
-        help="gestures that are asked for, such as 1.2:you,3.4:negation",
+        help="gestures that are asked for, such as 1.2:you,3.4:negation, or a .json or .csv file of them",
+    )
+    parser.add_argument(
+        "--transcript",
+        type=Path,
+        metavar="FILE",
+        help="what is said, in English (srt, vtt, ass, json, TextGrid, txt): its words bring gestures",
     )
     parser.add_argument("--variations", type=int, default=1, metavar="K", help="K motions, seeds N … N+K-1")
     parser.add_argument(
@@ -52,6 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
     from diffgesture.generation.synthesis import Settings
     from diffgesture.motion.bvh import save_bvh
     from diffgesture.motion.constraints import keep_motion
+    from diffgesture.words.vocabulary import parse_cues
 
     if (arguments.keep is None) != (not arguments.regenerate):
         raise ConfigError("--keep MOTION.npz and --regenerate START END belong together; give both or neither.")
@@ -64,6 +71,7 @@ def main(arguments: argparse.Namespace) -> None:
         device=arguments.device,
         engine=arguments.engine,
         variations=arguments.variations,
+        transcript=arguments.transcript,
     )
     response = Generator().run(request, _show_progress)
     paths = write_motions(response.motions, arguments.output)
@@ -86,6 +94,11 @@ def main(arguments: argparse.Namespace) -> None:
         f" {response.timings['total']:.2f} s: {', '.join(map(str, paths))}",
         file=sys.stderr,
     )
+    if arguments.transcript or arguments.cues:
+        print(
+            f"gestures: {', '.join(f'{time:.2f}:{name}' for name, time in response.cues) or 'none'}",
+            file=sys.stderr,
+        )
     for warning in response.warnings:
         print(f"note: {warning}", file=sys.stderr)
     if arguments.json:
@@ -96,20 +109,6 @@ def main(arguments: argparse.Namespace) -> None:
             **extra,
         }
         print(json.dumps(summary))
-
-
-def parse_cues(text: str) -> list[tuple[str, float]]:
-    """``1.2:you,3.4:negation`` as (name, seconds) each; ConfigError where it is not."""
-    from diffgesture.errors import ConfigError
-
-    cues = []
-    for item in filter(None, text.split(",")):
-        seconds, _, name = item.partition(":")
-        try:
-            cues.append((name.strip(), float(seconds)))
-        except ValueError:
-            raise ConfigError(f"--cues wants SECONDS:CUE, for instance 1.2:you, not {item}.") from None
-    return cues
 
 
 def _numbered(path: Path, count: int) -> list[Path]:

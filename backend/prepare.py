@@ -8,6 +8,7 @@ from pathlib import Path
 
 from diffgesture.composing.compose import compose_dataset
 from diffgesture.composing.held_out import write_held_out_speech
+from diffgesture.composing.strokes import write_strokes
 from diffgesture.data.dataset import Dataset
 from diffgesture.data.importers.commands import add_importers
 from diffgesture.errors import DataError, GestureError
@@ -48,6 +49,14 @@ def _add_held_out(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     parser.set_defaults(run=lambda arguments: {"files": write_held_out_speech(arguments.source, arguments.output)})
 
 
+def _add_strokes(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("strokes", help="the library of labelled strokes for cues (words/strokes.npz)")
+    parser.add_argument("source", type=Path, help="folder with motion/ and handshapes/")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz", help="the library")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.set_defaults(run=lambda arguments: {"strokes": write_strokes(arguments.source, arguments.output)})
+
+
 def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("report", help="the panel of a data set, beside real takes if given")
     parser.add_argument("source", type=Path, help="data set folder")
@@ -77,6 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_compose(commands)
     _add_held_out(commands)
+    _add_strokes(commands)
     _add_report(commands)
     add_importers(commands, _say)
     parsed = parser.parse_args(arguments)

@@ -62,6 +62,7 @@ def generate(
     frame_start: int | None = None,
     keys: KeyOptions | None = None,
     add_sound: bool = False,
+    cues: str = "",
     engine: str | None = None,
     python: str | None = None,
     checkpoint: str | None = None,
@@ -73,9 +74,10 @@ def generate(
 
     ``audio``: a file, a sound of the .blend, a sound strip of the sequencer or a speaker object. ``scene``: one
     that has the armature (None: the context's if it has, else any). ``frame_start``: the frame at which the speech
-    begins (None: where Blender plays it already, else the scene's first). ``engine``, ``python``, ``checkpoint``,
-    ``device``: in place of the preferences'. ``on_progress`` is given a fraction and a text. ``values``: any
-    control of docs/CONTROLS.md by its name (``seed=3``, ``intensity=1.2``), and ``amounts``: part -> 0 to 2.
+    begins (None: where Blender plays it already, else the scene's first). ``cues``: gestures that are asked for
+    beside the scene's cue markers, ``1.2:you,3.4:no``. ``engine``, ``python``, ``checkpoint``, ``device``: in
+    place of the preferences'. ``on_progress`` is given a fraction and a text. ``values``: any control of
+    docs/CONTROLS.md by its name (``seed=3``, ``intensity=1.2``), and ``amounts``: part -> 0 to 2.
     Raises DiffGestureError with a sentence that says what to do; then nothing was changed.
     """
     if session.busy:
@@ -97,6 +99,7 @@ def generate(
             frame_start=frame_start,
             keys=keys,
             add_sound=add_sound,
+            cues=cues,
         )
         job = GenerateJob(request)
     except BaseException:

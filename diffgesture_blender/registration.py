@@ -10,6 +10,7 @@ from .cli import command as cli
 from .jobs import runner as pump
 from .jobs import warm_up
 from .operators import bone_map as map_operators
+from .operators import cues as cue_operators
 from .operators import generate as operators
 from .operators import mend as mend_operators
 from .operators import playback as playback_operators
@@ -21,7 +22,7 @@ from .settings.properties import DiffGestureSettings
 from .settings.takes import DiffGestureTake
 from .state import character
 from .state.session import end_session, session, start_session
-from .ui import panel, takes_panel
+from .ui import cues_panel, panel, takes_panel
 from .ui.preferences import DiffGesturePreferences
 
 CLASSES: Final[tuple[type, ...]] = (
@@ -36,7 +37,9 @@ CLASSES: Final[tuple[type, ...]] = (
     *take_operators.CLASSES,
     *setup_operators.CLASSES,
     *torch_operators.CLASSES,
+    *cue_operators.CLASSES,
     *panel.CLASSES,
+    *cues_panel.CLASSES,
     *takes_panel.CLASSES,
 )
 
@@ -69,6 +72,11 @@ _HANDLERS: Final = (
 )
 
 
+def _marker_menus() -> list[type[bpy.types.Menu]]:
+    """The Marker menus that this Blender has."""
+    return [getattr(bpy.types, name) for name in cue_operators.MENUS if hasattr(bpy.types, name)]
+
+
 def register() -> None:
     """Add classes, settings, handlers and the command."""
     for cls in CLASSES:
@@ -79,6 +87,8 @@ def register() -> None:
     bpy.types.Object.diffgesture_take = bpy.props.IntProperty(name="Active Take", default=0, min=0)
     for handlers, handler in _HANDLERS:
         handlers.append(handler)
+    for menu in _marker_menus():
+        menu.append(cue_operators.draw_marker_menu)
     _commands.append(bpy.utils.register_cli_command(cli.COMMAND, cli.main))
     start_session()
 
@@ -90,6 +100,8 @@ def unregister() -> None:
     end_session()
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())
+    for menu in _marker_menus():
+        menu.remove(cue_operators.draw_marker_menu)
     for handlers, handler in _HANDLERS:
         if handler in handlers:
             handlers.remove(handler)

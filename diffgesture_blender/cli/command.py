@@ -61,6 +61,17 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--bone-map", metavar="FILE.json", help="the character's bone map, if it is not recognised")
     what.add_argument("--blend", metavar="FILE", help="the .blend to open, if none was given before --command")
     _add_how(generate)
+    generate.add_argument(
+        "--cues",
+        default="",
+        metavar="SECONDS:CUE,...",
+        help="gestures asked for beside the file's cue markers, 1.2:you,3.4:negation, or a .json or .csv file",
+    )
+    generate.add_argument(
+        "--transcript",
+        metavar="FILE",
+        help="what is said, in English (srt, vtt, ass, json, TextGrid, txt): its words bring gestures",
+    )
     part = generate.add_argument_group("a part of the character's present animation")
     part.add_argument(
         "--regenerate", type=float, nargs=2, metavar=("START", "END"), help="only these frames, keeping the rest"

@@ -125,7 +125,15 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
         plan=_plan(options),
         keys=_keys(options),
         add_sound=not options.no_sound,
+        cues=_cues(options.cues),
+        transcript=os.path.abspath(options.transcript) if options.transcript else None,
     )
+
+
+def _cues(text: str) -> str:
+    """The option for a worker, which runs in another folder."""
+    is_file = text.strip().lower().endswith((".json", ".csv"))
+    return os.path.abspath(text.strip()) if is_file else text.strip()
 
 
 def _clip(options: argparse.Namespace, scene: bpy.types.Scene, folder: Path) -> AudioClip:

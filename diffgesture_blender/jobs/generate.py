@@ -23,12 +23,15 @@ from ..retarget import find_bone_map
 from ..retarget.apply import RetargetReport, retarget
 from ..retarget.look import Look
 from ..retarget.present_pose import model_rest
+from ..settings.cues import cues_of_scene
 from ..settings.machine import Machine
 from ..sound import sequencer
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
+from ..sound.transcript import transcript_file
 from ..state import character
 from ..state.session import remove_folder, session
+from ..timing import frame_rate
 from ..worker import BackendError, Call, JobCancelled
 from ..worker.errors import WorkerRefused
 from .regenerate import Plan, apply_plan, check_layer, kept_animation, write_constraints
@@ -54,6 +57,9 @@ class JobRequest:
     keys: KeyOptions = field(default_factory=KeyOptions)
     add_sound: bool = True
     variations: int = 1
+    cues: tuple[tuple[str, float] | str, ...] = ()
+    notes: tuple[str, ...] = ()
+    transcript: str | None = None
 
     @property
     def seed(self) -> int:
@@ -75,6 +81,8 @@ class JobRequest:
             "checkpoint": self.machine.checkpoint,
             "device": self.machine.device,
             "variations": self.variations,
+            **({"cues": [c if isinstance(c, str) else list(c) for c in self.cues]} if self.cues else {}),
+            **({"transcript": self.transcript} if self.transcript else {}),
             **self.controls,
         }
 
@@ -114,11 +122,14 @@ def build_request(
     keys: KeyOptions | None = None,
     add_sound: bool = False,
     variations: int = 1,
+    cues: str = "",
+    transcript: str | None = None,
 ) -> JobRequest:
     """The request of the panel, of the command line and of scripts alike.
 
-    ``frame_start``: None where the speech is heard or the scene begins. Raises DiffGestureError before anything is
-    started.
+    ``frame_start``: None where the speech is heard or the scene begins. ``cues``: gestures as on the command line
+    (``1.2:you,3.4:no`` or a file), beside those of the scene's markers; ``transcript``: a file of what is said.
+    Raises DiffGestureError before anything is started.
     """
     armature = check_armature(armature, scene)
     keys = keys or KeyOptions()
@@ -127,13 +138,19 @@ def build_request(
         check_layer(keys)
         if controls.get("preset") == "reference":
             raise DiffGestureError("The reference algorithm cannot keep a part of a motion; take the default one.")
+    start = start_frame(frame_start, scene, clip)
+    placed, notes = cues_of_scene(scene, armature, start)
+    if controls.get("preset") == "reference" and (placed or cues):
+        raise DiffGestureError(
+            "The reference algorithm cannot take gesture cues; take the default one, or switch the cues off."
+        )
     return JobRequest(
         scene_uid=scene.session_uid,
         scene_name=scene.name,
         armature_uid=armature.session_uid,
         armature_name=armature.name,
         audio=clip,
-        frame_start=start_frame(frame_start, scene, clip),
+        frame_start=start,
         folder=folder,
         machine=machine,
         controls=controls,
@@ -142,6 +159,9 @@ def build_request(
         # The speech of a motion of which a part is replaced is heard already.
         add_sound=add_sound and not clip.heard and plan is None,
         variations=variations if plan is None else 1,
+        cues=(*placed, *([cues] if cues else [])),
+        notes=tuple(notes),
+        transcript=transcript,
     )
 
 
@@ -154,10 +174,14 @@ def request_from_scene(
     if seed is not None:
         controls["seed"] = seed
     armature = check_armature(character.chosen_armature(settings, context), scene)
+    clip = audio_source.resolve(settings, context, folder)
+    start = start_frame(settings.chosen_frame_start(), scene, clip)
+    # A file's times are those of the recording; text strips are where the speech is heard.
+    begin = start - clip.start * frame_rate(scene)
     return build_request(
         scene,
         armature,
-        audio_source.resolve(settings, context, folder),
+        clip,
         folder=folder,
         machine=machine,
         controls=controls,
@@ -166,6 +190,7 @@ def request_from_scene(
         keys=settings.keys(),
         add_sound=settings.add_sound,
         variations=settings.variations,
+        transcript=transcript_file(settings, scene, compat.sequencer_scene(context), begin, folder),
     )
 
 
@@ -340,6 +365,7 @@ class GenerateJob:
             report = self._write(armature, motion, scene, seed, below)
         warnings += report.warnings
         warnings += request.audio.notes
+        warnings += request.notes
         if request.add_sound:
             warnings += self._add_sound(scene)
         return JobResult(

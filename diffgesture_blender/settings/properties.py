@@ -115,6 +115,19 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
         description="Put the speech into the scene's sequencer at the same frame, to hear it with the motion",
         default=True,
     )
+    transcript: EnumProperty(
+        name="Transcript",
+        description="Where it says what is spoken (English): its words bring gestures",
+        items=(
+            ("NONE", "None", "Only the cue markers on the timeline bring gestures that mean something"),
+            ("STRIPS", "Text Strips", "The text strips of the sequencer: subtitles of the speech"),
+            ("FILE", "File", "SRT, VTT, ASS, Whisper or Gentle JSON, TextGrid, plain text"),
+        ),
+        default="NONE",
+    )
+    transcript_path: StringProperty(
+        name="File", description="What is spoken", subtype="FILE_PATH", options=compat.PATH_OPTIONS
+    )
     use_reference: BoolProperty(
         name="Reference Algorithm",
         description=(

@@ -6,7 +6,6 @@ after another, cross-fade. ``default`` denoises the clip at once in a few DPM-So
 with both networks; only with an official network and preset ``reference`` is the whole chain the published one.
 """
 
-import difflib
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -27,6 +26,8 @@ from ..sampling.noise import GaussianNoise
 from ..sampling.reference import REFERENCE_STEPS
 from ..speech.audio import is_silent
 from ..speech.features import SAMPLE_RATE
+from ..words.strokes import can_play, turn_head, with_strokes
+from ..words.vocabulary import cue_name, within
 from .default_preset import sample_clip, sampler_of
 from .reference_preset import sample_windows
 
@@ -37,14 +38,15 @@ class Settings:
     Controls are attributes (``settings.intensity``); None takes the preset's or the checkpoint's own value.
     ``constraints`` are directions that stay as they are while the rest is generated to fit; ``cues`` are gestures
     that are asked for by name, with the seconds at which they arrive. ConfigError for a control that the table
-    lacks or a value outside of its limits.
+    lacks, a value outside of its limits, a cue that the vocabulary lacks.
     """
 
     def __init__(
         self, constraints: Constraints | None = None, cues: Sequence[tuple[str, float]] = (), **given: Any
     ) -> None:
         self.controls = checked_controls(given)
-        self.constraints, self.cues = constraints, tuple(cues)
+        self.constraints = constraints
+        self.cues = tuple((cue_name(name), float(time)) for name, time in cues)
         if constraints is not None and self.controls["preset"] == "reference":
             raise ConfigError(
                 "The preset 'reference' is the published algorithm, which cannot keep a part of a motion; choose "
@@ -60,6 +62,11 @@ class Settings:
     def with_seed(self, seed: int) -> "Settings":
         """The same with another seed."""
         return Settings(self.constraints, self.cues, **{**self.controls, "seed": seed})
+
+    def with_cues(self, found: Sequence[tuple[str, float]]) -> "Settings":
+        """The same with further cues, but for those within a second of one that was asked for."""
+        free = [cue for cue in found if all(abs(cue[1] - time) >= 1.0 for _, time in self.cues)]
+        return Settings(self.constraints, [*self.cues, *free], **self.controls)
 
     @property
     def direction(self) -> dict[str, Any]:
@@ -111,9 +118,15 @@ def generate(
     constraints = settings.constraints
     if constraints is not None:
         constraints = constraints.fitted(skeleton, card.fps, num_frames)
+    kept = constraints
     if is_silent(audio):
         warnings.append("The audio is silent, so the character rests.")
     check_direction(card, settings)
+    known_cues = next((stream.columns for stream in card.streams if stream.name == "cues"), ())
+    cues, told = within(settings.cues, seconds)
+    warnings += told
+    if cues:
+        constraints = with_strokes(cues, constraints, skeleton, card.fps, num_frames, settings.seed, known_cues)
     progress("audio", 0.0, "Listening")
     noise = GaussianNoise(noise_seed(audio, settings.seed))
     if settings.preset == "reference":
@@ -151,6 +164,7 @@ def generate(
             f"The network of {checkpoint.path.name} gave NaN or infinity for this speech. Take another checkpoint."
         )
     directions = normalize(card.to_directions(poses.astype(np.float64)))
+    directions = turn_head(directions, cues, kept, skeleton, card.fps, settings.seed)
     directions = shape_motion(directions, card.rest, skeleton, card.fps, settings.shaping, constraints)
     ended = time.perf_counter()
     motion = Motion(
@@ -173,7 +187,6 @@ def check_direction(card: Card, settings: Settings) -> None:
     direction = settings.direction
     for name, asked in (
         ("style", "style" in direction),
-        ("cues", settings.cues),
         ("role", settings.role != "speaker"),
     ):
         if asked and (name not in streams or settings.preset == "reference"):
@@ -181,11 +194,11 @@ def check_direction(card: Card, settings: Settings) -> None:
                 f"{card.name} was not trained with {name} and cannot take it; choose another checkpoint and the "
                 "preset default."
             )
-    for name, _ in settings.cues:
-        if name not in streams["cues"].columns:
-            near = difflib.get_close_matches(name, streams["cues"].columns, 3)
-            known = ", ".join(near or streams["cues"].columns)
-            raise ConfigError(f"There is no cue '{name}'; {'did you mean' if near else 'choose among'} {known}?")
+    if settings.cues and (settings.preset == "reference" or not can_play(card.skeleton, card.fps)):
+        raise ConfigError(
+            "Gesture cues need the preset default and a model with fingers at 15 frames a second; choose the "
+            "bundled checkpoint, or take the cues away."
+        )
 
 
 def noise_seed(audio: np.ndarray, seed: int) -> int:

@@ -23,13 +23,19 @@ from ..motion.bvh import save_bvh
 from ..motion.constraints import load_constraints
 from ..motion.motion_file import load_motion
 from ..motion.skeletons import neutral_directions
+from ..words.vocabulary import parse_cues
 
 if TYPE_CHECKING:
     from .server import Server
 
 Method = Callable[[Any, dict[str, Any]], dict[str, Any]]
 
-_REQUEST_FIELDS: Final = {f.name for f in dataclasses.fields(Request)} - {"settings", "audio", "checkpoint"}
+_REQUEST_FIELDS: Final = {f.name for f in dataclasses.fields(Request)} - {
+    "settings",
+    "audio",
+    "checkpoint",
+    "transcript",
+}
 # Large parts of the card that a user interface has no use for.
 _BULKY_CARD_FIELDS: Final = ("normalisation", "features", "streams", "rest_directions", "training")
 
@@ -70,6 +76,7 @@ def make_methods(server: "Server") -> dict[str, Method]:
         folder = path_or_none(params.pop("output_dir", None), "output_dir")
         checkpoint = path_or_none(params.pop("checkpoint", None), "checkpoint")
         constraints = path_or_none(params.pop("constraints", None), "constraints")
+        transcript = path_or_none(params.pop("transcript", None), "transcript")
         if audio is None or folder is None:
             raise RpcError(INVALID_PARAMS, "audio and output_dir are needed.")
         if not folder.is_dir():
@@ -80,10 +87,12 @@ def make_methods(server: "Server") -> dict[str, Method]:
             raise RpcError(INVALID_PARAMS, f"unknown parameters: {', '.join(sorted(unknown))}")
         kept = None if constraints is None else load_constraints(constraints)
         try:
-            request = Request(audio=audio, checkpoint=checkpoint, settings=Settings(kept, cues, **given), **params)
+            settings = Settings(kept, cues, **given)
+            request = Request(
+                audio=audio, checkpoint=checkpoint, settings=settings, transcript=transcript, **params
+            )
         except TypeError as error:
             raise RpcError(INVALID_PARAMS, f"a parameter has the wrong type: {error}") from error
-        settings = request.settings
         progress = server.progress_of(identity)
         try:
             response = generator.run(request, progress)
@@ -115,13 +124,16 @@ def make_methods(server: "Server") -> dict[str, Method]:
 
 
 def _cues(value: Any) -> list[tuple[str, float]]:
-    """``[[name, seconds], ...]``"""
+    """``[[name, seconds], ...]``, in which a text stands for cues written as on the command line."""
     from .server import INVALID_PARAMS, RpcError
 
+    cues = []
     try:
-        return [(str(name), float(seconds)) for name, seconds in value or ()]
-    except (TypeError, ValueError) as error:
+        for item in value or ():
+            cues += parse_cues(item) if isinstance(item, str) else [(str(item[0]), float(item[1]))]
+    except (TypeError, ValueError, IndexError, KeyError) as error:
         raise RpcError(INVALID_PARAMS, "cues must be a list of [name, seconds].") from error
+    return cues
 
 
 def _version(package: str) -> str | None:

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gesture cues as timeline markers: ``cue you``, ``cue you @Ana`` for one character, ``cue off you`` for none.
+
+Markers with other names are never read, moved or removed. The names are those of ``backend/words/cues.json``.
+"""
+
+import difflib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import bpy
+
+from ..errors import DiffGestureError
+from ..timing import frame_rate
+
+PREFIX: Final = "cue "
+_OFF: Final = "off "
+_TABLE: Final = Path(__file__).resolve().parents[2] / "backend" / "words" / "cues.json"
+
+
+@dataclass(frozen=True)
+class MarkerCue:
+    """What a marker asks for: ``name`` as written, ``on``, and the character's name, empty for every one."""
+
+    frame: int
+    name: str
+    on: bool
+    character: str
+
+    def meant_for(self, armature: bpy.types.Object | None) -> bool:
+        return not self.character or (armature is not None and armature.name == self.character)
+
+
+@cache
+def vocabulary() -> dict[str, dict[str, Any]]:
+    """The rows of the table by class: ``sentence``, ``icon``, ``aliases``."""
+    return json.loads(_TABLE.read_text(encoding="utf-8"))
+
+
+def label(name: str) -> str:
+    """A class as a marker writes it: ``count 3``."""
+    return name.replace("_", " ")
+
+
+def class_of(text: str) -> str:
+    """The class that a marker's word means; DiffGestureError with the nearest names where there is none."""
+    plain = "_".join(text.casefold().replace("-", " ").replace("_", " ").split())
+    known = {alias: name for name, row in vocabulary().items() for alias in (name, *row.get("aliases", ()))}
+    if plain in known:
+        return known[plain]
+    near = dict.fromkeys(known[word] for word in difflib.get_close_matches(plain, known, 3))
+    hint = f"did you mean {', '.join(map(label, near))}?" if near else "choose one of Add Gesture Cue at Playhead."
+    raise DiffGestureError(f"There is no gesture cue '{text}'; {hint}")
+
+
+def class_or_none(text: str) -> str | None:
+    """The class that a marker's word means, if there is one."""
+    try:
+        return class_of(text)
+    except DiffGestureError:
+        return None
+
+
+def marker_name(name: str, character: str = "", on: bool = True) -> str:
+    """The name of a marker that asks for a class."""
+    return f"{PREFIX}{'' if on else _OFF}{label(name)}{f' @{character}' if character else ''}"
+
+
+def cue_of(marker: bpy.types.TimelineMarker) -> MarkerCue | None:
+    """What a marker asks for; None for a marker that is no cue."""
+    if not marker.name.casefold().startswith(PREFIX):
+        return None
+    rest = marker.name[len(PREFIX) :].strip()
+    on = not rest.casefold().startswith(_OFF)
+    name, _, character = (rest if on else rest[len(_OFF) :]).partition("@")
+    return MarkerCue(marker.frame, name.strip(), on, character.strip())
+
+
+def markers(
+    scene: bpy.types.Scene, armature: bpy.types.Object | None
+) -> list[tuple[int, bpy.types.TimelineMarker, MarkerCue]]:
+    """(index, marker, cue) of the scene's cues for a character, by time."""
+    found = [(index, marker, cue_of(marker)) for index, marker in enumerate(scene.timeline_markers)]
+    mine = [(i, marker, cue) for i, marker, cue in found if cue is not None and cue.meant_for(armature)]
+    return sorted(mine, key=lambda item: item[2].frame)
+
+
+def cues_of_scene(
+    scene: bpy.types.Scene, armature: bpy.types.Object, frame_start: float
+) -> tuple[list[tuple[str, float]], list[str]]:
+    """(class, seconds of the speech) of the markers that are on, and a sentence for each that cannot be used."""
+    cues, told = [], []
+    for _, marker, cue in markers(scene, armature):
+        if not cue.on:
+            continue
+        try:
+            cues.append((class_of(cue.name), round((cue.frame - frame_start) / frame_rate(scene), 4)))
+        except DiffGestureError as error:
+            told.append(f"The marker '{marker.name}' at frame {marker.frame} is left out. {error}")
+    return cues, told

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is spoken, as a file for the worker: one that a person chose, or the sequencer's text strips as SRT."""
+
+from pathlib import Path
+
+import bpy
+
+from .. import compat
+from ..errors import DiffGestureError
+from ..timing import frame_rate
+
+
+def transcript_file(
+    settings: bpy.types.PropertyGroup,
+    scene: bpy.types.Scene,
+    edit: bpy.types.Scene,
+    frame_start: float,
+    folder: Path,
+) -> str | None:
+    """The transcript that the settings name, in seconds of the recording; None where none is wanted.
+
+    ``edit``: the scene of the strips; ``frame_start``: where the speech begins; ``folder`` for its file.
+    """
+    if settings.transcript == "NONE":
+        return None
+    if settings.transcript == "FILE":
+        path = Path(bpy.path.abspath(settings.transcript_path))
+        if not settings.transcript_path or not path.is_file():
+            raise DiffGestureError("Choose the transcript's file, or set Transcript to None.")
+        return str(path)
+    editor, rate = edit.sequence_editor, frame_rate(scene)
+    strips = [] if editor is None else [s for s in compat.all_strips(editor) if s.type == "TEXT" and not s.mute]
+    captions = []
+    for strip in strips:
+        start, end = ((frame - frame_start) / rate for frame in compat.strip_ends(strip))
+        if end > 0.0 and strip.text.strip():
+            captions.append((max(start, 0.0), end, " ".join(strip.text.split())))
+    if not captions:
+        raise DiffGestureError("No text strip lies over the speech; add some, or set Transcript to None.")
+    target = folder / "text_strips.srt"
+    lines = [f"{n}\n{_clock(a)} --> {_clock(b)}\n{text}\n" for n, (a, b, text) in enumerate(sorted(captions), 1)]
+    target.write_text("\n".join(lines), encoding="utf-8")
+    return str(target)
+
+
+def _clock(seconds: float) -> str:
+    millis = round(1000 * seconds)
+    return f"{millis // 3600000:02d}:{millis // 60000 % 60:02d}:{millis // 1000 % 60:02d},{millis % 1000:03d}"

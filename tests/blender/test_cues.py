@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: E402 (without bpy the file is skipped before it imports the add-on)
+"""Gesture cues as timeline markers, for each character, and on the command line."""
+
+from typing import Any
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from diffgesture_blender import compat
+from diffgesture_blender.errors import DiffGestureError
+from diffgesture_blender.jobs.generate import request_from_scene
+from diffgesture_blender.settings import cues
+from diffgesture_blender.settings.machine import machine_settings
+from diffgesture_blender.state.session import new_job_folder, session
+from diffgesture_blender.timing import frame_rate
+
+
+def request() -> Any:
+    return request_from_scene(bpy.context, machine_settings(), new_job_folder())
+
+
+def test_markers_ask_for_gestures_at_their_time(scene: Any) -> None:
+    start, rate = scene.frame_start, frame_rate(scene)
+    scene.timeline_markers.new("door slams", frame=start + 5)
+    assert "cues" not in request().worker_params()
+    scene.frame_set(start + 24)
+    bpy.ops.diffgesture.add_cue(cue="you")
+    scene.timeline_markers.new("Cue count-3", frame=start + 48)
+    scene.timeline_markers.new("cue no @Somebody Else", frame=start + 60)
+    scene.timeline_markers.new("cue off me", frame=start + 60)
+    expected = [["you", round(24 / rate, 4)], ["count_3", round(48 / rate, 4)]]
+    assert request().worker_params()["cues"] == expected
+    assert scene.timeline_markers[0].name == "door slams"
+    assert scene.timeline_markers[1].name == f"cue you @{scene.diffgesture.armature.name}"
+
+
+def test_an_unknown_marker_is_told_and_the_rest_used(scene: Any) -> None:
+    scene.timeline_markers.new("cue yuo", frame=scene.frame_start)
+    scene.timeline_markers.new("cue nod", frame=scene.frame_start)
+    made = request()
+    assert made.worker_params()["cues"] == [["nod", 0.0]]
+    assert "cue yuo" in made.notes[0]
+    assert "did you mean you" in made.notes[0]
+
+
+def test_list_buttons_touch_only_their_marker(scene: Any) -> None:
+    for name in ("cue you", "mine"):
+        scene.timeline_markers.new(name, frame=scene.frame_start)
+    bpy.ops.diffgesture.switch_cue(index=0)
+    assert [marker.name for marker in scene.timeline_markers] == ["cue off you", "mine"]
+    bpy.ops.diffgesture.remove_cue(index=1)
+    bpy.ops.diffgesture.remove_cue(index=9)
+    assert len(scene.timeline_markers) == 2
+    bpy.ops.diffgesture.remove_cue(index=0)
+    assert [marker.name for marker in scene.timeline_markers] == ["mine"]
+
+
+def test_the_reference_algorithm_says_that_it_takes_no_cues(scene: Any) -> None:
+    scene.timeline_markers.new("cue you", frame=scene.frame_start)
+    scene.diffgesture.use_reference = True
+    with pytest.raises(DiffGestureError, match="gesture cues"):
+        request()
+
+
+def test_every_icon_exists_and_names_are_read_back(addon: object) -> None:
+    icons = bpy.types.UILayout.bl_rna.functions["prop"].parameters["icon"].enum_items
+    for name, row in cues.vocabulary().items():
+        assert row["icon"] in icons, row["icon"]
+        assert cues.class_of(cues.label(name)) == name
+
+
+def test_text_strips_are_the_transcript(scene: Any) -> None:
+    editor = scene.sequence_editor_create()
+    begin = scene.frame_start + 24
+    place = {"name": "a caption", "type": "TEXT", "channel": 1, "frame_start": begin}
+    if bpy.app.version >= (5, 0, 0):
+        strip = compat.top_strips(editor).new_effect(**place, length=48)
+    else:
+        strip = compat.top_strips(editor).new_effect(**place, frame_end=begin + 48)
+    strip.text = "Please\nhelp me."
+    scene.diffgesture.transcript = "STRIPS"
+    path = request().worker_params()["transcript"]
+    first = 24 / frame_rate(scene)
+    with open(path, encoding="utf-8") as file:
+        written = file.read()
+    assert f"00:00:0{first:.3f} --> ".replace(".", ",") in written
+    assert "Please help me." in written
+    scene.diffgesture.transcript = "FILE"
+    with pytest.raises(DiffGestureError, match="transcript"):
+        request()
+
+
+def test_what_the_words_brought_becomes_markers_once(scene: Any, worker_mode: Any) -> None:
+    worker_mode("motion")
+    bpy.ops.diffgesture.generate()
+    assert session.result is not None
+    session.result.reply["cues"] = [["you", 0.5], ["count_3", 1.0]]
+    scene.timeline_markers.new("mine", frame=1)
+    for _ in range(2):
+        scene.diffgesture.transcript = "STRIPS"
+        bpy.ops.diffgesture.cues_to_markers()
+    name = scene.diffgesture.armature.name
+    assert [m.name for m in scene.timeline_markers] == ["mine", f"cue you @{name}", f"cue count 3 @{name}"]
+    assert scene.diffgesture.transcript == "NONE"
