@@ -13,6 +13,7 @@ from diffgesture.command_line import run_command
 if TYPE_CHECKING:
     from diffgesture.model.card import Card
 from diffgesture.errors import ConfigError, OutputError
+from diffgesture.writing import file_name, write_file
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -123,11 +124,11 @@ def _videos(arguments: argparse.Namespace, systems: Any, generated: Any, human: 
         for name, (network, options) in systems.items():
             known = next((own for own in generated[name] if arguments.data and own.name == take.name), None)
             takes[name] = known or ev.generate_takes(network, [ev.Speech(take.name, take.audio)], options, _say)[0]
-        path = arguments.output / f"{take.name}.mp4"
+        path = arguments.output / f"{file_name(take.name)}.mp4"
         save_comparison(path, {**takes, given: take}, checkpoint.skeleton.name, checkpoint.card.fps)
         paths.append(path)
     if not human:
-        path = arguments.output / f"{generated['ours'][0].name}.mp4"
+        path = arguments.output / f"{file_name(generated['ours'][0].name)}.mp4"
         takes = {name: group[0] for name, group in generated.items()}
         save_comparison(path, takes, checkpoint.skeleton.name, checkpoint.card.fps)
         paths.append(path)
@@ -165,9 +166,11 @@ def _legacy(arguments: argparse.Namespace) -> None:
     if arguments.output:
         try:
             arguments.output.mkdir(parents=True, exist_ok=True)
-            (arguments.output / "legacy.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
-            raise OutputError(f"{arguments.output} cannot be written: {error.strerror or error}.") from error
+            raise OutputError(
+                f"The folder {arguments.output} cannot be made: {error.strerror or error}."
+            ) from error
+        write_file(arguments.output / "legacy.json", json.dumps(result, indent=1) + "\n")
     if arguments.json:
         print(json.dumps(result))
         return

@@ -19,12 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import ConfigError, OutputError
+from ..errors import ConfigError, GestureError, OutputError
 from .config import Config
 from .distributed import Group
 from .muon import MuonAdamW
 from .progress import MetricsLog, Progress
 from .recipe import Batch, Recipe
+from .run_folder import RunFolder, check_same_run, settings_of_run
 from .scorecard import ValidationPanel, panel_line
 from .state import ExponentialMovingAverage, load_state, save_state
 
@@ -44,10 +45,6 @@ class Trainer:
     """Network, optimiser and average of one run, and its folder."""
 
     def __init__(self, config: Config, recipe: Recipe, folder: Path, group: Group, report: Callable[[str], None]):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
         self.config, self.recipe, self.folder, self.group, self.report = config, recipe, folder, group, report
         torch.manual_seed(config.seed)
         try:
@@ -63,7 +60,9 @@ class Trainer:
 
     def resume(self) -> None:
         """Take up the saved state."""
-        self.step = load_state(self.folder, self.network, self.ema, self.optimizer)["step"]
+        progress = load_state(self.folder, self.network, self.ema, self.optimizer, self.report)
+        check_same_run(self.folder, self.config, progress.get("config"))
+        self.step = progress["step"]
 
     def train_step(self) -> dict[str, Tensor]:
         """One optimiser step on the global batch of this step; the parts of the loss.
@@ -105,7 +104,8 @@ class Trainer:
             )
         path = self.folder / "model.safetensors"
         if self.group.is_main:
-            save_state(self.folder, self.network, self.ema, self.optimizer, {"step": self.step})
+            progress = {"step": self.step, "config": settings_of_run(self.config)}
+            save_state(self.folder, self.network, self.ema, self.optimizer, progress)
             training = {
                 "steps": self.step,
                 "batch_size": self.config.batch_size,
@@ -149,13 +149,42 @@ def train(
     provenance: dict[str, Any] | None = None,
     panel: ValidationPanel | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     report: Callable[[str], None] = print,
 ) -> Run:
     """Train to ``config.steps``; Ctrl-C (or a polite kill) stops after the current step and saves.
 
+    A folder that holds a run is refused unless it is resumed or ``overwrite`` gives it up.
+
     Whenever the step is a multiple of ``config.panel_steps``, and at the end, the checkpoint is saved and
     ``panel`` measured. That draws no number that training would have drawn.
     """
+    run_folder, problem = None, None
+    if group.is_main:
+        try:
+            run_folder = RunFolder(folder, resume=resume, overwrite=overwrite)
+        except GestureError as error:
+            problem = error
+    # All processes must agree, or one would wait for the others for ever.
+    if group.any(problem is not None):
+        raise problem or OutputError(f"The folder {folder} cannot be used.")
+    try:
+        return _train(config, recipe, folder, group, provenance, panel, resume, report)
+    finally:
+        if run_folder:
+            run_folder.release()
+
+
+def _train(
+    config: Config,
+    recipe: Recipe,
+    folder: Path,
+    group: Group,
+    provenance: dict[str, Any] | None,
+    panel: ValidationPanel | None,
+    resume: bool,
+    report: Callable[[str], None],
+) -> Run:
     trainer = Trainer(config, recipe, folder, group, report if group.is_main else lambda line: None)
     if resume:
         trainer.resume()
