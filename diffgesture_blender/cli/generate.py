@@ -127,6 +127,7 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
         add_sound=not options.no_sound,
         cues=_cues(options.cues),
         transcript=os.path.abspath(options.transcript) if options.transcript else None,
+        word_table=os.path.abspath(options.word_table) if options.word_table else None,
     )
 
 
