@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from .tables import Row, Table, split_words
+from .tables import Row, Table, said, split_words
 from .transcript import Word
 from .vocabulary import Cue
 
@@ -59,7 +59,7 @@ def candidates(words: Sequence[Word], chosen: Table) -> list[Candidate]:
             if length:
                 # The main word of a phrase is mostly its last: "over THERE", "not at ALL".
                 phrase = tuple(plain[at : at + length])
-                found.append(_candidate(chosen.phrases[phrase], timed[at + length - 1], " ".join(phrase)))
+                found.append(_candidate(chosen.phrases[phrase], timed[at + length - 1], said(phrase)))
             at += max(length, 1)
         found += sentence
     return sorted(found, key=lambda item: item.time)
@@ -99,7 +99,7 @@ def _of_sentence(
     found = []
     if kind in ("personal", "requests"):
         # The hand turns to the listener before the words do (ter Bekke, Drijvers and Holler 2024).
-        found.append(_candidate(_OF_OPENING[kind], timed[at], " ".join(plain[at : at + length])))
+        found.append(_candidate(_OF_OPENING[kind], timed[at], said(plain[at : at + length])))
     if kind == "commands" and not marked and not _longest(plain, at, end, chosen.phrases, chosen.longest) > 1:
         found.append(_candidate(_OF_OPENING[kind], timed[at], plain[at]))
     if marked or (kind in ("questions", "personal", "requests") and not punctuated):

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -117,15 +117,23 @@ def phrase_of(text: str) -> Phrase:
 
 def split_words(words: Sequence[Word]) -> list[tuple[str, Word]]:
     """(plain word, its word with its time): ``tone-deaf`` counts as two, each Kana or Han character as one."""
-    parts = []
+    parts: list[tuple[str, Word]] = []
     for word in words:
         plain = plain_parts(word.text)
+        if not plain and parts:  # French sets its marks apart: "comment ?"
+            part, before = parts[-1]
+            parts[-1] = part, replace(before, text=before.text + word.text)
         step = (word.end - word.start) / max(len(plain), 1)
         for number, part in enumerate(plain):
             start, last = word.start + number * step, number + 1 == len(plain)
             # Punctuation ends sentences, so it stays with the last part.
             parts.append((part, Word(word.text if last else part, start, start + step)))
     return parts
+
+
+def said(parts: Sequence[str]) -> str:
+    """Plain words as they are read."""
+    return ("" if all(map(_UNSPACED.search, parts)) else " ").join(parts)
 
 
 def plain_parts(text: str) -> list[str]:
