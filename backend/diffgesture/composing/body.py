@@ -14,7 +14,7 @@ from .style import Style
 
 FloatArray = np.ndarray
 
-_CALM = 0.85
+_CALM = 0.92
 """Of the speaker's head: with it the composed heads turn about as fast as people's."""
 
 
