@@ -376,7 +376,7 @@ class _Planner:
         way = self.hands.distance(unit, sides)
         # Most ways bow upwards or outwards, some the other way.
         angle = rng.uniform(-1.0, 2.0)
-        bend = np.deg2rad(rng.uniform(18.0, 40.0)) * min(way, 0.5) / 0.4
+        bend = np.deg2rad(rng.uniform(14.0, 32.0)) * min(way, 0.5) / 0.4
         bow = bend * np.array([[-np.cos(angle), s * np.sin(angle), 0.0] for s in (1.0, -1.0)])
         # One hand leads, the other follows smaller.
         for k, side in enumerate(sides):
