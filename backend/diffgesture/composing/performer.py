@@ -13,9 +13,10 @@ from ..motion.contact import limit_elbows, limit_wrists, resolve
 from ..speech.prosody import RATE, Prosody
 from .arm_pose import palm_direction
 from .body import follow_hands, head_motion, listening_head
-from .composer import ISOLATED, Library, Placement, Plan, preparation_time
+from .composer import ISOLATED, preparation_time
 from .corpora import WORK_FPS
 from .idle import breathing, idle_track, minimum_jerk, smooth_noise, sway
+from .plan import Library, Placement, Plan
 from .style import Style
 from .units import wrists_in_chest
 
