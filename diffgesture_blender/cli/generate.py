@@ -16,8 +16,9 @@ from ..export import bvh as export_bvh
 from ..export.character import export_character
 from ..export.training_take import copy_take, save_take
 from ..jobs import playback, runner
-from ..jobs.generate import GenerateJob, JobRequest, JobResult, build_request
+from ..jobs.generate import GenerateJob, JobResult
 from ..jobs.regenerate import Plan
+from ..jobs.request import JobRequest, build_request
 from ..rig.bone_map import load_bone_map
 from ..settings import bone_map as rig_map
 from ..settings import controls

@@ -10,7 +10,8 @@ from ..state import character
 from ..state.session import remove_folder, session
 from ..timing import frame_rate
 from ..worker import Call, JobCancelled
-from .generate import IDLE_TIMEOUT, JobRequest
+from .generate import IDLE_TIMEOUT
+from .request import JobRequest
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty
 
 from ..jobs import runner as pump
 from ..jobs.find_cues import FindCuesJob
-from ..jobs.generate import request_from_scene
 from ..jobs.reasons import generate_disabled_reason
+from ..jobs.request import request_from_scene
 from ..settings import cues
 from ..settings.machine import machine_settings
 from ..state import character

@@ -10,7 +10,7 @@ bpy = pytest.importorskip("bpy")
 
 from diffgesture_blender import compat
 from diffgesture_blender.errors import DiffGestureError
-from diffgesture_blender.jobs.generate import request_from_scene
+from diffgesture_blender.jobs.request import request_from_scene
 from diffgesture_blender.settings import cues
 from diffgesture_blender.settings.machine import machine_settings
 from diffgesture_blender.state.session import new_job_folder, session
