@@ -44,7 +44,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--transcript",
         type=Path,
         metavar="FILE",
-        help="what is said, in English (srt, vtt, ass, json, TextGrid, txt): its words bring gestures",
+        help="what is said (srt, vtt, ass, json, TextGrid, txt): its words bring gestures",
+    )
+    parser.add_argument(
+        "--word-table", type=Path, metavar="FILE.json", help="your own words, before those of the language"
     )
     parser.add_argument("--variations", type=int, default=1, metavar="K", help="K motions, seeds N … N+K-1")
     parser.add_argument(
@@ -75,6 +78,7 @@ def main(arguments: argparse.Namespace) -> None:
         engine=arguments.engine,
         variations=arguments.variations,
         transcript=arguments.transcript,
+        word_table=arguments.word_table,
     )
     response = Generator().run(request, _show_progress)
     _write(arguments, targets, response.motions)

@@ -20,7 +20,8 @@ import bpy
 from .animation.key_writing import KeyOptions
 from .errors import DiffGestureError
 from .jobs import runner
-from .jobs.generate import GenerateJob, JobResult, build_request, check_armature
+from .jobs.generate import GenerateJob, JobResult
+from .jobs.request import build_request, check_armature
 from .settings import controls
 from .settings.machine import machine_settings
 from .sound import source

@@ -36,7 +36,7 @@ FORMATS: Final = {"blend": "blend", "npz": "motion", "bvh": "bvh", "fbx": "fbx",
 
 # Options of ``generate`` that a job does not choose, for they follow from its name and --formats.
 _NOT_A_JOBS: Final = {*(option for option, _ in KINDS.values()), "report", "json", "help"}
-_PATHS: Final = ("audio", "blend", "bone_map")
+_PATHS: Final = ("audio", "blend", "bone_map", "transcript", "word_table")
 _SPEECH: Final = ("audio", "strip", "sound", "speaker")
 
 
@@ -130,6 +130,9 @@ def read_jobs(source: Path) -> list[dict[str, Any]]:
 def _placed(row: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The job with its files found from the folder of the list."""
     here = {key: str(folder / str(row[key])) for key in _PATHS if row.get(key)}
+    cues = str(row.get("cues") or "").strip()
+    if cues.casefold().endswith((".json", ".csv")):
+        here["cues"] = str(folder / cues)
     return {**{str(key).strip().replace("-", "_"): value for key, value in row.items()}, **here}
 
 
@@ -233,7 +236,7 @@ def _fingerprint(arguments: list[str]) -> str:
     """Of what the job is told and of the files it reads: another recording under the same name is another job."""
     options = build_parser().parse_args(arguments)
     read = []
-    for name in (*_PATHS, "checkpoint"):
+    for name in (*_PATHS, "checkpoint", "cues"):
         path = getattr(options, name)
         if path and os.path.isfile(path):
             status = os.stat(path)

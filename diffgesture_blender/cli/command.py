@@ -71,7 +71,10 @@ def build_parser() -> argparse.ArgumentParser:
     generate.add_argument(
         "--transcript",
         metavar="FILE",
-        help="what is said, in English (srt, vtt, ass, json, TextGrid, txt): its words bring gestures",
+        help="what is said (srt, vtt, ass, json, TextGrid, txt): its words bring gestures",
+    )
+    generate.add_argument(
+        "--word-table", metavar="FILE.json", help="your own words and phrases, before those of the language"
     )
     part = generate.add_argument_group("a part of the character's present animation")
     part.add_argument(

@@ -16,8 +16,9 @@ from ..export import bvh as export_bvh
 from ..export.character import export_character
 from ..export.training_take import copy_take, save_take
 from ..jobs import playback, runner
-from ..jobs.generate import GenerateJob, JobRequest, JobResult, build_request
+from ..jobs.generate import GenerateJob, JobResult
 from ..jobs.regenerate import Plan
+from ..jobs.request import JobRequest, build_request
 from ..rig.bone_map import load_bone_map
 from ..settings import bone_map as rig_map
 from ..settings import controls
@@ -128,6 +129,7 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
         add_sound=not options.no_sound,
         cues=_cues(options.cues),
         transcript=os.path.abspath(options.transcript) if options.transcript else None,
+        word_table=os.path.abspath(options.word_table) if options.word_table else None,
     )
 
 

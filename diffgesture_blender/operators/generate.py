@@ -13,9 +13,10 @@ from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
 from ..export.training_take import save_take
 from ..jobs import runner as pump
-from ..jobs.generate import GenerateJob, check_armature, request_from_scene, start_frame
+from ..jobs.generate import GenerateJob
 from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
 from ..jobs.regenerate import plan_from_scene
+from ..jobs.request import check_armature, request_from_scene, start_frame
 from ..settings import controls
 from ..settings.machine import machine_settings
 from ..sound import sequencer

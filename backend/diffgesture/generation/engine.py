@@ -17,10 +17,9 @@ from ..model.checkpoint import DEFAULT_CHECKPOINT, ENGINES, Checkpoint, Engine, 
 from ..motion.motion_file import Motion, write_motion
 from ..speech.audio import load_audio
 from ..speech.features import SAMPLE_RATE
-from ..words.finder import find_cues
-from ..words.transcript import Word, aligned, read_transcript
 from ..words.vocabulary import Cue
 from ..writing import written
+from .spoken_cues import Spoken, directed, listen
 from .synthesis import Progress, Settings, generate
 
 MAX_VARIATIONS = 16
@@ -31,7 +30,7 @@ class Request:
     """Speech ``audio`` (seconds ``audio_start`` to ``audio_end``) to ``variations`` motions.
 
     ``engine`` auto: see ``choose_engine``. ``transcript``: what is said in ``audio``; its words bring gestures
-    beside the cues of ``settings``, as many as the control ``words`` says.
+    beside the cues of ``settings``, as many as the control ``words`` says; ``word_table``: a person's own table.
     """
 
     audio: Path
@@ -43,6 +42,7 @@ class Request:
     audio_end: float | None = None
     variations: int = 1
     transcript: Path | None = None
+    word_table: Path | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.variations <= MAX_VARIATIONS:
@@ -155,7 +155,7 @@ class Generator:
         started = time.perf_counter()
         progress("audio", 0.0, "Reading the speech")
         audio = load_audio(request.audio, request.audio_start, request.audio_end)
-        words, notes = spoken_words(request, audio)
+        spoken = spoken_words(request, audio)
         read = time.perf_counter() - started
         progress("model", 0.0, "Loading the model")
         preset, seconds = request.settings.preset, len(audio) / SAMPLE_RATE
@@ -164,8 +164,7 @@ class Generator:
         response.timings = {"audio": read, "sampling": 0.0, "shaping": 0.0, "speech_seconds": seconds}
         for variation in range(request.variations):
             settings = request.settings.with_seed(request.settings.seed + variation)
-            if words:
-                settings = settings.with_cues(find_cues(words, settings.words, settings.seed))
+            settings = directed(settings, spoken)
 
             def share(stage: str, fraction: float, message: str, done: int = variation) -> None:
                 progress(stage, (done + fraction) / request.variations, message)
@@ -175,18 +174,16 @@ class Generator:
             response.steps = result.steps
             for part in ("sampling", "shaping"):
                 response.timings[part] += result.timings[part]
-            response.warnings = [*notes, *result.warnings]
+            response.warnings = [*spoken.notes, *result.warnings]
             if variation == 0:
                 response.cues = sorted(settings.cues, key=lambda cue: cue[1])
         response.timings["total"] = time.perf_counter() - started
         return response
 
 
-def spoken_words(request: Request, audio: np.ndarray) -> tuple[list[Word], list[str]]:
-    """The words of the request's transcript in seconds of ``audio``, and what to say about them."""
-    if request.transcript is None:
-        return [], []
-    return aligned(read_transcript(request.transcript).shifted(-request.audio_start), audio)
+def spoken_words(request: Request, audio: np.ndarray) -> Spoken:
+    """The words of the request's transcript in seconds of ``audio``."""
+    return listen(audio, request.settings, request.transcript, request.word_table, request.audio_start)
 
 
 def write_motions(motions: list[Motion], target: Path) -> list[Path]:

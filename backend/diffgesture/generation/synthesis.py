@@ -63,10 +63,9 @@ class Settings:
         """The same with another seed."""
         return Settings(self.constraints, self.cues, **{**self.controls, "seed": seed})
 
-    def with_cues(self, found: Sequence[tuple[str, float]]) -> "Settings":
-        """The same with further cues, but for those within a second of one that was asked for."""
-        free = [cue for cue in found if all(abs(cue[1] - time) >= 1.0 for _, time in self.cues)]
-        return Settings(self.constraints, [*self.cues, *free], **self.controls)
+    def with_cues(self, cues: Sequence[tuple[str, float]]) -> "Settings":
+        """The same with other cues."""
+        return Settings(self.constraints, cues, **self.controls)
 
     @property
     def direction(self) -> dict[str, Any]:
@@ -126,7 +125,10 @@ def generate(
     cues, told = within(settings.cues, seconds)
     warnings += told
     if cues:
-        constraints = with_strokes(cues, constraints, skeleton, card.fps, num_frames, settings.seed, known_cues)
+        constraints, told = with_strokes(
+            cues, constraints, skeleton, card.fps, num_frames, settings.seed, known_cues
+        )
+        warnings += told
     progress("audio", 0.0, "Listening")
     noise = GaussianNoise(noise_seed(audio, settings.seed))
     if settings.preset == "reference":
