@@ -5,10 +5,11 @@ import dataclasses
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..errors import ConfigError
 from ..motion.skeletons import SKELETONS
+from ..reading import Items, Real, Whole, read_text, understood
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -112,15 +113,55 @@ class Config:
             raise ConfigError("'overlap' and 'seed_frames' must be shorter than 'window'.")
 
 
+_MAX_TOML: Final = 1 << 20
+# What fits into some machine: a larger number is a slip of the pen.
+_LIMITS: Final = {
+    "fps": (1, 240),
+    "window": (2, 4096),
+    "overlap": (0, 4096),
+    "seed_frames": (0, 4096),
+    "window_stride": (1, 100_000),
+    "steps": (1, 100_000_000),
+    "batch_size": (1, 65_536),
+    "learning_rate": (1e-12, 100.0),
+    "warmup_steps": (0, 100_000_000),
+    "decay_steps": (0, 100_000_000),
+    "gradient_clip": (1e-9, 1e9),
+    "ema_decay": (0.0, 1.0),
+    "null_probability": (0.0, 1.0),
+    "seed": (0, 2**31 - 1),
+    "save_minutes": (1e-9, 1e6),
+    "log_steps": (1, 100_000_000),
+    "panel_steps": (0, 100_000_000),
+    "panel_clips": (1, 100_000),
+    "guidance": (0.0, 10.0),
+    **dict.fromkeys(
+        (
+            "augment.mirror",
+            "augment.drop_speech",
+            "augment.drop_streams",
+            "augment.unknown",
+            "augment.noise_floor",
+        ),
+        (0.0, 1.0),
+    ),
+    **dict.fromkeys((f"loss.{name}" for name in ("arms", "hands", "fingers", "body", "velocity")), (0.0, 1e6)),
+}
+
+
+def _checked(kind: Any, value: Any, path: Path, name: str) -> Any:
+    try:
+        return kind(value, f"'{name}'")
+    except ValueError as error:
+        raise ConfigError(f"{path.name}: {error}.") from error
+
+
 def load_config(path: str | Path) -> Config:
     """Read a TOML file; ConfigError names the file and the unknown or ill-typed key."""
     path = Path(path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"The configuration {path} cannot be read: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"The configuration {path} is not valid TOML: {error}.") from error
+    text = read_text(path, "configuration", ConfigError, _MAX_TOML)
+    with understood(f"The configuration {path} is not valid TOML", ConfigError):
+        values = tomllib.loads(text)
     return _build(Config, values, path, "")
 
 
@@ -136,10 +177,17 @@ def _build(cls: type, values: dict[str, Any], path: Path, prefix: str) -> Any:
             value = _build(kind, value, path, f"{key}.")  # type: ignore[arg-type]
         elif kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
+        elif kind is list and isinstance(value, list):
+            value = _checked(Items(Real(), 1000), value, path, prefix + key)
         elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):  # type: ignore[arg-type]
             raise ConfigError(
                 f"{path.name}: '{prefix}{key}' must be {getattr(kind, '__name__', kind)}, not {value!r}."
             )
+        if prefix + key in _LIMITS and kind in (int, float):
+            low, high = _LIMITS[prefix + key]
+            value = _checked((Whole if kind is int else Real)(low, high), value, path, prefix + key)
+        elif kind is float:
+            value = _checked(Real(), value, path, prefix + key)
         known[key] = value
     try:
         return cls(**known)
