@@ -19,9 +19,10 @@ import torch
 from ..errors import CheckpointError
 from ..motion.skeletons import SKELETONS, Skeleton
 from .autoencoder import AUTOENCODERS, WINDOW, EmbeddingNet, MotionAE
+from .card import AUTOENCODER_FORMAT as CARD_FORMAT
+from .card import CARD_FORMAT as CHECKPOINT_FORMAT
 from .saving import write_weights
 
-CARD_FORMAT: Final = "diffgesture-autoencoder"
 CARD_VERSION: Final = 1
 _REQUIRED: Final = ("layout", "network", "latent_dim", "mean", "frame", "fps", "window")
 
@@ -87,6 +88,12 @@ def _read_card(path: Path) -> dict[str, Any]:
         card = json.loads(card_path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"The autoencoder's card {card_path.name} cannot be read: {error}.") from error
+    if isinstance(card, dict) and card.get("format") == CHECKPOINT_FORMAT:
+        raise CheckpointError(
+            f"{path.name} is a gesture model, not an autoencoder: give it as --checkpoint, and as"
+            " --autoencoder one"
+            " that was trained with backend/configs/autoencoder_*.toml or converted by backend/convert.py."
+        )
     if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
         raise CheckpointError(
             f"{card_path.name} is not an autoencoder's card. Official ones are converted by backend/convert.py."
