@@ -300,3 +300,40 @@ def test_the_best_checkpoint_by_the_panel_is_kept(tmp_path: Path):
     card = json.loads((tmp_path / "best.json").read_text())
     assert card["training"]["best"] == {"step": 4, "speed_hellinger": 0.3}
     assert card["training"]["steps"] == 4
+
+
+def test_a_statue_beside_speech_is_undefined_not_significant():
+    from diffgesture.evaluation.scorecard import measure
+    from diffgesture.evaluation.takes import take_of_directions
+
+    speech = [babble(12.0, seed, pause=(4.0, 6.0)) for seed in range(3)]
+    pose = normalize(neutral_directions(SKELETONS["ted"]) + 0.1)
+    still = np.tile(pose, (180, 1, 1)).astype(np.float32)
+    column = measure([take_of_directions(str(k), audio, still, "ted", 15.0) for k, audio in enumerate(speech)], [])
+    about_speech = [name for name in column if name.startswith(("energy", "beat")) or name == "rest_ratio"]
+    assert len(about_speech) == 10
+    for name in about_speech:
+        assert column[name].value is None, name
+        assert column[name].p_value is None
+
+
+def test_low_pass_takes_away_what_the_frame_rate_cannot_show():
+    """A tremor of 14 Hz at 120 fps would become one of 1 Hz at 15 fps."""
+    from diffgesture.data.importers.body import Body, layout_directions
+
+    skeleton = SKELETONS["ted"]
+    times = np.arange(600) / 120.0
+
+    def body() -> Body:
+        joints = {"neck": (0, 1.5, 0), "head": (0, 1.7, 0.05), "pelvis": (0, 1, 0)}
+        for side, x in (("left", 1), ("right", -1)):
+            joints |= {f"{side}_shoulder": (0.2 * x, 1.45, 0), f"{side}_elbow": (0.3 * x, 1.2, 0)}
+            joints |= {f"{side}_wrist": (0.3 * x, 1.1, 0.2), f"{side}_hip": (0.1 * x, 1, 0)}
+        tracks = {part: np.tile(np.array(place, float), (600, 1)) for part, place in joints.items()}
+        tracks["left_wrist"][:, 1] += 0.05 * np.sin(2 * np.pi * 14 * times)
+        return Body(120.0, tracks, [np.tile([0.0, 1.0, 0.0], (600, 1)), np.tile([0.0, 1.2, 0.0], (600, 1))])
+
+    forearm = skeleton.bone("left_elbow", "left_wrist")
+    published, smooth = (layout_directions(body(), skeleton, 15.0, low_pass=way)[8:-8] for way in (False, True))
+    assert published[:, forearm, 1].std() > 0.1
+    assert smooth[:, forearm, 1].std() < 0.02
