@@ -14,6 +14,7 @@ from diffgesture.controls import parse_controls
 if TYPE_CHECKING:
     from diffgesture.model.card import Card
 from diffgesture.errors import ConfigError, OutputError
+from diffgesture.writing import file_name, write_file
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -138,7 +139,7 @@ def _panel(arguments: argparse.Namespace) -> None:
 def _videos(arguments: argparse.Namespace, systems: Any, generated: Any, human: list[Any]) -> list[Path]:
     """Generated beside given motion of the same speech, for up to three takes."""
     from diffgesture.evaluation import evaluation as ev
-    from diffgesture.evaluation.side_by_side import file_name, save_comparison
+    from diffgesture.evaluation.side_by_side import save_comparison
 
     paths = []
     given = "data" if arguments.data else "human"
@@ -192,9 +193,11 @@ def _legacy(arguments: argparse.Namespace) -> None:
     if arguments.output:
         try:
             arguments.output.mkdir(parents=True, exist_ok=True)
-            (arguments.output / "legacy.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
-            raise OutputError(f"{arguments.output} cannot be written: {error.strerror or error}.") from error
+            raise OutputError(
+                f"The folder {arguments.output} cannot be made: {error.strerror or error}."
+            ) from error
+        write_file(arguments.output / "legacy.json", json.dumps(result, indent=1) + "\n")
     if arguments.video:
         for path in save_windows(arguments.output, generated, windows, dataset):
             _say(str(path))

@@ -18,6 +18,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", required=True, type=Path, metavar="DATASET", help="a folder made by prepare.py")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="RUN", help="where state and model go")
     parser.add_argument("--resume", action="store_true", help="go on where the run in RUN was stopped")
+    parser.add_argument("--overwrite", action="store_true", help="give up the run that is in RUN and begin anew")
     parser.add_argument(
         "--start-from",
         type=Path,
@@ -80,6 +81,7 @@ def main(arguments: argparse.Namespace) -> None:
             panel=make_panel(config, dataset) if group.is_main else None,
             resume=arguments.resume,
             max_steps=arguments.max_steps,
+            overwrite=arguments.overwrite,
             report=lambda line: print(line, file=sys.stderr, flush=True),
         )
     finally:

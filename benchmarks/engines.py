@@ -10,8 +10,6 @@ Memory is the peak of the resident set (VmHWM, Linux) of a fresh worker after on
 """
 
 import argparse
-import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +17,7 @@ import wave
 from pathlib import Path
 
 import numpy as np
+from worker_process import Worker
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "backend"))
@@ -89,46 +88,6 @@ def start_seconds(python: str, engine: str) -> float:
     seconds = time.perf_counter() - started
     worker.call("shutdown")
     return seconds
-
-
-class Worker:
-    """The bundled worker as a child process, as the add-on starts it."""
-
-    def __init__(self, python: str) -> None:
-        self._process = subprocess.Popen(
-            [python, "-I", "-B", "-X", "utf8", "-u", str(ROOT / "backend" / "worker.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-        )
-        self._next = 0
-
-    def call(self, method: str, **params: object) -> dict:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._next += 1
-        message = {"jsonrpc": "2.0", "id": self._next, "method": method, "params": params}
-        self._process.stdin.write(json.dumps(message) + "\n")
-        self._process.stdin.flush()
-        for line in self._process.stdout:
-            reply = json.loads(line)
-            if reply.get("id") == self._next and "method" not in reply:
-                if "error" in reply:
-                    sys.exit(reply["error"]["message"])
-                return reply["result"]
-        sys.exit("the worker ended")
-
-    def generate(self, audio: Path, folder: str, engine: str) -> float:
-        """Seconds of one generation."""
-        started = time.perf_counter()
-        self.call("generate", audio=str(audio), output_dir=folder, engine=engine)
-        return time.perf_counter() - started
-
-    def peak_megabytes(self) -> float:
-        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
-        return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 if __name__ == "__main__":

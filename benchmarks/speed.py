@@ -10,8 +10,6 @@ the windows that the whole clip needs.
 """
 
 import argparse
-import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from worker_process import Worker
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "backend"))
@@ -40,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         soundfile.write(path, speech, SAMPLE_RATE)
-        worker = Worker()
+        worker = Worker(sys.executable)
         worker.call("hello")
         worker.call("generate", audio=str(path), output_dir=folder)
         runs = [worker.call("generate", audio=str(path), output_dir=folder) for _ in range(arguments.repeats)]
@@ -81,35 +80,6 @@ def time_official(speech: np.ndarray, count: int) -> tuple[float, int]:
         )
     seconds = (time.perf_counter() - started) / count
     return seconds, count_sequential_windows(len(speech) / 16_000, 15, 34, 4)
-
-
-class Worker:
-    """The bundled worker as a child process."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-X", "utf8", "-u", str(ROOT / "backend" / "worker.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-        self._next = 0
-
-    def call(self, method: str, **params: object) -> dict:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._next += 1
-        message = {"jsonrpc": "2.0", "id": self._next, "method": method, "params": params}
-        self._process.stdin.write(json.dumps(message) + "\n")
-        self._process.stdin.flush()
-        for line in self._process.stdout:
-            reply = json.loads(line)
-            if reply.get("id") == self._next and "method" not in reply:
-                if "error" in reply:
-                    sys.exit(reply["error"]["message"])
-                return reply["result"]
-        sys.exit("the worker ended")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ class Control:
     soft_max: float | None = None
     unit: str = ""
     choices: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     option: str = ""
     key: str = ""
     panel: bool = True
@@ -75,7 +76,10 @@ class Control:
 def controls() -> dict[str, Control]:
     """All controls by name, in the table's order."""
     rows = json.loads(TABLE.read_text(encoding="utf-8"))
-    table = [Control(**{**row, "choices": tuple(row.get("choices", ()))}) for row in rows]
+    table = [
+        Control(**{**row, "choices": tuple(row.get("choices", ())), "labels": tuple(row.get("labels", ()))})
+        for row in rows
+    ]
     return {control.name: control for control in table}
 
 

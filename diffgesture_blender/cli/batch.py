@@ -26,6 +26,7 @@ from ..errors import DiffGestureError
 from ..identity import VERSION
 from ..sound.source import AUDIO_ENDINGS
 from ..state.session import Problem
+from ..writing import write_file
 from .command import NOT_SHOWN, UsageError, build_parser
 from .generate import generate
 from .outputs import KINDS
@@ -35,7 +36,7 @@ FORMATS: Final = {"blend": "blend", "npz": "motion", "bvh": "bvh", "fbx": "fbx",
 
 # Options of ``generate`` that a job does not choose, for they follow from its name and --formats.
 _NOT_A_JOBS: Final = {*(option for option, _ in KINDS.values()), "report", "json", "help"}
-_PATHS: Final = ("audio", "blend", "bone_map")
+_PATHS: Final = ("audio", "blend", "bone_map", "transcript", "word_table")
 _SPEECH: Final = ("audio", "strip", "sound", "speaker")
 
 
@@ -129,6 +130,9 @@ def read_jobs(source: Path) -> list[dict[str, Any]]:
 def _placed(row: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The job with its files found from the folder of the list."""
     here = {key: str(folder / str(row[key])) for key in _PATHS if row.get(key)}
+    cues = str(row.get("cues") or "").strip()
+    if cues.casefold().endswith((".json", ".csv")):
+        here["cues"] = str(folder / cues)
     return {**{str(key).strip().replace("-", "_"): value for key, value in row.items()}, **here}
 
 
@@ -232,7 +236,7 @@ def _fingerprint(arguments: list[str]) -> str:
     """Of what the job is told and of the files it reads: another recording under the same name is another job."""
     options = build_parser().parse_args(arguments)
     read = []
-    for name in (*_PATHS, "checkpoint"):
+    for name in (*_PATHS, "checkpoint", "cues"):
         path = getattr(options, name)
         if path and os.path.isfile(path):
             status = os.stat(path)
@@ -253,12 +257,7 @@ def _is_done(path: Path, fingerprint: str) -> bool:
 
 def _write(path: Path, record: dict[str, Any]) -> None:
     """The record in one piece, or not at all."""
-    beginning = path.with_name(f"{path.name}.part")
-    try:
-        beginning.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        os.replace(beginning, path)
-    except OSError as error:
-        raise DiffGestureError(f"{path} cannot be written: {error.strerror or error}.") from error
+    write_file(path, json.dumps(record, indent=2) + "\n")
 
 
 def _formats(text: str) -> list[str]:

@@ -3,7 +3,6 @@
 
 import os
 import random
-import shutil
 from pathlib import Path
 
 import bpy
@@ -14,15 +13,17 @@ from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
 from ..export.training_take import save_take
 from ..jobs import runner as pump
-from ..jobs.generate import GenerateJob, check_armature, request_from_scene, start_frame
+from ..jobs.generate import GenerateJob
 from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
 from ..jobs.regenerate import plan_from_scene
+from ..jobs.request import check_armature, request_from_scene, start_frame
 from ..settings import controls
 from ..settings.machine import machine_settings
 from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import Problem, new_job_folder, redraw, remove_folder, session
+from ..writing import copy_file
 
 
 def _poll(cls: type[bpy.types.Operator], reason: str | None) -> bool:
@@ -293,7 +294,7 @@ class DIFFGESTURE_OT_export_motion(bpy.types.Operator, ExportHelper):
         target = self._target()
         try:
             if self.file_format == "NPZ":
-                shutil.copyfile(session.result.motion_path, target)
+                copy_file(session.result.motion_path, target)
             else:
                 export_bvh.save_bvh(target, session.result.motion_path)
         except (OSError, DiffGestureError) as error:

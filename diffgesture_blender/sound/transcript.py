@@ -43,6 +43,16 @@ def transcript_file(
     return str(target)
 
 
+def word_table_file(settings: bpy.types.PropertyGroup) -> str | None:
+    """The person's own table of words, where words count; DiffGestureError where the file is not there."""
+    if settings.transcript == "NONE" or not settings.word_table:
+        return None
+    path = Path(bpy.path.abspath(settings.word_table))
+    if not path.is_file():
+        raise DiffGestureError(f"There is no table of words {path}; choose another, or clear the field.")
+    return str(path)
+
+
 def _clock(seconds: float) -> str:
     millis = round(1000 * seconds)
     return f"{millis // 3600000:02d}:{millis // 60000 % 60:02d}:{millis // 1000 % 60:02d},{millis % 1000:03d}"

@@ -56,7 +56,7 @@ def test_truncated_weights(copied: Path, keep: float):
 
 def test_other_layouts(copied: Path):
     edit_card(copied, layout="ted")
-    with pytest.raises(CheckpointError, match="normalisation of another layout"):
+    with pytest.raises(CheckpointError, match="belongs to another layout"):
         load_checkpoint(copied)
     edit_card(copied, layout="smplx")
     with pytest.raises(CheckpointError, match="made for the layout 'smplx'"):
@@ -71,7 +71,7 @@ def test_other_layouts(copied: Path):
         ({"window": None}, "lacks window"),
         ({"network": "gan"}, "unknown network 'gan'"),
         ({"hyperparameters": {"width": 3}}, "does not describe its network"),
-        ({"normalisation": {"mean": [0.0], "std": [1.0]}}, "normalisation of another layout"),
+        ({"normalisation": {"mean": [0.0], "std": [1.0]}}, "belongs to another layout"),
     ],
 )
 def test_strange_cards(copied: Path, changes: dict, words: str):

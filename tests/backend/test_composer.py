@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from conftest import babble
 from diffgesture.composing.compose import compose_motion, generator
-from diffgesture.composing.composer import Library, draw_style, make_plan, speech_runs
+from diffgesture.composing.composer import draw_style, make_plan, speech_runs
 from diffgesture.composing.corpora import Clip, DataError, hinge_forearms
+from diffgesture.composing.plan import Library
 from diffgesture.composing.recordings import Recording, make_take
 from diffgesture.data.dataset import Dataset, DatasetWriter, samples_for, split_of_speakers
 from diffgesture.evaluation.kinematics import hellinger
@@ -168,8 +169,8 @@ def test_hands_move_in_speech_and_rest_in_a_long_pause(library: Library, speech:
         made = take_of_directions("a", speech, canonical.directions(local[::2]), "ted_expressive", 15.0)
         in_speech, in_pause = made.speech_and_pauses
         ratios.append(made.speed[in_pause].mean() / made.speed[in_speech].mean())
-        still = made.speed[round(7.6 * 30) : round(8.6 * 30)]
-        assert still.max() < 0.12
+        # Hands sink, wait and go back to rest: most of the time they are still.
+        assert np.median(made.speed[round(7.0 * 30) : round(8.6 * 30)]) < 0.05
     # They come down after the last word, not before it.
     assert np.mean(ratios) < 0.6
 

@@ -61,10 +61,10 @@ def test_autoencoders_keep_their_layout(kind: str, parity_folder: Path, tmp_path
     )
     autoencoder = load_autoencoder(tmp_path / "net.safetensors")
     assert summary["layout"] == autoencoder.skeleton.name == LAYOUT[kind]
-    assert autoencoder.card["licence"] == "none"
-    assert autoencoder.features(np.zeros((0, 34, len(autoencoder.mean)))).shape == (
+    assert autoencoder.card.licence == "none"
+    assert autoencoder.features(np.zeros((0, 34, len(autoencoder.card.mean)))).shape == (
         0,
-        autoencoder.card["latent_dim"],
+        autoencoder.card.latent_dim,
     )
     with pytest.raises(CheckpointError, match="as --autoencoder"):
         load_checkpoint(tmp_path / "net.safetensors")

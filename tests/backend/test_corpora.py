@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT, SHARED
-from diffgesture.composing.composer import Library
 from diffgesture.composing.corpora import Clip, DataError, load_motion, load_motion_set
+from diffgesture.composing.plan import Library
 from diffgesture.composing.units import wrists_in_chest
 from diffgesture.data.dataset import Dataset
 from diffgesture.evaluation.evaluation import takes_of_dataset

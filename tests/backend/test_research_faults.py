@@ -63,7 +63,7 @@ def test_videos_of_takes_whose_names_hold_a_slash(legacy: bool, tiny_checkpoint:
         extra = ("--legacy", "--limit", 1)
     arguments = ("--checkpoint", tiny_checkpoint, "--data", data, "-o", out, "--video", "--steps", 2, *extra)
     assert command(evaluate_command, *arguments, "--device", "cpu") == 0
-    assert (out / ("video_1_0_0.mp4" if legacy else "video_1_0.mp4")).stat().st_size > 1000
+    assert (out / ("video 1_0_0.mp4" if legacy else "video 1_0.mp4")).stat().st_size > 1000
 
 
 def test_published_metrics_score_the_windows_that_passed_the_filters(tmp_path: Path):

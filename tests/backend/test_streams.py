@@ -12,9 +12,10 @@ from diffgesture.composing import sounds
 from diffgesture.composing.arm_pose import palm_direction, reach
 from diffgesture.composing.capture import disturb
 from diffgesture.composing.compose import STREAMS, compose_performance, generator
-from diffgesture.composing.composer import Library, draw_style
+from diffgesture.composing.composer import draw_style
 from diffgesture.composing.corpora import Clip
 from diffgesture.composing.cues import CUES, CueEvent, cue_stream, head_cue
+from diffgesture.composing.plan import Library
 from diffgesture.composing.style import NUMBERS, STYLE_COLUMNS
 from diffgesture.composing.units import wrists_in_chest
 from diffgesture.data.dataset import Dataset, DatasetWriter

@@ -20,7 +20,8 @@ from characters import mixamo_character
 
 import diffgesture_blender
 from diffgesture_blender.jobs import runner as pump
-from diffgesture_blender.jobs.generate import GenerateJob, check_armature, request_from_scene
+from diffgesture_blender.jobs.generate import GenerateJob
+from diffgesture_blender.jobs.request import check_armature, request_from_scene
 from diffgesture_blender.settings.machine import machine_settings
 from diffgesture_blender.sound import sequencer
 from diffgesture_blender.state.session import new_job_folder, session

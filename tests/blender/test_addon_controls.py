@@ -16,8 +16,8 @@ bpy = pytest.importorskip("bpy")
 
 from diffgesture_blender import compat
 from diffgesture_blender.animation.splice import key_frames_of
-from diffgesture_blender.jobs.generate import request_from_scene
 from diffgesture_blender.jobs.reasons import regenerate_disabled_reason
+from diffgesture_blender.jobs.request import request_from_scene
 from diffgesture_blender.settings.machine import machine_settings
 from diffgesture_blender.state.session import new_job_folder, session
 

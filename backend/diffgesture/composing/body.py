@@ -6,15 +6,15 @@ from scipy.ndimage import gaussian_filter1d
 
 from ..motion import canonical
 from ..speech.prosody import Prosody
-from .composer import Plan
 from .corpora import WORK_FPS
 from .cues import HEAD, head_cue
 from .idle import minimum_jerk, smooth_noise
+from .plan import Plan
 from .style import Style
 
 FloatArray = np.ndarray
 
-_CALM = 0.85
+_CALM = 0.92
 """Of the speaker's head: with it the composed heads turn about as fast as people's."""
 
 

@@ -19,10 +19,11 @@ from ..evaluation.takes import Take, take_of_directions
 from ..motion import canonical
 from ..speech.prosody import SAMPLE_RATE, Prosody, analyse
 from .capture import disturb
-from .composer import Library, Plan, draw_style, make_plan
+from .composer import draw_style, make_plan
 from .corpora import WORK_FPS, load_motion
 from .cues import CUES, CueEvent, cue_stream, cue_units
 from .performer import perform
+from .plan import Library, Plan
 from .recordings import Recording, at_speed, group_for_takes, load_recordings, make_take
 from .sounds import draw_sound
 from .style import STYLE_COLUMNS, Style

@@ -8,8 +8,6 @@ personal rate, size, hand and repertoire.
 """
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -17,12 +15,11 @@ import numpy as np
 from ..motion import canonical
 from ..speech.prosody import Accent, Prosody
 from .arm_pose import palm_direction
-from .corpora import Clip
 from .cues import HEAD, CueEvent
-from .idle import IdleMotion, RestPose, idle_motions, rest_poses
+from .plan import Beat, GesturePhrase, Library, Placement, Plan
 from .style import Style
 from .style import draw_style as _draw_style
-from .units import Unit, build_library, wrists_in_chest
+from .units import Unit, wrists_in_chest
 
 FloatArray = np.ndarray
 
@@ -32,81 +29,6 @@ SHORTEST_REST: Final = 0.6
 MAX_STROKE_SPEED: Final = 1.45
 # A run of speech shorter than this (s) is an isolated word: at most a small movement.
 ISOLATED: Final = 0.7
-
-
-@dataclass(frozen=True)
-class Library:
-    """What the composer plays with: gesture units, units that show cues, rest poses and idle motion."""
-
-    units: tuple[Unit, ...]
-    rests: tuple[RestPose, ...]
-    idles: tuple[IdleMotion, ...]
-    cues: Mapping[str, tuple[Unit, ...]] = field(default_factory=dict)
-
-    @classmethod
-    def from_clips(cls, clips: list[Clip], cues: Mapping[str, tuple[Unit, ...]] | None = None) -> "Library":
-        return cls(tuple(build_library(clips)), tuple(rest_poses(clips)), tuple(idle_motions(clips)), cues or {})
-
-    @property
-    def families(self) -> list[str]:
-        return sorted({unit.family for unit in self.units})
-
-
-@dataclass(frozen=True)
-class Placement:
-    """A unit whose hand arrives at ``arrival`` seconds; played ``tempo`` times as fast by the arms ``sides``.
-
-    ``swing`` (2, 3) are rotation vectors by which the upper arms differ from the unit's, ``bow`` (2, 3) those by
-    which they leave the straight way half-way, ``lift`` (rad) more flexion of shoulder and elbow; ``palm_up`` 0..1
-    how far the palms are turned up, ``fingers`` (rad) how much more the fingers are bent.
-    """
-
-    unit: Unit
-    arrival: float
-    tempo: float
-    amplitude: float
-    sides: tuple[str, ...]
-    swing: FloatArray = field(default_factory=lambda: np.zeros((2, 3)))
-    bow: FloatArray = field(default_factory=lambda: np.zeros((2, 3)))
-    lift: float = 0.0
-    palm_up: float = 0.0
-    fingers: float = 0.0
-
-
-@dataclass(frozen=True)
-class Beat:
-    """A small stroke at ``time``, on top of what the arms do; ``left`` and ``right`` are its sizes."""
-
-    time: float
-    left: float
-    right: float
-
-
-@dataclass(frozen=True)
-class GesturePhrase:
-    """A stretch (s) of gesture by the same ``hands``; ``lift``, ``palm_up`` and ``fingers`` as in Placement."""
-
-    start: float
-    end: float
-    hands: tuple[str, ...]
-    lift: float
-    palm_up: float
-    fingers: float
-
-
-@dataclass(frozen=True)
-class Plan:
-    """``runs`` are stretches (start, end) of speech without a pause that lets the hands rest.
-
-    ``drops`` (side, s) are when a hand that takes no part in the next phrase goes down; ``cues`` what was asked.
-    """
-
-    placements: tuple[Placement, ...]
-    beats: tuple[Beat, ...]
-    runs: tuple[tuple[float, float], ...]
-    phrases: tuple[GesturePhrase, ...] = ()
-    drops: tuple[tuple[str, float], ...] = ()
-    cues: tuple[CueEvent, ...] = ()
 
 
 def draw_style(library: Library, rng: np.random.Generator) -> Style:
@@ -184,7 +106,7 @@ def _choose_times(
             scores = [a.strength - 0.25 * (a.time - earliest) + 0.12 * rng.standard_normal() for a in options]
             accent = options[int(np.argmax(scores))]
             chosen.append(accent)
-            earliest = accent.time + rng.uniform(0.5, 0.85) / style.pace
+            earliest = accent.time + rng.uniform(0.45, 0.8) / style.pace
         else:
             earliest += window
         if earliest > end - 0.2:
@@ -376,7 +298,7 @@ class _Planner:
         way = self.hands.distance(unit, sides)
         # Most ways bow upwards or outwards, some the other way.
         angle = rng.uniform(-1.0, 2.0)
-        bend = np.deg2rad(rng.uniform(10.0, 25.0)) * min(way, 0.5) / 0.4
+        bend = np.deg2rad(rng.uniform(14.0, 32.0)) * min(way, 0.5) / 0.4
         bow = bend * np.array([[-np.cos(angle), s * np.sin(angle), 0.0] for s in (1.0, -1.0)])
         # One hand leads, the other follows smaller.
         for k, side in enumerate(sides):

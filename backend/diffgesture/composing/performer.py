@@ -13,9 +13,10 @@ from ..motion.contact import limit_elbows, limit_wrists, resolve
 from ..speech.prosody import RATE, Prosody
 from .arm_pose import palm_direction
 from .body import follow_hands, head_motion, listening_head
-from .composer import ISOLATED, Library, Placement, Plan, preparation_time
+from .composer import ISOLATED, preparation_time
 from .corpora import WORK_FPS
 from .idle import breathing, idle_track, minimum_jerk, smooth_noise, sway
+from .plan import Library, Placement, Plan
 from .style import Style
 from .units import wrists_in_chest
 
@@ -23,7 +24,11 @@ FloatArray = np.ndarray
 
 LOW_PASS_HZ: Final = 4.5
 # Without a new stroke a hand stays up this long (s) at most before it goes back to rest.
-MAX_HOLD: Final = (2.2, 4.0)
+MAX_HOLD: Final = (3.0, 5.0)
+# After a sentence most hands first sink by a share of the way to rest, and wait there some seconds for more.
+SINKS: Final = 0.8
+SINK: Final = (0.15, 0.4)
+SINK_WAIT: Final = (1.6, 3.2)
 # Strokes from the side of which a palm is turned up by at most this angle.
 _MOST_SUPINATION: Final = np.deg2rad(105.0)
 
@@ -32,7 +37,8 @@ _MOST_SUPINATION: Final = np.deg2rad(105.0)
 class _Layer:
     """One placement on one arm: fades in over ``fade`` (start, end), towards rest over ``retract`` if given.
 
-    ``depth`` is how far: 1 all the way, less for hands that wait half lowered.
+    ``depth`` is how far: 1 all the way, less for hands that wait half lowered. Before a late ``retract`` the hands
+    sink by ``settle`` (start, end, share of the way).
 
     ``turn`` (rad) is how far the hand is turned about the forearm so that the palm faces up.
     """
@@ -43,6 +49,17 @@ class _Layer:
     retract: tuple[float, float] | None
     depth: float
     turn: float
+    settle: tuple[float, float, float] | None = None
+
+    def lowered(self, times: FloatArray) -> FloatArray:
+        """How far the arm is back at rest at ``times`` (T,) s: 0 to 1."""
+        if self.retract is None:
+            return np.zeros(len(times))
+        down = _fade(times, self.retract)
+        if self.settle is None:
+            return self.depth * down
+        start, end, share = self.settle
+        return share * _fade(times, (start, end)) + (self.depth - share) * down
 
 
 def _run_of(time: float, runs: tuple[tuple[float, float], ...]) -> tuple[float, float]:
@@ -139,13 +156,24 @@ def _schedule(
         end = following.arrival if following is not None else np.inf
         drop = next((t for t in drops if arrival - 0.3 < t < end), None)
         release = _release(placement, following, drop, run, style, rng)
-        retract, depth = None, 1.0
+        retract, depth, settle = None, 1.0, None
         if release is not None:
-            if following is not None and drop is None and rng.random() < 0.4:
+            way = float(np.linalg.norm(unit.wrists[side] - rest))
+            share = float(rng.uniform(*SINK))
+            wait = float(rng.uniform(*SINK_WAIT))
+            if drop is None and rng.random() < SINKS:
+                sunk = (release, release + 0.6 + 1.1 * share * way)
+                if following is not None and following.arrival < release + wait + 1.2:
+                    retract, depth = sunk, share
+                else:
+                    settle = (*sunk, share)
+                    release += wait
+                    way *= 1.0 - share
+            elif following is not None and drop is None and rng.random() < 0.4:
                 depth = float(rng.uniform(0.35, 0.65))
-            way = depth * float(np.linalg.norm(unit.wrists[side] - rest))
-            retract = (release, release + (0.50 + 0.85 * way) / min(tempo, 1.1))
-        layers.append(_Layer(placement, fade, first, retract, depth, _supination(placement, side)))
+            if retract is None:
+                retract = (release, release + (0.50 + 0.85 * depth * way) / min(tempo, 1.1))
+        layers.append(_Layer(placement, fade, first, retract, depth, _supination(placement, side), settle))
         at_rest = retract is not None and depth == 1.0
         place = rest if at_rest else unit.wrists[side]
         if retract is not None and not at_rest:
@@ -238,7 +266,7 @@ def _play_arm(base: FloatArray, layers: list[_Layer], side: int, style: Style) -
         mixed[:, 0] = rotation.mul(rotation.exp(bow), mixed[:, 0])
         level = activity[start:end] * (1.0 - weight) + weight
         if layer.retract is not None:
-            down = layer.depth * _fade(times, layer.retract)
+            down = layer.lowered(times)
             mixed = rotation.slerp(mixed, here, down[:, None])
             level = level * (1.0 - down)
         pose[start:end], activity[start:end] = mixed, level
@@ -266,7 +294,7 @@ def _play_torso(frames: int, layers: list[_Layer], amount: float) -> FloatArray:
         weight = _fade(times, layer.fade)[:, None, None]
         total[start:] = total[start:] * (1.0 - weight) + amount * moved * weight
         if layer.retract is not None:
-            total[start:] *= 1.0 - layer.depth * _fade(times, layer.retract)[:, None, None]
+            total[start:] *= 1.0 - layer.lowered(times)[:, None, None]
     return total
 
 
@@ -298,7 +326,7 @@ def _add_beats(
             vectors[2, near] += 0.7 * np.stack([0.0 * late, 0.0 * late, sign * size * late], axis=1)
         # Hands that are up never hold quite still: they move on with the loudness of the speech.
         drift = smooth_noise(rng, len(local), 9, 1.0).reshape(-1, 3, 3) * np.deg2rad([[2.6], [3.4], [5.0]])
-        drift *= (0.08 + 0.85 * energy)[:, None, None]
+        drift *= (0.3 + 1.9 * energy)[:, None, None]
         level = activity[:, k, None]
         for j, joint in enumerate((upper, fore, hand)):
             vector = (vectors[j] + drift[:, j]) * level

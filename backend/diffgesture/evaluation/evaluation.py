@@ -16,6 +16,7 @@ from ..model.checkpoint import Checkpoint
 from ..motion.motion_file import Motion
 from ..sampling.windows import window_starts
 from ..speech.audio import load_audio
+from ..writing import reason, written
 from .report import markdown_table, save_plots
 from .scorecard import Column, columns_as_json, measure, measure_real
 from .side_by_side import motion_of_take
@@ -154,10 +155,11 @@ def write_evaluation(evaluation: Evaluation, folder: Path, header: dict[str, Any
     """``panel.json``, ``panel.md`` and plots into ``folder``, which is made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        content = json.dumps({**header, **evaluation.as_json()}, indent=1, ensure_ascii=False)
-        (folder / "panel.json").write_text(content + "\n", encoding="utf-8")
-        (folder / "panel.md").write_text(markdown_table(evaluation.columns), encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
+        raise OutputError(f"The folder {folder} cannot be made: {reason(error)}.") from error
+    content = json.dumps({**header, **evaluation.as_json()}, indent=1, ensure_ascii=False)
+    with written(folder / "panel.json", folder / "panel.md") as (panel, table):
+        panel.write_text(content + "\n", encoding="utf-8")
+        table.write_text(markdown_table(evaluation.columns), encoding="utf-8")
     plots = save_plots(folder, {**evaluation.generated, evaluation.real_name: evaluation.real})
     return [folder / "panel.json", folder / "panel.md", *plots]

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Videos of an evaluation: generated motion beside the human one, with the speech."""
 
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from ..motion.motion_file import Motion
 from ..motion.skeletons import SKELETONS, neutral_directions, normalize
 from ..motion.video import save_video
 from ..speech.features import SAMPLE_RATE
+from ..writing import file_name
 from .legacy import Windows
 from .takes import ARM_BONES, Take, take_of_directions
 
@@ -49,11 +49,6 @@ def save_windows(
         paths.append(folder / f"{file_name(name)}.mp4")
         save_comparison(paths[-1], takes, dataset.layout, dataset.fps)
     return paths
-
-
-def file_name(take: str) -> str:
-    """A take's name as the name of a file: names of data sets may hold folders ("video/clip")."""
-    return re.sub(r"[^\w.-]+", "_", take).strip("._") or "take"
 
 
 def motion_of_take(take: Take, layout: str, fps: float) -> Motion:

@@ -79,10 +79,9 @@ class Settings:
         """The same, beginning with the first frames of a motion."""
         return Settings(self.constraints, self.cues, motion, **self.controls)
 
-    def with_cues(self, found: Sequence[tuple[str, float]]) -> "Settings":
-        """The same with further cues, but for those within a second of one that was asked for."""
-        free = [cue for cue in found if all(abs(cue[1] - time) >= 1.0 for _, time in self.cues)]
-        return Settings(self.constraints, [*self.cues, *free], self.seed_motion, **self.controls)
+    def with_cues(self, cues: Sequence[tuple[str, float]]) -> "Settings":
+        """The same with other cues."""
+        return Settings(self.constraints, cues, self.seed_motion, **self.controls)
 
     @property
     def direction(self) -> dict[str, Any]:
@@ -147,7 +146,10 @@ def generate(
     cues, told = within(settings.cues, seconds)
     warnings += told
     if cues:
-        constraints = with_strokes(cues, constraints, skeleton, card.fps, num_frames, settings.seed, known_cues)
+        constraints, told = with_strokes(
+            cues, constraints, skeleton, card.fps, num_frames, settings.seed, known_cues
+        )
+        warnings += told
     progress("audio", 0.0, "Listening")
     noise = GaussianNoise(noise_seed(audio, settings.seed))
     if settings.preset == "reference":

@@ -50,7 +50,7 @@ class SamplerSettings:
         given = {f.name: source[f.name] for f in fields(cls) if f.name in source}
         for name, (low, high) in cls._RANGES.items():
             if name in given:
-                given[name] = _number(given[name], name, low, high)
+                given[name] = number(given[name], name, low, high)
         given["steps"] = int(given.get("steps", cls.steps))
         if "guidance_log_snr" in given:
             low, high = (float(value) for value in given["guidance_log_snr"])
@@ -168,14 +168,14 @@ def card_from_data(data: Mapping[str, Any], stem: str = "") -> Card:
     skeleton = SKELETONS[data["layout"]]
     if data["frame"] not in ("public", "native"):
         raise ValueError(f"frame must be public or native, not {data['frame']}")
-    numbers = {name: _number(data[name], name, low, high) for name, (low, high) in _LIMITS.items()}
+    numbers = {name: number(data[name], name, low, high) for name, (low, high) in _LIMITS.items()}
     window, overlap, seed_frames = (int(numbers[name]) for name in ("window", "overlap", "seed_frames"))
     if overlap >= window or seed_frames >= window:
         raise ValueError("overlap and seed_frames must be less than window")
     if not isinstance(data["hyperparameters"], dict):
         raise TypeError("hyperparameters must be a table")
     normalisation = data["normalisation"]
-    mean, std = (_vector(normalisation[name], name, skeleton.pose_dim) for name in ("mean", "std"))
+    mean, std = (vector(normalisation[name], name, skeleton.pose_dim) for name in ("mean", "std"))
     if (std <= 0).any():
         raise ValueError("a standard deviation is not positive")
     neutral = neutral_directions(skeleton)
@@ -204,16 +204,18 @@ def card_from_data(data: Mapping[str, Any], stem: str = "") -> Card:
     )
 
 
-def _number(value: Any, name: str, low: float, high: float) -> float:
+def number(value: Any, name: str, low: float, high: float) -> float:
+    """``value`` of a card's field, a number between ``low`` and ``high``; ValueError if it is not."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise ValueError(f"{name} must be a number between {low:g} and {high:g}, not {value!r:.40}")
     return value
 
 
-def _vector(values: Any, name: str, dim: int) -> np.ndarray:
+def vector(values: Any, name: str, dim: int) -> np.ndarray:
+    """``values`` of a card's field as a finite float32 array (``dim``,); ValueError if they are not."""
     vector = np.asarray(values, dtype=np.float32)
     if vector.shape != (dim,):
-        raise ValueError(f"{name} is the normalisation of another layout")
+        raise ValueError(f"{name} belongs to another layout")
     if not np.isfinite(vector).all():
         raise ValueError(f"{name} contains NaN or infinity")
     return vector

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, OutputError
+from ..writing import reason, written
 from .config import Config
 
 BEST = "best.safetensors"
@@ -44,16 +45,14 @@ class KeptCheckpoints:
 
 
 def _copy(source: Path, target: Path, best: dict[str, Any] | None = None) -> None:
-    """Weights and card; ``best`` is noted in the card. Each file is complete or not there."""
+    """Weights and card, both or neither; ``best`` is noted in the card."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        card = json.loads(source.with_suffix(".json").read_text(encoding="utf-8"))
-        if best:
-            card["training"]["best"] = best
-        partial, partial_card = target.with_suffix(".partial"), target.with_suffix(".card.partial")
-        shutil.copyfile(source, partial)
-        partial_card.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-        partial.replace(target)
-        partial_card.replace(target.with_suffix(".json"))
     except OSError as error:
-        raise OutputError(f"The checkpoint cannot be kept as {target}: {error.strerror or error}.") from error
+        raise OutputError(f"The folder {target.parent} cannot be made: {reason(error)}.") from error
+    card = json.loads(source.with_suffix(".json").read_text(encoding="utf-8"))
+    if best:
+        card["training"]["best"] = best
+    with written(target, target.with_suffix(".json")) as (weights, text):
+        shutil.copyfile(source, weights)
+        text.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

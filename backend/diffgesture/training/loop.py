@@ -19,13 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import ConfigError, OutputError
+from ..errors import ConfigError, GestureError, OutputError
 from .config import Config
 from .distributed import Group
 from .kept_checkpoints import KeptCheckpoints
 from .muon import MuonAdamW
 from .progress import MetricsLog, Progress
 from .recipe import Batch, Recipe
+from .run_folder import RunFolder, check_same_run, settings_of_run
 from .scorecard import ValidationPanel, panel_line
 from .state import ExponentialMovingAverage, load_state, save_state
 
@@ -47,10 +48,6 @@ class Trainer:
     """Network, optimiser and average of one run, and its folder."""
 
     def __init__(self, config: Config, recipe: Recipe, folder: Path, group: Group, report: Callable[[str], None]):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
         self.config, self.recipe, self.folder, self.group, self.report = config, recipe, folder, group, report
         torch.manual_seed(config.seed)
         try:
@@ -67,7 +64,8 @@ class Trainer:
 
     def resume(self) -> None:
         """Take up the saved state."""
-        progress = load_state(self.folder, self.network, self.ema, self.optimizer)
+        progress = load_state(self.folder, self.network, self.ema, self.optimizer, self.report)
+        check_same_run(self.folder, self.config, progress.get("config"))
         self.step = progress["step"]
         if progress.get("scaler"):
             self.scaler.load_state_dict(progress["scaler"])
@@ -126,7 +124,8 @@ class Trainer:
             )
         path = self.folder / "model.safetensors"
         if self.group.is_main:
-            progress = {"step": self.step, "scaler": self.scaler.state_dict()}
+            settings = settings_of_run(self.config)
+            progress = {"step": self.step, "config": settings, "scaler": self.scaler.state_dict()}
             save_state(self.folder, self.network, self.ema, self.optimizer, progress)
             training = {
                 "steps": self.step,
@@ -174,15 +173,45 @@ def train(
     panel: ValidationPanel | None = None,
     resume: bool = False,
     max_steps: int | None = None,
+    overwrite: bool = False,
     report: Callable[[str], None] = print,
 ) -> Run:
     """Train to ``config.steps``; Ctrl-C (or a polite kill) stops after the current step and saves.
 
-    ``max_steps`` ends this run earlier; the plan of the learning rate stays that of ``config.steps``, so that a
-    run in stages is the same as one without a stop. Whenever the step is a multiple of ``config.panel_steps``, and
-    at the end, the checkpoint is saved and ``panel`` measured. That draws no number that training would have
-    drawn.
+    A folder that holds a run is refused unless it is resumed or ``overwrite`` gives it up. ``max_steps`` ends this
+    run earlier; the plan of the learning rate stays that of ``config.steps``, so that a run in stages is the
+    same as one without a stop.
+
+    Whenever the step is a multiple of ``config.panel_steps``, and at the end, the checkpoint is saved and
+    ``panel`` measured. That draws no number that training would have drawn.
     """
+    run_folder, problem = None, None
+    if group.is_main:
+        try:
+            run_folder = RunFolder(folder, resume=resume, overwrite=overwrite)
+        except GestureError as error:
+            problem = error
+    # All processes must agree, or one would wait for the others for ever.
+    if group.any(problem is not None)[0]:
+        raise problem or OutputError(f"The folder {folder} cannot be used.")
+    try:
+        return _train(config, recipe, folder, group, provenance, panel, resume, max_steps, report)
+    finally:
+        if run_folder:
+            run_folder.release()
+
+
+def _train(
+    config: Config,
+    recipe: Recipe,
+    folder: Path,
+    group: Group,
+    provenance: dict[str, Any] | None,
+    panel: ValidationPanel | None,
+    resume: bool,
+    max_steps: int | None,
+    report: Callable[[str], None],
+) -> Run:
     trainer = Trainer(config, recipe, folder, group, report if group.is_main else lambda line: None)
     trainer.check()
     if resume:

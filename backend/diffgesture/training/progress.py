@@ -12,6 +12,7 @@ from typing import Any, Final
 from torch import Tensor
 
 from ..errors import ConfigError, OutputError
+from ..writing import reason, write_file
 from .config import Config
 from .distributed import Group
 
@@ -36,29 +37,26 @@ class MetricsLog:
         """A run that goes on from ``step`` learns anew what came after; step 0 begins a new file."""
         kept = []
         if step and self._path.is_file():
-            for line in self._path.read_text(encoding="utf-8").splitlines():
+            for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
                     if json.loads(line)["step"] <= step:
                         kept.append(line + "\n")
                 except (ValueError, KeyError, TypeError):
                     continue  # cut off when the run was killed
-        self._write("w", "".join(kept))
+        write_file(self._path, "".join(kept))
 
     def add(self, step: int, **values: Any) -> None:
         """Append a line; numbers also become points of curves."""
-        self._write("a", json.dumps({"step": step, **values}) + "\n")
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **values}) + "\n")
+        except OSError as error:
+            raise OutputError(f"{self._path} cannot be written: {reason(error)}.") from error
         if self._writer:
             for name, value in _flat(values).items():
                 self._writer.add_scalar(name, value, step)
         if self._wandb:
             self._wandb.log(_flat(values), step=step)
-
-    def _write(self, mode: str, text: str) -> None:
-        try:
-            with self._path.open(mode, encoding="utf-8") as file:
-                file.write(text)
-        except OSError as error:
-            raise OutputError(f"{self._path} cannot be written: {error.strerror or error}.") from error
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
