@@ -35,6 +35,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="seconds of --keep to regenerate; may be repeated",
     )
     parser.add_argument(
+        "--seed-motion",
+        type=Path,
+        metavar="MOTION.npz",
+        help="with --preset reference: the first frames of this motion begin the first window",
+    )
+    parser.add_argument(
         "--cues",
         default="",
         metavar="SECONDS:CUE,...",
@@ -63,13 +69,15 @@ def main(arguments: argparse.Namespace) -> None:
     from diffgesture.generation.engine import Generator, Request
     from diffgesture.generation.synthesis import Settings
     from diffgesture.motion.constraints import keep_motion
+    from diffgesture.motion.motion_file import load_motion
     from diffgesture.words.vocabulary import parse_cues
 
     if (arguments.keep is None) != (not arguments.regenerate):
         raise ConfigError("--keep MOTION.npz and --regenerate START END belong together; give both or neither.")
     targets = _targets(arguments)
     constraints = None if arguments.keep is None else keep_motion(arguments.keep, arguments.regenerate)
-    settings = Settings(constraints, parse_cues(arguments.cues), **controls_of(arguments))
+    seed_motion = None if arguments.seed_motion is None else load_motion(arguments.seed_motion)
+    settings = Settings(constraints, parse_cues(arguments.cues), seed_motion, **controls_of(arguments))
     request = Request(
         audio=arguments.audio,
         settings=settings,

@@ -16,6 +16,7 @@ from .conditioning import Stream, condition_dim
 
 CARD_FORMAT: Final = "diffgesture-checkpoint"
 CARD_VERSION: Final = 1
+AUTOENCODER_FORMAT: Final = "diffgesture-autoencoder"
 NETWORKS: Final = ("masked_pose_transformer", "official")
 _MAX_CARD_BYTES: Final = 4 << 20
 _LIMITS: Final[dict[str, tuple[float, float]]] = {
@@ -111,6 +112,14 @@ class Card:
         """Frames that attention reaches to each side; 0: over a whole window."""
         return int(self.hyperparameters.get("reach", 0))
 
+    @property
+    def diffusion(self) -> Mapping[str, Any]:
+        """``steps``, ``beta_start`` and ``beta_end`` of a published network's noise schedule; absent: as
+        published.
+        """
+        values = self.data.get("diffusion", {})
+        return values if isinstance(values, dict) else {}
+
     def to_directions(self, poses: np.ndarray) -> np.ndarray:
         """The network's poses (..., T, D) as vectors (..., T, B, 3) in the public frame, not normalised."""
         vectors = (poses * self.std + self.mean).reshape(*poses.shape[:-1], -1, 3)
@@ -133,6 +142,11 @@ def read_card(path: Path) -> Card:
         )
     card_path = path.with_suffix(".json")
     data = read_table(card_path, "card", beside="the checkpoint")
+    if data.get("format") == AUTOENCODER_FORMAT:
+        raise CheckpointError(
+            f"{path.name} is an autoencoder for the Fréchet gesture distance, not a gesture model: give it to"
+            " evaluate.py --legacy as --autoencoder."
+        )
     if data.get("format") != CARD_FORMAT:
         raise CheckpointError(f"{card_path.name} is not a checkpoint card.")
     if data.get("version") != CARD_VERSION:
@@ -204,8 +218,14 @@ def card_from_data(data: Mapping[str, Any], stem: str = "") -> Card:
     )
 
 
+def check_hyperparameters(network: str, values: Any) -> dict[str, Any]:
+    """A network's constructor arguments; ValueError where one is unknown or beyond what any network has."""
+    kinds = _HYPERPARAMETERS.get(network)
+    return dict(values) if kinds is None else kinds(values, "hyperparameters")
+
+
 def _hyperparameters(data: Mapping[str, Any]) -> dict[str, Any]:
-    values = _HYPERPARAMETERS[data["network"]](data["hyperparameters"], "hyperparameters")
+    values = check_hyperparameters(data["network"], data["hyperparameters"])
     heads = values.get("num_heads", 6 if data["network"] == "masked_pose_transformer" else 8)
     if values.get("hidden_dim", 192) % (2 * heads):
         raise ValueError(f"hidden_dim cannot be divided among {heads} heads")

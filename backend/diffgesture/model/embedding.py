@@ -18,11 +18,12 @@ from ..errors import CheckpointError
 from ..motion.skeletons import SKELETONS, Skeleton
 from ..reading import check_file, understood
 from .autoencoder import AUTOENCODERS, WINDOW, EmbeddingNet, MotionAE
+from .card import AUTOENCODER_FORMAT as CARD_FORMAT
+from .card import CARD_FORMAT as CHECKPOINT_FORMAT
 from .card import number, read_table, vector
 from .saving import write_weights
 from .weights import read_weights
 
-CARD_FORMAT: Final = "diffgesture-autoencoder"
 CARD_VERSION: Final = 1
 _REQUIRED: Final = ("layout", "network", "latent_dim", "mean", "frame", "fps", "window")
 
@@ -116,6 +117,12 @@ def _read_card(path: Path) -> AutoencoderCard:
     check_file(path, "autoencoder", CheckpointError)
     card_path = path.with_suffix(".json")
     data = read_table(card_path, "card", beside="the autoencoder")
+    if data.get("format") == CHECKPOINT_FORMAT:
+        raise CheckpointError(
+            f"{path.name} is a gesture model, not an autoencoder: give it as --checkpoint, and as"
+            " --autoencoder one"
+            " that was trained with configs/autoencoder_*.toml or converted by backend/convert.py."
+        )
     if data.get("format") != CARD_FORMAT:
         raise CheckpointError(
             f"{card_path.name} is not an autoencoder's card. Official ones are converted by backend/convert.py."

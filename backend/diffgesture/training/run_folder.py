@@ -13,9 +13,24 @@ from .config import Config
 from .state import PREVIOUS, STATE
 
 _LOCK: Final = "run.lock"
-_FILES: Final = (STATE, PREVIOUS, "metrics.jsonl", "model.safetensors", "model.json")
+_FILES: Final = (
+    STATE,
+    PREVIOUS,
+    "metrics.jsonl",
+    "model.safetensors",
+    "model.json",
+    "best.safetensors",
+    "best.json",
+)
 # What may differ between the parts of one run.
-_FREE: Final = ("steps", "save_minutes", "log_steps", "panel_steps", "panel_clips", "name", "licence", "amp")
+_FREE: Final = (
+    "name",
+    "licence",
+    "amp",
+    "wandb",
+    *("steps", "save_minutes", "log_steps", "panel_steps", "panel_clips", "best_by", "keep_steps", "wandb"),
+    *("name", "licence", "amp"),
+)
 
 
 class RunFolder:
@@ -57,7 +72,8 @@ class RunFolder:
         try:
             for name in there:
                 (self.folder / name).unlink()
-            shutil.rmtree(self.folder / "tensorboard", ignore_errors=True)
+            for name in ("tensorboard", "checkpoints"):
+                shutil.rmtree(self.folder / name, ignore_errors=True)
         except OSError as error:
             raise OutputError(f"The old run in {self.folder} cannot be removed: {reason(error)}.") from error
 
