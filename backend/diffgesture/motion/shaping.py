@@ -19,6 +19,8 @@ from .skeletons import Skeleton, normalize
 FloatArray = np.ndarray
 
 SMOOTHING_SECONDS: Final = 0.25
+_ROWS: Final = 8192
+"""Frames that are scaled together."""
 # How far from a given direction a change is in full effect.
 FADE_SECONDS: Final = 0.6
 
@@ -51,12 +53,20 @@ def shape_motion(
     """Directions (T, B, 3) as the animator wants them; swings are scaled about the pose ``rest`` (B, 3)."""
     known = np.zeros(directions.shape[:2], dtype=bool) if constraints is None else constraints.mask
     if shaping.smoothing > 0:
-        freedom = _freedom(known, fps)[..., None]
-        calm = smooth(directions, fps, shaping.smoothing)
-        directions = normalize(freedom * calm + (1 - freedom) * directions)
+        freedom, calm = _freedom(known, fps), np.empty_like(directions)
+        for bone in range(directions.shape[1]):  # one by one: a copy of hours of motion is large
+            own = freedom[:, bone, None]
+            smoothed = smooth(directions[:, bone], fps, shaping.smoothing)
+            calm[:, bone] = normalize(own * smoothed + (1 - own) * directions[:, bone])
+        directions = calm
     factors = part_factors(len(directions), skeleton, fps, shaping, known)
     if any(np.any(factor != 1) for factor in factors.values()):
-        directions = scale_amplitude(directions, rest, skeleton, factors)
+        scaled = np.empty(directions.shape)
+        for start in range(0, len(directions), _ROWS):
+            part = slice(start, start + _ROWS)
+            those = {name: factor[part] for name, factor in factors.items()}
+            scaled[part] = scale_amplitude(directions[part], rest, skeleton, those)
+        directions = scaled
     if constraints is not None:
         directions = np.where(known[..., None], constraints.directions, directions)
     return directions
