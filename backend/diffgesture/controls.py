@@ -159,6 +159,23 @@ def parse_pairs(text: str, option: str) -> dict[str, float]:
     return pairs
 
 
+def parse_controls(texts: Iterable[str]) -> dict[str, Any]:
+    """``name=value`` texts as controls of the table, checked; ConfigError names what is wrong."""
+    given: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        control = controls().get(name.strip())
+        if control is None or not equals:
+            known = ", ".join(known for known, row in controls().items() if not row.option)
+            raise ConfigError(f"--set wants CONTROL=VALUE, not '{text}'; the controls are {known}.")
+        try:
+            number = value if control.type == "choice" else float(value)
+        except ValueError:
+            number = value  # which the table refuses with a sentence
+        given[control.name] = control.checked(number)
+    return given
+
+
 def values_of_option(values: Mapping[str, Any], option: str) -> dict[str, Any]:
     """The values of the controls that are given together by ``option``, by their key."""
     return {control.key: values[name] for name, control in controls().items() if control.option == option}

@@ -26,6 +26,7 @@ from ..errors import DiffGestureError
 from ..identity import VERSION
 from ..sound.source import AUDIO_ENDINGS
 from ..state.session import Problem
+from ..writing import write_file
 from .command import NOT_SHOWN, UsageError, build_parser
 from .generate import generate
 from .outputs import KINDS
@@ -256,12 +257,7 @@ def _is_done(path: Path, fingerprint: str) -> bool:
 
 def _write(path: Path, record: dict[str, Any]) -> None:
     """The record in one piece, or not at all."""
-    beginning = path.with_name(f"{path.name}.part")
-    try:
-        beginning.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        os.replace(beginning, path)
-    except OSError as error:
-        raise DiffGestureError(f"{path} cannot be written: {error.strerror or error}.") from error
+    write_file(path, json.dumps(record, indent=2) + "\n")
 
 
 def _formats(text: str) -> list[str]:

@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import DiffGestureError
+from ..writing import write_file
 from .families import (
     SIDES,
     RigFamily,
@@ -134,10 +135,7 @@ def save_bone_map(path: str | Path, bone_map: BoneMap, name: str | None = None) 
     """Write the map as a file of the form of rigs/*.json. DiffGestureError if the file cannot be written."""
     data = map_to_data(bone_map)
     data["family"] = name or bone_map.family
-    try:
-        Path(path).write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DiffGestureError(f"The bone map could not be written to {path}: {error.strerror}.") from error
+    write_file(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def load_bone_map(path: str | Path, armature_object: bpy.types.Object) -> BoneMap:

@@ -7,8 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from ..errors import DataError, OutputError
+from ..errors import DataError
 from ..motion import canonical, rotation
+from ..motion.motion_file import compressed
+from ..writing import write_file
 from .corpora import WORK_FPS, load_motion
 from .cues import cue_units
 from .units import Unit
@@ -46,10 +48,7 @@ def write_strokes(root: Path, target: Path) -> dict[str, int]:
                 }
             )
     card = {"fps": FPS, "layout": "ted_expressive", "strokes": entries}
-    try:
-        np.savez_compressed(target, card=np.str_(json.dumps(card)), **arrays)
-    except OSError as error:
-        raise OutputError(f"The strokes cannot be written to {target}: {error.strerror or error}.") from error
+    write_file(target, compressed(card=np.str_(json.dumps(card)), **arrays))
     names = [entry["class"] for entry in entries]
     return {name: names.count(name) for name in dict.fromkeys(names)}
 

@@ -10,6 +10,7 @@ picked by filters, ``windows.npy`` (K, 3) int64 lists them: take, first frame an
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import FileIO
@@ -21,6 +22,7 @@ import numpy as np
 from ..errors import DataError, OutputError
 from ..motion.skeletons import SKELETONS, Skeleton
 from ..speech.features import SAMPLE_RATE
+from ..writing import written
 
 FloatArray = np.ndarray
 
@@ -188,19 +190,21 @@ class DatasetWriter:
             file.truncate(_HEADER_BYTES + int(np.prod(shape)) * dtype.itemsize)
             file.seek(0)
             _write(file, _array_header(dtype, shape))
+            os.fsync(file.fileno())
             file.close()
         self._reserve.close()
         (self.folder / "reserve.part").unlink()
-        new = self.folder / "dataset.json.part"
-        new.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
         windows = self.folder / "windows.npy"
-        if self._has_windows:
-            np.save(windows, np.array(self._windows, dtype=np.int64).reshape(-1, 3))
-        else:
-            windows.unlink(missing_ok=True)
-        for name in ("directions", "audio", *(f"streams/{stream}" for stream in self._columns)):
-            (self.folder / f"{name}.part").replace(self.folder / f"{name}.npy")
-        new.replace(self.folder / "dataset.json")
+        targets = [self.folder / "dataset.json", *([windows] if self._has_windows else [])]
+        with written(*targets) as parts:
+            parts[0].write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+            if self._has_windows:
+                np.save(parts[1], np.array(self._windows, dtype=np.int64).reshape(-1, 3))
+            else:
+                windows.unlink(missing_ok=True)
+            # The arrays are on the disk; their names are all that changes, and dataset.json comes last.
+            for name in ("directions", "audio", *(f"streams/{stream}" for stream in self._columns)):
+                (self.folder / f"{name}.part").replace(self.folder / f"{name}.npy")
 
 
 def _write(file: FileIO, data: bytes) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConfigError, OutputError
+from ..errors import ConfigError, EngineError
 from ..model.card import read_card
 from ..model.checkpoint import DEFAULT_CHECKPOINT, ENGINES, Checkpoint, Engine, load_checkpoint
-from ..motion.motion_file import Motion, save_motion
+from ..motion.motion_file import Motion, write_motion
 from ..speech.audio import load_audio
 from ..speech.features import SAMPLE_RATE
 from ..words.vocabulary import Cue
+from ..writing import written
 from .spoken_cues import Spoken, directed, listen
 from .synthesis import Progress, Settings, generate
 
@@ -87,6 +88,19 @@ def torch_is_installed() -> bool:
     return "torch" in sys.modules or importlib.util.find_spec("torch") is not None
 
 
+def load_torch() -> None:
+    """Import PyTorch; EngineError, with the cause and what to do, where it is there but cannot be loaded."""
+    try:
+        import torch  # noqa: F401
+    except Exception as error:  # a missing library is an OSError, a broken build anything
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise EngineError(
+            f"PyTorch is installed in this Python but cannot be loaded ({said[:300]}).",
+            "Reinstall PyTorch in that Python, choose another Python in the add-on's preferences, or choose the"
+            " engine NumPy, which needs nothing else.",
+        ) from error
+
+
 def choose_engine(wanted: str, *, preset: str, device: str, official: bool) -> Engine:
     """The engine for a request.
 
@@ -127,6 +141,7 @@ class Generator:
         chosen = choose_engine(engine, preset=preset, device=device, official=card.is_official)
         place: object = "cpu"
         if chosen == "torch":
+            load_torch()
             from ..model.devices import pick_device
 
             place = pick_device(device)
@@ -172,15 +187,14 @@ def spoken_words(request: Request, audio: np.ndarray) -> Spoken:
 
 
 def write_motions(motions: list[Motion], target: Path) -> list[Path]:
-    """Write one motion to ``target``, or several to ``target`` with ``_1``, ``_2`` … before the suffix."""
-    if target.is_dir():
-        raise OutputError(f"{target} is a folder; give the name of a file.")
-    if not target.parent.is_dir():
-        raise OutputError(f"The folder {target.parent} does not exist.")
-    if len(motions) == 1:
-        paths = [target]
-    else:
-        paths = [target.with_stem(f"{target.stem}_{number}") for number in range(1, len(motions) + 1)]
-    for path, motion in zip(paths, motions, strict=True):
-        save_motion(path, motion)
+    """Write one motion to ``target``, or several to ``numbered`` targets, all or none."""
+    paths = numbered(target, len(motions))
+    with written(*paths) as parts:
+        for part, motion in zip(parts, motions, strict=True):
+            write_motion(part, motion)
     return paths
+
+
+def numbered(target: Path, count: int) -> list[Path]:
+    """``target`` for one, else that many with ``_1``, ``_2`` … before the suffix."""
+    return [target] if count == 1 else [target.with_stem(f"{target.stem}_{k}") for k in range(1, count + 1)]

@@ -16,6 +16,7 @@ from .conditioning import Stream
 
 CARD_FORMAT: Final = "diffgesture-checkpoint"
 CARD_VERSION: Final = 1
+AUTOENCODER_FORMAT: Final = "diffgesture-autoencoder"
 NETWORKS: Final = ("masked_pose_transformer", "official")
 _MAX_CARD_BYTES: Final = 4 << 20
 _LIMITS: Final[dict[str, tuple[float, float]]] = {
@@ -93,6 +94,14 @@ class Card:
         """Frames that attention reaches to each side; 0: over a whole window."""
         return int(self.hyperparameters.get("reach", 0))
 
+    @property
+    def diffusion(self) -> Mapping[str, Any]:
+        """``steps``, ``beta_start`` and ``beta_end`` of a published network's noise schedule; absent: as
+        published.
+        """
+        values = self.data.get("diffusion", {})
+        return values if isinstance(values, dict) else {}
+
     def to_directions(self, poses: np.ndarray) -> np.ndarray:
         """The network's poses (..., T, D) as vectors (..., T, B, 3) in the public frame, not normalised."""
         vectors = (poses * self.std + self.mean).reshape(*poses.shape[:-1], -1, 3)
@@ -116,6 +125,11 @@ def read_card(path: Path) -> Card:
         )
     card_path = path.with_suffix(".json")
     data = read_json(card_path, "card", beside="the checkpoint")
+    if data.get("format") == AUTOENCODER_FORMAT:
+        raise CheckpointError(
+            f"{path.name} is an autoencoder for the Fréchet gesture distance, not a gesture model: give it to"
+            " evaluate.py --legacy as --autoencoder."
+        )
     if data.get("format") != CARD_FORMAT:
         raise CheckpointError(f"{card_path.name} is not a checkpoint card.")
     if data.get("version") != CARD_VERSION:

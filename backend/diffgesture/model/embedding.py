@@ -19,10 +19,11 @@ import torch
 from ..errors import CheckpointError
 from ..motion.skeletons import SKELETONS, Skeleton
 from .autoencoder import AUTOENCODERS, WINDOW, EmbeddingNet, MotionAE
+from .card import AUTOENCODER_FORMAT as CARD_FORMAT
+from .card import CARD_FORMAT as CHECKPOINT_FORMAT
 from .card import number, read_json, vector
 from .saving import write_weights
 
-CARD_FORMAT: Final = "diffgesture-autoencoder"
 CARD_VERSION: Final = 1
 _REQUIRED: Final = ("layout", "network", "latent_dim", "mean", "frame", "fps", "window")
 
@@ -118,6 +119,12 @@ def _read_card(path: Path) -> AutoencoderCard:
         raise CheckpointError(f"There is no autoencoder at {path}.")
     card_path = path.with_suffix(".json")
     data = read_json(card_path, "card", beside="the autoencoder")
+    if data.get("format") == CHECKPOINT_FORMAT:
+        raise CheckpointError(
+            f"{path.name} is a gesture model, not an autoencoder: give it as --checkpoint, and as"
+            " --autoencoder one"
+            " that was trained with configs/autoencoder_*.toml or converted by backend/convert.py."
+        )
     if data.get("format") != CARD_FORMAT:
         raise CheckpointError(
             f"{card_path.name} is not an autoencoder's card. Official ones are converted by backend/convert.py."

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The motion file: what the generator writes and every other part reads (``.npz``, see docs/MOTION.md)."""
 
+import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConfigError, OutputError
+from ..errors import ConfigError
+from ..writing import written
 from .skeletons import SKELETONS, Skeleton, neutral_directions
 
 
@@ -38,25 +40,34 @@ def num_motion_frames(audio_seconds: float, fps: float) -> int:
 
 def save_motion(path: str | Path, motion: Motion) -> None:
     """Write the motion file; OutputError when the place cannot be written."""
+    with written(path) as (part,):
+        write_motion(part, motion)
+
+
+def write_motion(part: Path, motion: Motion) -> None:
+    """The motion file into a place of ``writing.written``."""
     skeleton = motion.skeleton
-    try:
-        with open(path, "wb") as file:
-            np.savez_compressed(
-                file,
-                directions=motion.directions.astype(np.float32),
-                fps=np.float64(motion.fps),
-                layout=np.str_(motion.layout),
-                bone_pairs=np.asarray(skeleton.bone_pairs, dtype=np.int32),
-                joint_names=np.asarray(skeleton.joint_names),
-                seed=np.int64(motion.seed),
-                audio_seconds=np.float64(motion.audio_seconds),
-                preset=np.str_(motion.preset),
-                checkpoint=np.str_(motion.checkpoint),
-                neutral_directions=motion.neutral_directions.astype(np.float32),
-                bone_lengths=np.asarray(skeleton.bone_lengths, dtype=np.float32),
-            )
-    except OSError as error:
-        raise OutputError(f"The motion cannot be written to {path}: {error.strerror or error}.") from error
+    content = compressed(
+        directions=motion.directions.astype(np.float32),
+        fps=np.float64(motion.fps),
+        layout=np.str_(motion.layout),
+        bone_pairs=np.asarray(skeleton.bone_pairs, dtype=np.int32),
+        joint_names=np.asarray(skeleton.joint_names),
+        seed=np.int64(motion.seed),
+        audio_seconds=np.float64(motion.audio_seconds),
+        preset=np.str_(motion.preset),
+        checkpoint=np.str_(motion.checkpoint),
+        neutral_directions=motion.neutral_directions.astype(np.float32),
+        bone_lengths=np.asarray(skeleton.bone_lengths, dtype=np.float32),
+    )
+    part.write_bytes(content)
+
+
+def compressed(**arrays: Any) -> bytes:
+    """A NumPy archive in memory: on a full disk its own writer would print a traceback of its own."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
 
 
 def load_motion(path: str | Path) -> Motion:

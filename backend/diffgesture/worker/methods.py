@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import __version__
 from ..controls import is_control
-from ..errors import DeviceError, GestureError, OutputError
+from ..errors import DeviceError, EngineError, GestureError, OutputError
 from ..generation.engine import Generator, Request, torch_is_installed, write_motions
 from ..generation.spoken_cues import listen, words_cues
 from ..generation.synthesis import Settings
@@ -56,6 +56,8 @@ def make_methods(server: "Server") -> dict[str, Method]:
         try:
             checkpoint = generator.checkpoint(path, "auto" if engine == "auto" else "cpu", engine)
             chosen, card = checkpoint.engine, _public_card(path, checkpoint.card)
+        except EngineError:
+            raise
         except GestureError as error:
             problem = str(error)
         return {

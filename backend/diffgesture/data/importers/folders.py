@@ -170,10 +170,11 @@ def import_folder(
     on_bad: OnDamage,
     windows: WindowFilter | None = None,
     report: Callable[[str], None] = lambda _: None,
+    low_pass: bool = False,
 ) -> None:
     """Adds each recording to ``writer``; ``splits`` gives the split of a take's name.
 
-    Remarks on a take (missing fingers and the like) go to ``report``.
+    ``low_pass``: before frames are left out. Remarks on a take (missing fingers and the like) go to ``report``.
     """
     skeleton, fps = writer.skeleton, writer.fps
     for recording in recordings:
@@ -183,7 +184,7 @@ def import_folder(
             body = recording.read()
             check_lengths(place, len(audio) / SAMPLE_RATE, body.seconds, tolerance)
             try:
-                directions = layout_directions(body, skeleton, fps)
+                directions = layout_directions(body, skeleton, fps, low_pass=low_pass)
             except DataError as error:
                 raise DataError(f"{place}: {error}.") from error
             directions = directions[: max(1, round(len(audio) / SAMPLE_RATE * fps))]
