@@ -74,8 +74,9 @@ def _apart(body: Body) -> FloatArray:
 
 
 def _you(body: Body, hand: Hand, frame: int) -> bool:
-    way = np.minimum(angle_to(hand.fingers, -0.1, 0, 1), angle_to(hand.index, -0.1, 0, 1))
-    pose = _in_front(hand, 0.25) & (way < 40) & (hand.wrist[:, 1] > -0.36) & (angle_to(hand.palm, 0, 0, 1) > 45)
+    index = (hand.curls[:, 0] < 45) & (hand.curls[:, 2] > 75) & (angle_to(hand.index, -0.1, 0, 1) < 35)
+    way = index | (angle_to(hand.fingers, -0.1, 0, 1) < 35)
+    pose = _in_front(hand, 0.40) & way & (angle_to(hand.palm, 0, 0, 1) > 45)
     return _held(body, frame, pose & (np.abs(hand.centre[:, 0]) < 0.35))
 
 
@@ -90,16 +91,17 @@ def _me(body: Body, hand: Hand, frame: int) -> bool:
 
 def _we(body: Body, hand: Hand, frame: int) -> bool:
     span = _around(body, frame, 0.5, _MOVED)
-    near = np.hypot(hand.centre[span, 0], hand.centre[span, 2]).min() < 0.33
+    near = np.hypot(hand.centre[span, 0], hand.centre[span, 2]).min() < 0.28
     moved, high = _range(hand.centre, span), hand.raised[span].mean() > 0.6
-    return bool(near and high and moved[0] >= 0.15 and moved[2] >= 0.10)
+    return bool(near and high and moved[0] >= 0.22 and moved[2] >= 0.13)
 
 
 def _here(body: Body, hand: Hand, frame: int) -> bool:
     down = np.minimum(angle_to(hand.palm, 0, -1, 0), angle_to(hand.index, 0, -1, 0))
     down = np.minimum(down, angle_to(hand.fingers, 0, -1, 0))
-    fast = np.diff(hand.centre[_around(body, frame, _PREPARED, 0.1), 1]).min(initial=0.0) * body.fps
-    return _held(body, frame, (hand.centre[:, 2] >= 0.15) & (down < 45)) and fast < -0.25
+    height = hand.centre[_around(body, frame, _PREPARED, 0.1), 1]
+    fell = height.max() - height[-1] >= 0.08
+    return bool(fell and _held(body, frame, (hand.centre[:, 2] >= 0.20) & (down < 42)))
 
 
 def _aside(side: str | None) -> Test:
@@ -107,19 +109,19 @@ def _aside(side: str | None) -> Test:
         out = -1.0 if side is not None and side != hand.side else 1.0
         way = np.minimum(angle_to(hand.fingers, out, 0, 0.5), angle_to(hand.index, out, 0, 0.5))
         arm = np.degrees(np.arctan2(out * hand.wrist[:, 0] - 0.19 * out, np.maximum(hand.wrist[:, 2], 1e-6)))
-        far = (arm > 25) & (np.hypot(hand.wrist[:, 0], hand.wrist[:, 2]) > 0.30)
-        return _held(body, frame, hand.raised & far & (way < 50))
+        far = (arm > 30) & (np.hypot(hand.wrist[:, 0], hand.wrist[:, 2]) > 0.30)
+        return _held(body, frame, hand.raised & far & (way < 45))
 
     return test
 
 
 def _point(body: Body, hand: Hand, frame: int) -> bool:
     shape = (hand.curls[:, 0] < 45) & ((hand.curls[:, 1:] > 75).sum(axis=1) >= 2)
-    return _held(body, frame, _in_front(hand) & shape & (angle_to(hand.index, 0, 0, 1) < 50))
+    return _held(body, frame, _in_front(hand) & shape & (angle_to(hand.index, 0, 0, 1) < 38))
 
 
 def _question(body: Body, hand: Hand, frame: int) -> bool:
-    return _held(body, frame, _palm_up(hand))
+    return _held(body, frame, _palm_up(hand, 42) & (hand.wrist[:, 1] > -0.37))
 
 
 def _negation(body: Body, hand: Hand, frame: int) -> bool:
@@ -128,26 +130,26 @@ def _negation(body: Body, hand: Hand, frame: int) -> bool:
     if high.mean() < 0.5:
         return False
     tip, flat = hand.tip[span][high], angle_to(hand.palm[span][high], 0, -1, 0.4)
-    swept = np.ptp(tip[:, 0]) >= 0.20 and np.median(flat) < 65
+    swept = np.ptp(tip[:, 0]) >= 0.25 and np.median(flat) < 60
     return bool(swept or _turns(hand.tip[span, 0], 0.04) >= 3)
 
 
 def _contrast(body: Body, hand: Hand, frame: int) -> bool:
     moved = hand.centre[frame, 0] - hand.centre[_around(body, frame, 0.6, 0.0), 0].min()
-    return bool(moved >= 0.07 and _held(body, frame, hand.raised & (hand.wrist[:, 0] > 0.32)))
+    return bool(moved >= 0.12 and _held(body, frame, hand.raised & (hand.wrist[:, 0] > 0.42)))
 
 
 def _all(body: Body, hand: Hand, frame: int) -> bool:
     span = _around(body, frame, _PREPARED, _MOVED)
-    wide = np.ptp(_apart(body)[span]) >= 0.25 and all(h.raised[span].mean() > 0.6 for h in body.hands)
-    return bool(wide or (_range(hand.centre, span)[0] >= 0.30 and hand.raised[span].mean() > 0.7))
+    wide = np.ptp(_apart(body)[span]) >= 0.38 and all(h.raised[span].mean() > 0.6 for h in body.hands)
+    return bool(wide or (_range(hand.centre, span)[0] >= 0.42 and hand.raised[span].mean() > 0.7))
 
 
 def _empty(body: Body, hand: Hand, frame: int) -> bool:
-    span = _around(body, frame, 0.4, _MOVED)
-    opened = np.ptp(_apart(body)[span]) >= 0.20 and all(h.raised[span].mean() > 0.5 for h in body.hands)
-    flat = all(abs(np.median(angle_to(h.palm[span], 0, 1, 0)) - 90) > 15 for h in body.hands)
-    return bool(opened and flat)
+    span = _around(body, frame, 0.4, 0.5)
+    opened = _apart(body)[span][-1] - _apart(body)[span].min() >= 0.20
+    up = all(h.raised[span].mean() > 0.5 and np.median(angle_to(h.palm[span], 0, 1, 0)) < 65 for h in body.hands)
+    return bool(opened and up)
 
 
 def _obligation(body: Body, hand: Hand, frame: int) -> bool:
@@ -156,8 +158,8 @@ def _obligation(body: Body, hand: Hand, frame: int) -> bool:
     top = int(np.argmax(height))
     fell = height[top] - height[top:].min()
     speed = -np.diff(height[top:]).min(initial=0.0) * body.fps
-    edge = np.median(angle_to(hand.palm[span], -1, 0, 0)[top:]) < 60
-    return bool(fell >= 0.07 and speed >= 0.5 and edge and hand.raised[span].mean() > 0.5)
+    edge = np.median(angle_to(hand.palm[span], -1, 0, 0)[top:]) < 50
+    return bool(fell >= 0.20 and speed >= 1.4 and edge and hand.raised[span].mean() > 0.5)
 
 
 def _uncertainty(body: Body, hand: Hand, frame: int) -> bool:
@@ -168,12 +170,13 @@ def _uncertainty(body: Body, hand: Hand, frame: int) -> bool:
 def _intensifier(body: Body, hand: Hand, frame: int) -> bool:
     span = _around(body, frame, 0.4, 0.2)
     speed = np.linalg.norm(np.diff(hand.tip[span], axis=0), axis=-1).max(initial=0.0) * body.fps
-    return bool(speed >= 2.0 and _held(body, frame, hand.raised))
+    fist = _held(body, frame, hand.raised & (hand.curls[:, 1:] > 80).all(axis=1))
+    return bool(speed >= (1.2 if fist else 3.2) and _held(body, frame, hand.raised))
 
 
 def _big(body: Body, hand: Hand, frame: int) -> bool:
-    facing = [h.raised & (angle_to(h.palm, -1, 0, 0) < 75) for h in body.hands]
-    return _held(body, frame, facing[0] & facing[1] & (_apart(body) >= 0.5))
+    facing = [h.raised & (angle_to(h.palm, -1, 0, 0) < 60) for h in body.hands]
+    return _held(body, frame, facing[0] & facing[1] & (_apart(body) >= 0.65))
 
 
 def _stop(body: Body, hand: Hand, frame: int) -> bool:
@@ -185,24 +188,26 @@ def _surround(body: Body, hand: Hand, frame: int) -> bool:
     span = _around(body, frame, 0.5, 0.3)
     high = all((h.wrist[span, 1] > _NEARLY_RESTING).mean() > 0.6 for h in body.hands)
     turned = all(np.median(angle_to(h.palm[span], 0, 1, 0)) > 60 for h in body.hands)
-    return bool(_apart(body)[span][-1] - _apart(body)[span].min() >= 0.13 and high and turned)
+    return bool(_apart(body)[span][-1] - _apart(body)[span].min() >= 0.25 and high and turned)
 
 
 def _frame(body: Body, hand: Hand, frame: int) -> bool:
-    facing = [_in_front(h) & (angle_to(h.palm, -1, 0, 0) < 50) for h in body.hands]
+    facing = [_in_front(h, 0.25) & (angle_to(h.palm, -1, 0, 0) < 35) for h in body.hands]
+    left, right = body.hands
+    level = np.abs(left.centre[:, 1] - right.centre[:, 1]) < 0.06
     apart = _apart(body)
-    return _held(body, frame, facing[0] & facing[1] & (apart > 0.12) & (apart < 0.50))
+    return _held(body, frame, facing[0] & facing[1] & level & (apart > 0.12) & (apart < 0.42))
 
 
 def _offer(body: Body, hand: Hand, frame: int) -> bool:
-    return _held(body, frame, _palm_up(hand, 70) & (hand.centre[:, 2] > 0.25))
+    return _held(body, frame, _palm_up(hand, 45) & (hand.centre[:, 2] > 0.28))
 
 
 def _plea(body: Body, hand: Hand, frame: int) -> bool:
-    poses = [
-        _in_front(h) & (np.minimum(angle_to(h.palm, 0, 1, 0), angle_to(h.palm, -1, 0, 0)) < 60) for h in body.hands
-    ]
-    return _held(body, frame, poses[0] & poses[1] & (_apart(body) < 0.6))
+    apart, near = _apart(body), np.min([_in_front(h, 0.15) for h in body.hands], axis=0)
+    facing = np.max([angle_to(h.palm, -1, 0, 0) for h in body.hands], axis=0) < 40
+    open_ = np.max([angle_to(h.palm, 0, 1, 0) for h in body.hands], axis=0) < 45
+    return _held(body, frame, near & ((facing & (apart < 0.18)) | (open_ & (apart < 0.42))))
 
 
 def _greeting(body: Body, hand: Hand, frame: int) -> bool:
@@ -225,7 +230,9 @@ def _count(number: int) -> Test:
     shape = [k < number for k in range(4)]
 
     def test(body: Body, hand: Hand, frame: int) -> bool:
-        up = hand.raised & (angle_to(hand.fingers, 0, 1, 0.3) < 60) & _extended(hand, *shape)
+        up = hand.raised & (angle_to(hand.fingers, 0, 1, 0.3) < 50) & _extended(hand, *shape)
+        if number >= 4:
+            up &= (hand.curls < 30).all(axis=1)
         spread = degrees_between(hand.thumb, hand.fingers) > 53
         return _held(body, frame, up & spread if number == 5 else up & ~spread if number == 4 else up)
 
@@ -234,7 +241,7 @@ def _count(number: int) -> Test:
 
 def _nod(body: Body, hand: Hand, frame: int) -> bool:
     pitch = body.head[_around(body, frame, 0.45, 0.45), 1]
-    return bool(_turns(pitch, 4.0) >= 1 and np.ptp(pitch) >= 6.0)
+    return bool(_turns(pitch, 4.0) >= 1 and np.ptp(pitch) >= 8.0)
 
 
 def _shake(body: Body, hand: Hand, frame: int) -> bool:

@@ -107,11 +107,12 @@ def seen_around(body: Body, time: float) -> dict[str, float]:
 
 
 def _extreme(body: Body, name: str, frame: int) -> int:
-    """The frame near ``frame`` at which the head is turned furthest."""
+    """The frame near ``frame`` at which the head comes to where it is turned furthest."""
+    turns = body.head[:, {"nod": 1, "shake": 0, "tilt": 2}[name]]
     reach = round(WITHIN * body.fps)
     first = max(0, frame - reach)
-    curve = body.head[first : frame + reach + 1, {"nod": 1, "shake": 0, "tilt": 2}[name]]
-    return first + int(np.argmax(np.abs(curve - np.median(body.head[:, {"nod": 1, "shake": 0, "tilt": 2}[name]]))))
+    away = np.abs(turns[first : frame + reach + 1] - np.median(turns))
+    return first + int(np.argmax(away >= 0.9 * away.max()))
 
 
 def cue_table(scores: dict[str, CueScore]) -> str:
