@@ -64,7 +64,7 @@ def test_motion_files_of_any_system_beside_baselines(dataset: Path, motions: Pat
     assert run(*arguments, "--legacy", "--json") == 0
     legacy = json.loads(capsys.readouterr().out)["systems"]
     assert set(legacy) == {"people", "static", "nearest", "random"}
-    assert legacy["people"]["joint_mae"] < 0.01
+    assert legacy["people"]["joint_mae"] < 0.03
     assert legacy["static"]["bc"] is None, "a statue has no beats"
     assert legacy["random"]["joint_mae"] > legacy["people"]["joint_mae"]
 
@@ -154,3 +154,32 @@ def test_emage_measures_by_their_definitions():
     assert both == pytest.approx(halts / 2)
     assert challenge.emage_bc(halting[:100, None], audio, mean_speed) is None
     assert TED_EXPRESSIVE.num_bones == 42
+
+
+def test_the_papers_table_has_people_baselines_and_runs(
+    dataset: Path, motions: Path, parity_folder: Path, tmp_path: Path, capsys
+):
+    import paper_table
+    from diffgesture.model.conversion import convert
+
+    convert(parity_folder / "official_checkpoint_expressive.bin", tmp_path / "a.safetensors")
+    convert(parity_folder / "official_autoencoder_expressive.bin", tmp_path / "net.safetensors")
+
+    def table(*arguments: object) -> int:
+        common = ("--data", dataset, "--autoencoder", tmp_path / "net.safetensors", "--device", "cpu")
+        given = [str(a) for a in (*common, *arguments)]
+        return run_command(paper_table.main, lambda: paper_table.parse_arguments(given))
+
+    method = f"DiffGesture={tmp_path / 'a.safetensors'}"
+    status = table("--checkpoint", method, "--runs", 2, "--steps", 2, "--motions", f"files={motions}", "--json")
+    assert status == 0
+    methods = json.loads(capsys.readouterr().out)["methods"]
+    assert list(methods) == ["people", "static", "nearest", "random", "files", "DiffGesture"]
+    summary = methods["DiffGesture"]["summary"]
+    assert summary["fgd"]["runs"] == 2
+    assert summary["fgd"]["sd"] > 0
+    assert methods["people"]["summary"]["joint_mae"]["mean"] == 0
+    # On so few windows an untrained autoencoder tells little apart, but not this.
+    assert summary["fgd"]["mean"] > methods["people"]["summary"]["fgd"]["mean"]
+    assert table("--checkpoint", method, "--runs", 1, "--steps", 1, "--limit", 8, "--latex") == 0
+    assert r"DiffGesture & " in capsys.readouterr().out
