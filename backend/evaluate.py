@@ -21,8 +21,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="evaluate.py",
         description="Generate from held-out speech, or take motion files of any system, and measure"
-        " the motion beside"
-        " that of real people. What each number means is written in docs/EVALUATION.md.",
+        " the motion beside that of real people. What each number means is written in docs/EVALUATION.md.",
     )
     what = parser.add_argument_group("what is measured")
     what.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights (default: the bundled ones)")
@@ -58,6 +57,19 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         " (default: filtered where the data set lists any)",
     )
     published.add_argument("--autoencoder", type=Path, metavar="FILE", help="for the published FGD and Diversity")
+    words = parser.add_argument_group("gestures by words")
+    words.add_argument(
+        "--cues",
+        nargs="?",
+        type=int,
+        const=20,
+        metavar="ROUNDS",
+        help="instead: ask for gesture cues over --speech, this often (default: 20), and see which come when",
+    )
+    words.add_argument(
+        "--sentences", type=Path, metavar="FILE.csv", help="instead: what a table of words proposes for these"
+    )
+    words.add_argument("--word-table", type=Path, metavar="FILE.json", help="for --sentences (default: English)")
     how = parser.add_argument_group("how it is generated")
     how.add_argument(
         "--preset",
@@ -93,6 +105,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    if arguments.sentences:
+        _sentences(arguments)
+        return
+    if arguments.cues is not None:
+        _cues(arguments)
+        return
     if arguments.legacy and not arguments.data:
         raise ConfigError("Give --data DATASET with --legacy.")
     if not arguments.data and not arguments.speech and not arguments.motions:
@@ -199,6 +217,34 @@ def _videos(folder: Path, systems: dict[str, Any], given: str, human: list[Any],
         save_comparison(path, {**takes, **people}, layout, next(iter(takes.values())).fps)
         paths.append(path)
     return paths
+
+
+def _cues(arguments: argparse.Namespace) -> None:
+    from diffgesture.evaluation.cues import cue_table, evaluate_cues
+    from diffgesture.evaluation.evaluation import speech_of_folder
+    from diffgesture.generation.engine import Generator
+    from diffgesture.generation.synthesis import Settings
+
+    if not arguments.speech or arguments.cues < 1:
+        raise ConfigError("--cues needs --speech FOLDER, and at least 1 round.")
+    checkpoint = Generator().checkpoint(arguments.checkpoint, arguments.device)
+    speech = speech_of_folder(arguments.speech, arguments.limit)
+    settings = Settings(seed=arguments.seed, steps=arguments.steps, guidance=arguments.guidance)
+    scores = evaluate_cues(checkpoint, speech, settings, arguments.cues, _say)
+    if arguments.json:
+        cues = {name: score.as_json() for name, score in scores.items()}
+        print(json.dumps({**_header(arguments, checkpoint.card, "default"), "cues": cues}))
+    else:
+        print(cue_table(scores), end="")
+
+
+def _sentences(arguments: argparse.Namespace) -> None:
+    from diffgesture.evaluation.sentences import evaluate_sentences, read_sentences, sentence_table
+    from diffgesture.words.tables import read_table, table
+
+    chosen = read_table(arguments.word_table) if arguments.word_table else table("en")
+    score = evaluate_sentences(read_sentences(arguments.sentences), chosen)
+    print(json.dumps(score.__dict__) if arguments.json else sentence_table(score), end="")
 
 
 def _legacy(arguments: argparse.Namespace) -> None:

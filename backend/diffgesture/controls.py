@@ -58,8 +58,8 @@ class Control:
                 raise ConfigError(f"There is no {self.name} '{value}'; choose {', '.join(self.choices)}.")
             return value
         whole = self.type == "int"
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not fits or (whole and value != int(value)) or not self.min <= value <= self.max:
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and self.min <= value <= self.max
+        if not fits or not math.isfinite(value) or (whole and value != int(value)):
             kind = "a whole number" if whole else "a number"
             raise ConfigError(
                 f"{self.spoken} must be {kind} between {self.min:g} and {self.max:.10g}, not {value!r:.60}."

@@ -24,6 +24,7 @@ import bpy
 
 from ..errors import DiffGestureError
 from ..identity import VERSION
+from ..reading import parse_json, read_json, read_text, understood
 from ..sound.source import AUDIO_ENDINGS
 from ..state.session import Problem
 from ..writing import write_file
@@ -106,22 +107,18 @@ def read_jobs(source: Path) -> list[dict[str, Any]]:
             {"name": path.stem if stems[path.stem] == 1 else path.name.replace(".", "_"), "audio": str(path)}
             for path in found
         ]
-    try:
-        text = source.read_text(encoding="utf-8-sig")
+    with understood(f"{source} cannot be read"):
+        text = read_text(source, "list of jobs")
         if source.suffix.lower() == ".csv":
             table = csv.DictReader(io.StringIO(text))
             rows: Any = [{key: cell for key, cell in row.items() if cell not in (None, "")} for row in table]
         elif source.suffix.lower() == ".json":
-            rows = json.loads(text)
+            rows = parse_json(text, f"{source} cannot be read: it")
             rows = rows.get("jobs") if isinstance(rows, dict) else rows
         else:
             raise DiffGestureError(
                 f"{source} is neither a folder of recordings nor a .csv table or .json list of jobs."
             )
-    except OSError as error:
-        raise DiffGestureError(f"{source} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise DiffGestureError(f"{source} cannot be read: {error}.") from error
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise DiffGestureError(f'{source} lists no jobs, for instance [{{"audio": "speech.wav", "seed": 3}}].')
     return [_placed(row, source.parent) for row in rows]
@@ -247,12 +244,12 @@ def _fingerprint(arguments: list[str]) -> str:
 def _is_done(path: Path, fingerprint: str) -> bool:
     """Whether the record is that of the same job, done, and all its files are still there."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = read_json(path, "record")
+    except DiffGestureError:
         return False
-    if record.get("status") != "ok" or record.get("fingerprint") != fingerprint:
+    if not isinstance(record, dict) or record.get("status") != "ok" or record.get("fingerprint") != fingerprint:
         return False
-    return all(os.path.isfile(record[kind]) for kind in KINDS if record.get(kind))
+    return all(os.path.isfile(str(record[kind])) for kind in KINDS if record.get(kind))
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:

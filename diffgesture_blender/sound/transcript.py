@@ -8,6 +8,7 @@ import bpy
 from .. import compat
 from ..errors import DiffGestureError
 from ..timing import frame_rate
+from ..writing import write_file
 
 
 def transcript_file(
@@ -39,7 +40,7 @@ def transcript_file(
         raise DiffGestureError("No text strip lies over the speech; add some, or set Transcript to None.")
     target = folder / "text_strips.srt"
     lines = [f"{n}\n{_clock(a)} --> {_clock(b)}\n{text}\n" for n, (a, b, text) in enumerate(sorted(captions), 1)]
-    target.write_text("\n".join(lines), encoding="utf-8")
+    write_file(target, "\n".join(lines))
     return str(target)
 
 

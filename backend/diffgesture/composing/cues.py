@@ -5,7 +5,6 @@ Most units are clips whose meaning and arrival stand in ``motion/semantics.json`
 poses are made with hand shapes of ``handshapes/``. Head cues are movements, not clips.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from ..model.direction import cue_columns
 from ..motion import canonical, rotation
 from ..motion.easing import minimum_jerk
 from ..motion.head_turns import HEAD_CUES, head_turn
+from ..reading import read_arrays, read_json, understood
 from .arm_pose import reach
 from .corpora import WORK_FPS, Clip
 from .units import Unit, unit_of_clip, wrists_in_chest
@@ -73,10 +73,7 @@ def cue_units(root: Path, clips: list[Clip]) -> dict[str, tuple[Unit, ...]]:
 
 
 def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}. Give the folder of the corpora.") from error
+    return read_json(path, "part of the corpora", DataError)
 
 
 def _from_clip(clip: Clip | None, arrival: float | None, name: str) -> Unit | None:
@@ -133,12 +130,10 @@ def _posed_units(root: Path) -> dict[str, list[Unit]]:
 def hand_shapes(root: Path) -> dict[str, FloatArray]:
     """Own hand shapes: name to local rotations (15, 4) of the right hand's finger joints, thumb first."""
     path = root / "handshapes" / "own_handshapes.npz"
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names, right = [str(name) for name in archive["names"]], archive["right"].astype(float)
-            directions = archive["dir_right"].astype(float)
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path} cannot be read: {error}. Give the folder of the corpora.") from error
+    with understood(f"{path} cannot be read", DataError, " Give the folder of the corpora."):
+        archive = read_arrays(path, "archive of hand shapes", DataError)
+        names, right = [str(name) for name in archive["names"]], archive["right"].astype(float)
+        directions = archive["dir_right"].astype(float)
     shapes = {}
     own = np.array(canonical.THUMB_DIRECTION) * (-1.0, 1.0, 1.0)
     own = own / np.linalg.norm(own)

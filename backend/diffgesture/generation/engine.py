@@ -15,6 +15,7 @@ from ..errors import ConfigError, EngineError
 from ..model.card import read_card
 from ..model.checkpoint import DEFAULT_CHECKPOINT, ENGINES, Checkpoint, Engine, load_checkpoint
 from ..motion.motion_file import Motion, write_motion
+from ..reading import Real, Text, Whole, understood
 from ..speech.audio import load_audio
 from ..speech.features import SAMPLE_RATE
 from ..words.vocabulary import Cue
@@ -45,8 +46,13 @@ class Request:
     word_table: Path | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.variations <= MAX_VARIATIONS:
-            raise ConfigError(f"variations must lie between 1 and {MAX_VARIATIONS}, not {self.variations}.")
+        with understood("This cannot be generated", ConfigError):
+            Whole(1, MAX_VARIATIONS)(self.variations, "variations")
+            Text()(self.device, "device")
+            Text()(self.engine, "engine")
+            Real(0, 1e6)(self.audio_start, "audio_start")
+            if self.audio_end is not None:
+                Real(0, 1e6)(self.audio_end, "audio_end")
         if self.audio_start < 0 or (self.audio_end is not None and self.audio_end <= self.audio_start):
             raise ConfigError("audio_end must be later than audio_start, and neither may be negative.")
         if self.engine not in ENGINES:
@@ -108,6 +114,8 @@ def choose_engine(wanted: str, *, preset: str, device: str, official: bool) -> E
     PyTorch, where it is installed, for what is slow without it or needs it: the reference preset, official
     networks, graphics cards. ConfigError when what is asked for needs PyTorch and it is not there.
     """
+    if wanted not in ENGINES:
+        raise ConfigError(f"There is no engine '{wanted!s:.40}'; choose {', '.join(ENGINES)}.")
     other_device = device not in ("auto", "cpu")
     if wanted == "numpy" and (official or other_device):
         what = "an official network" if official else f"the device '{device}'"

@@ -188,6 +188,8 @@ def generate(
     directions = normalize(card.to_directions(poses.astype(np.float64)))
     directions = turn_head(directions, cues, kept, skeleton, card.fps, settings.seed)
     directions = shape_motion(directions, card.rest, skeleton, card.fps, settings.shaping, constraints)
+    if not np.isfinite(directions).all():
+        raise CheckpointError(f"The network of {checkpoint.path.name} gave motion that is not finite.")
     ended = time.perf_counter()
     motion = Motion(
         directions=directions.astype(np.float32),

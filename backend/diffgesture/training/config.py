@@ -7,10 +7,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..errors import ConfigError
+from ..model.card import check_hyperparameters
 from ..motion.skeletons import SKELETONS
+from ..reading import Items, Real, Whole, read_text, understood
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -135,18 +137,60 @@ class Config:
             raise ConfigError("'overlap' and 'seed_frames' must be shorter than 'window'.")
 
 
+_MAX_TOML: Final = 1 << 20
+# What fits into some machine: a larger number is a slip of the pen.
+_LIMITS: Final = {
+    "fps": (0, 240),
+    "window": (0, 4096),
+    "overlap": (0, 4096),
+    "seed_frames": (0, 4096),
+    "window_stride": (0, 100_000),
+    "steps": (0, 100_000_000),
+    "batch_size": (0, 65_536),
+    "learning_rate": (0.0, 100.0),
+    "warmup_steps": (0, 100_000_000),
+    "decay_steps": (0, 100_000_000),
+    "gradient_clip": (1e-9, 1e9),
+    "ema_decay": (0.0, 1.0),
+    "null_probability": (0.0, 1.0),
+    "seed": (0, 2**31 - 1),
+    "save_minutes": (0.0, 1e6),
+    "log_steps": (0, 100_000_000),
+    "panel_steps": (0, 100_000_000),
+    "panel_clips": (0, 100_000),
+    "guidance": (0.0, 10.0),
+    "diffusion.steps": (0, 10_000),
+    "keep_steps": (0, 100_000_000),
+    **dict.fromkeys(
+        (
+            "augment.mirror",
+            "augment.drop_speech",
+            "augment.drop_streams",
+            "augment.unknown",
+            "augment.noise_floor",
+        ),
+        (0.0, 1.0),
+    ),
+    **dict.fromkeys((f"loss.{name}" for name in ("arms", "hands", "fingers", "body", "velocity")), (0.0, 1e6)),
+}
+
+
+def _checked(kind: Any, value: Any, source: str, name: str) -> Any:
+    try:
+        return kind(value, f"'{name}'")
+    except ValueError as error:
+        raise ConfigError(f"{source}: {error}.") from error
+
+
 def load_config(path: str | Path, changes: Sequence[str] = ()) -> Config:
     """Read a TOML file; ``changes`` such as "batch_size=32" or "model.depth=4" come on top of it.
 
     ConfigError names the file (or the change) and the unknown or ill-typed key.
     """
     path = Path(path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"The configuration {path} cannot be read: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"The configuration {path} is not valid TOML: {error}.") from error
+    text = read_text(path, "configuration", ConfigError, _MAX_TOML)
+    with understood(f"The configuration {path} is not valid TOML", ConfigError):
+        values = tomllib.loads(text)
     for change in changes:
         _change(values, change)
     return _build(Config, values, f"{path.name} with --set" if changes else path.name, "")
@@ -165,7 +209,7 @@ def _change(values: dict[str, Any], change: str) -> None:
             raise ConfigError(f"--set {change}: '{section}' is no section.")
     try:
         table[key] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         table[key] = text.strip()
 
 
@@ -183,13 +227,25 @@ def _build(cls: type, values: dict[str, Any], source: str, prefix: str) -> Any:
             value = _build(kind, value, source, f"{key}.")  # type: ignore[arg-type]
         elif kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
+        elif kind is list and isinstance(value, list):
+            value = _checked(Items(Real(), 1000), value, source, prefix + key)
         elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):  # type: ignore[arg-type]
             raise ConfigError(
                 f"{source}: '{prefix}{key}' must be {getattr(kind, '__name__', kind)}, not {value!r}."
             )
+        if prefix + key in _LIMITS and kind in (int, float):
+            low, high = _LIMITS[prefix + key]
+            value = _checked((Whole if kind is int else Real)(low, high), value, source, prefix + key)
+        elif kind is float:
+            value = _checked(Real(), value, source, prefix + key)
         known[key] = value
     try:
-        return cls(**known)
+        built = cls(**known)
+        if isinstance(built, Config):
+            check_hyperparameters(built.network, built.model)
+        return built
+    except ValueError as error:
+        raise ConfigError(f"{source}: [model] does not describe the network: {error}.") from error
     except TypeError as error:
         raise ConfigError(f"{source}: {error}.") from error
     except ConfigError as error:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tables of words (``backend/words/<language>.json``): which words and sentence openings bring which cue."""
 
-import json
 import re
 import unicodedata
 from collections import Counter
@@ -12,9 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import ConfigError
+from ..reading import Real, Whole, read_json
 from .transcript import Word
 from .vocabulary import FOLDER, cue_name
 
+_MAX_BYTES: Final = 16 << 20
 AUTO: Final = "auto"
 LANGUAGES: Final = ("en", "de", "fr", "es", "it", "pt", "ja", "zh", "hi", "ar")
 OPENINGS: Final = ("questions", "personal", "requests", "commands")
@@ -76,10 +77,7 @@ def table(language: str = "en") -> Table:
 
 def read_table(path: Path) -> Table:
     """A table of words from its JSON file; ConfigError, with the entry's number, where it is not one."""
-    try:
-        data: Any = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"The table of words {path} cannot be read: {error}.") from error
+    data = read_json(path, "table of words", ConfigError, _MAX_BYTES)
     if not isinstance(data, dict) or not isinstance(data.get("entries", []), list):
         raise ConfigError(f'{path.name} must hold a list "entries"; docs/WORDS.md shows one.')
     phrases: dict[Phrase, Row] = {}
@@ -87,9 +85,9 @@ def read_table(path: Path) -> Table:
         try:
             row = Row(
                 cue_name(entry["cue"]),
-                int(entry.get("priority", 4)),
-                float(entry.get("probability", 0.6)),
-                float(entry.get("cooldown", 4.0)),
+                Whole(-1000, 1000)(entry.get("priority", 4), "priority"),
+                Real(0, 1)(entry.get("probability", 0.6), "probability"),
+                Real(0, 1e6)(entry.get("cooldown", 4.0), "cooldown"),
             )
             phrases |= {phrase: row for text in _list(entry["say"]) if (phrase := phrase_of(text))}
         except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:

@@ -6,20 +6,24 @@ add-on. Words without a time of their own are spread over their caption by sylla
 """
 
 import html
-import json
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from ..errors import ConfigError
+from ..reading import parse_json, read_bytes, understood
 
 MOST_TOLD: Final = 5
+_MAX_BYTES: Final = 16 << 20
 _TIME: Final = r"(-?(?:\d+:)?\d+:\d+[.,]\d+|-?\d+:\d+:\d+)"
 _ARROW: Final = re.compile(rf"{_TIME}\s*-->\s*{_TIME}")
 _ASS: Final = re.compile(rf"^Dialogue:[^,]*,{_TIME},{_TIME},(?:[^,]*,){{6}}(.*)$")
-_TAGS: Final = re.compile(r"<[^>]*>|\{[^}]*\}|\[[^\]]*\]|♪")
-_INTERVAL: Final = re.compile(r'xmin\s*=\s*(\S+)\s+xmax\s*=\s*(\S+)\s+text\s*=\s*"((?:[^"]|"")*)"')
+# What is repeated has a bound or excludes its own beginning, so that no text takes quadratic time.
+_TAGS: Final = re.compile(r"<[^<>]*>|\{[^{}]*\}|\[[^\[\]]*\]|♪")
+_INTERVAL: Final = re.compile(
+    r'xmin\s{0,9}=\s{0,9}(\S{1,40})\s{1,99}xmax\s{0,9}=\s{0,9}(\S{1,40})\s{1,99}text\s{0,9}=\s{0,9}"((?:[^"]|""){0,1000})"'
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Transcript:
         text = " ".join(html.unescape(_TAGS.sub(" ", str(text)).replace("\\N", " ")).split())
         try:
             first, last = float(start), float(end)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             first, last = 0.0, -1.0
         if not text:
             return
@@ -76,10 +80,7 @@ class Transcript:
 
 def read_transcript(path: Path) -> Transcript:
     """The pieces of a file by what it holds, not by its ending; ConfigError where nothing in it can be used."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"The transcript {path} cannot be read: {error.strerror or error}.") from error
+    data = read_bytes(path, "transcript", ConfigError, _MAX_BYTES)
     result = Transcript()
     try:
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
@@ -87,18 +88,8 @@ def read_transcript(path: Path) -> Transcript:
         text = data.decode("cp1252", errors="replace")
         result.notes.append(f"{path.name} is not UTF-8; it is read as Western European (Windows-1252).")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "\nDialogue:" in text:
-        for number, line in enumerate(text.split("\n"), 1):
-            if found := _ASS.match(line):
-                result.add(found[3], _seconds(found[1]), _seconds(found[2]), f"Line {number}")
-    elif text.lstrip()[:1] in ("{", "["):
-        _json(text, result, path.name)
-    elif "-->" in text:
-        _captions(text, result)
-    elif "ooTextFile" in text[:200]:
-        _text_grid(text, result)
-    elif text.strip():
-        result.pieces = [Piece(" ".join(text.split()))]
+    with understood(f"The transcript {path.name} cannot be understood", ConfigError):
+        _parse(text, result, path.name)
     if not result.pieces:
         raise ConfigError(
             f"The transcript {path.name} holds no words that can be used. {' '.join(result.notes[:1])}"
@@ -109,6 +100,21 @@ def read_transcript(path: Path) -> Transcript:
     return result
 
 
+def _parse(text: str, result: Transcript, name: str) -> None:
+    if "\nDialogue:" in text:
+        for number, line in enumerate(text.split("\n"), 1):
+            if found := _ASS.match(line):
+                result.add(found[3], _seconds(found[1]), _seconds(found[2]), f"Line {number}")
+    elif text.lstrip()[:1] in ("{", "["):
+        _json(text, result, name)
+    elif "-->" in text:
+        _captions(text, result)
+    elif "ooTextFile" in text[:200]:
+        _text_grid(text, result)
+    elif text.strip():
+        result.pieces = [Piece(" ".join(text.split()))]
+
+
 def _seconds(text: str) -> float:
     parts = text.lstrip("-").replace(",", ".").split(":")
     value = sum(float(part) * 60**power for power, part in enumerate(reversed(parts)))
@@ -117,7 +123,7 @@ def _seconds(text: str) -> float:
 
 def _captions(text: str, result: Transcript) -> None:
     lines, start = text.split("\n"), 0
-    heads = [(number, found) for number, line in enumerate(lines) if (found := _ARROW.search(line))]
+    heads = [(number, found) for number, line in enumerate(lines) if (found := _ARROW.search(line[:200]))]
     for place, (number, found) in enumerate(heads):
         start = number + 1
         stop = heads[place + 1][0] if place + 1 < len(heads) else len(lines)
@@ -128,10 +134,7 @@ def _captions(text: str, result: Transcript) -> None:
 
 
 def _json(text: str, result: Transcript, name: str) -> None:
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"{name} is not JSON: {error}.") from error
+    data = parse_json(text, name, ConfigError)
     if isinstance(data, dict):
         if isinstance(data.get("transcription"), list):  # whisper.cpp, milliseconds
             for number, item in enumerate(data["transcription"], 1):

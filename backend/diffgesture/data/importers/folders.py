@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import DataError, GestureError
 from ...motion.joint_names import map_joints
 from ...motion.skeletons import directions_to_joints
+from ...reading import beside
 from ...speech.audio import load_audio
 from ...speech.features import SAMPLE_RATE
 from ..dataset import DatasetWriter
@@ -64,7 +65,11 @@ def find_npz(folder: Path, speaker: str | None, map_file: Path | None, on_bad: O
             on_bad(str(error))
             continue
         for k, (_, audio_name) in enumerate(clips):
-            audio = motion.with_name(Path(audio_name).name) if audio_name else None
+            try:
+                audio = beside(motion, audio_name, "recording", DataError) if audio_name else None
+            except DataError as error:
+                on_bad(f"clip {k}: {error}")
+                continue
             if audio is None:
                 audio = (
                     _one_audio(motion, audios.get(motion.stem.lower(), []), on_bad) if len(clips) == 1 else None
