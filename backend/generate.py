@@ -6,9 +6,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from diffgesture.command_line import run_command
 from diffgesture.controls import add_arguments, controls_of
+
+_ENDINGS = {"motions": ".npz", "bvh": ".bvh", "video": ".mp4"}
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -32,6 +35,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="seconds of --keep to regenerate; may be repeated",
     )
     parser.add_argument(
+        "--seed-motion",
+        type=Path,
+        metavar="MOTION.npz",
+        help="with --preset reference: the first frames of this motion begin the first window",
+    )
+    parser.add_argument(
         "--cues",
         default="",
         metavar="SECONDS:CUE,...",
@@ -41,7 +50,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--transcript",
         type=Path,
         metavar="FILE",
-        help="what is said, in English (srt, vtt, ass, json, TextGrid, txt): its words bring gestures",
+        help="what is said (srt, vtt, ass, json, TextGrid, txt): its words bring gestures",
+    )
+    parser.add_argument(
+        "--word-table", type=Path, metavar="FILE.json", help="your own words, before those of the language"
     )
     parser.add_argument("--variations", type=int, default=1, metavar="K", help="K motions, seeds N … N+K-1")
     parser.add_argument(
@@ -54,16 +66,18 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     from diffgesture.errors import ConfigError
-    from diffgesture.generation.engine import Generator, Request, write_motions
+    from diffgesture.generation.engine import Generator, Request
     from diffgesture.generation.synthesis import Settings
-    from diffgesture.motion.bvh import save_bvh
     from diffgesture.motion.constraints import keep_motion
+    from diffgesture.motion.motion_file import load_motion
     from diffgesture.words.vocabulary import parse_cues
 
     if (arguments.keep is None) != (not arguments.regenerate):
         raise ConfigError("--keep MOTION.npz and --regenerate START END belong together; give both or neither.")
+    targets = _targets(arguments)
     constraints = None if arguments.keep is None else keep_motion(arguments.keep, arguments.regenerate)
-    settings = Settings(constraints, parse_cues(arguments.cues), **controls_of(arguments))
+    seed_motion = None if arguments.seed_motion is None else load_motion(arguments.seed_motion)
+    settings = Settings(constraints, parse_cues(arguments.cues), seed_motion, **controls_of(arguments))
     request = Request(
         audio=arguments.audio,
         settings=settings,
@@ -72,26 +86,14 @@ def main(arguments: argparse.Namespace) -> None:
         engine=arguments.engine,
         variations=arguments.variations,
         transcript=arguments.transcript,
+        word_table=arguments.word_table,
     )
     response = Generator().run(request, _show_progress)
-    paths = write_motions(response.motions, arguments.output)
-    extra: dict[str, list[str]] = {}
-    if arguments.bvh:
-        targets = _numbered(arguments.bvh, len(paths))
-        for target, motion in zip(targets, response.motions, strict=True):
-            save_bvh(target, motion)
-        extra["bvh"] = [str(target) for target in targets]
-    if arguments.video:
-        from diffgesture.motion.video import save_video
-
-        targets = _numbered(arguments.video, len(paths))
-        for target, motion in zip(targets, response.motions, strict=True):
-            save_video(target, {"generated": motion}, arguments.audio)
-        extra["video"] = [str(target) for target in targets]
+    _write(arguments, targets, response.motions)
     motion = response.motions[0]
     print(
         f"{len(motion.directions)} frames at {motion.fps:g} fps for {motion.audio_seconds:.2f} s of speech in"
-        f" {response.timings['total']:.2f} s: {', '.join(map(str, paths))}",
+        f" {response.timings['total']:.2f} s: {', '.join(map(str, targets['motions']))}",
         file=sys.stderr,
     )
     if arguments.transcript or arguments.cues:
@@ -102,17 +104,47 @@ def main(arguments: argparse.Namespace) -> None:
     for warning in response.warnings:
         print(f"note: {warning}", file=sys.stderr)
     if arguments.json:
-        summary = {
-            "motions": [str(path) for path in paths],
-            "seeds": [item.seed for item in response.motions],
-            **response.summary(),
-            **extra,
-        }
-        print(json.dumps(summary))
+        paths = {kind: [str(path) for path in paths] for kind, paths in targets.items()}
+        seeds = [item.seed for item in response.motions]
+        print(json.dumps({**paths, "seeds": seeds, **response.summary()}))
 
 
-def _numbered(path: Path, count: int) -> list[Path]:
-    return [path] if count == 1 else [path.with_stem(f"{path.stem}_{k}") for k in range(1, count + 1)]
+def _targets(arguments: argparse.Namespace) -> dict[str, list[Path]]:
+    """Kind of result -> its files, checked before any work is done."""
+    from diffgesture.errors import OutputError
+    from diffgesture.generation.engine import MAX_VARIATIONS, numbered
+    from diffgesture.writing import check_outputs
+
+    given = {"motions": arguments.output, "bvh": arguments.bvh, "video": arguments.video}
+    for kind, path in given.items():
+        if path and path.suffix.lower() != _ENDINGS[kind]:
+            raise OutputError(f"{path} must end in {_ENDINGS[kind]}.")
+    count = min(max(1, arguments.variations), MAX_VARIATIONS)
+    targets = {kind: numbered(path, count) for kind, path in given.items() if path}
+    named = arguments.checkpoint
+    card = named.with_suffix(".json") if named else None
+    cues = Path(arguments.cues) if arguments.cues.lower().endswith((".json", ".csv")) else None
+    inputs = (arguments.audio, arguments.keep, named, card, arguments.transcript, cues)
+    check_outputs([path for paths in targets.values() for path in paths], inputs)
+    return targets
+
+
+def _write(arguments: argparse.Namespace, targets: dict[str, list[Path]], motions: list[Any]) -> None:
+    """All results or none."""
+    from diffgesture.motion.bvh import write_bvh
+    from diffgesture.motion.motion_file import write_motion
+    from diffgesture.motion.video import write_video
+    from diffgesture.writing import written
+
+    write = {
+        "motions": write_motion,
+        "bvh": write_bvh,
+        "video": lambda part, motion: write_video(part, {"generated": motion}, arguments.audio),
+    }
+    pairs = [(kind, *pair) for kind in targets for pair in zip(targets[kind], motions, strict=True)]
+    with written(*(path for _, path, _ in pairs)) as parts:
+        for (kind, _, motion), part in zip(pairs, parts, strict=True):
+            write[kind](part, motion)
 
 
 def _show_progress(stage: str, fraction: float, message: str) -> None:

@@ -6,12 +6,13 @@ import json
 import sys
 from pathlib import Path
 
+from diffgesture.command_line import run_command
 from diffgesture.composing.compose import compose_dataset
 from diffgesture.composing.held_out import write_held_out_speech
 from diffgesture.composing.strokes import write_strokes
 from diffgesture.data.dataset import Dataset
 from diffgesture.data.importers.commands import add_importers
-from diffgesture.errors import DataError, GestureError
+from diffgesture.errors import DataError
 
 
 def _say(text: str) -> None:
@@ -80,8 +81,7 @@ def _report(arguments: argparse.Namespace) -> dict[str, object]:
     return {"dataset": str(arguments.source), "hours": data.card["hours"], "table": table}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs one command. Returns 0, or 2 with one line on stderr when the input cannot be used."""
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="prepare.py", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_compose(commands)
@@ -89,20 +89,20 @@ def main(arguments: list[str] | None = None) -> int:
     _add_strokes(commands)
     _add_report(commands)
     add_importers(commands, _say)
-    parsed = parser.parse_args(arguments)
-    try:
-        result = parsed.run(parsed)
-    except GestureError as error:
-        _say(f"prepare.py: {error}" + (f" {error.hint}" if error.hint else ""))
-        return 2
-    except KeyboardInterrupt:
-        _say("stopped")
-        return 130
-    if parsed.json:
+    return parser.parse_args(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    result = arguments.run(arguments)
+    if arguments.json:
         print(json.dumps(result))
     else:
         print("\n".join(f"{key}: {value}" if key != "table" else str(value) for key, value in result.items()))
-    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command. Returns 0, or 2 with one line on stderr when the input cannot be used."""
+    return run_command(_run, lambda: parse_arguments(arguments))
 
 
 if __name__ == "__main__":

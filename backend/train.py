@@ -3,9 +3,10 @@
 """Train a gesture model: python backend/train.py --config backend/configs/default.toml --data DATASET -o RUN"""
 
 import argparse
-import dataclasses
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 from diffgesture.command_line import run_command
 from diffgesture.errors import ConfigError
@@ -17,13 +18,27 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", required=True, type=Path, metavar="DATASET", help="a folder made by prepare.py")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="RUN", help="where state and model go")
     parser.add_argument("--resume", action="store_true", help="go on where the run in RUN was stopped")
+    parser.add_argument("--overwrite", action="store_true", help="give up the run that is in RUN and begin anew")
     parser.add_argument(
         "--start-from",
         type=Path,
         metavar="FILE",
         help="fine-tune this checkpoint instead of starting from scratch",
     )
-    parser.add_argument("--max-steps", type=int, metavar="N", help="stop after N steps in all")
+    parser.add_argument(
+        "--max-steps",
+        type=int,
+        metavar="N",
+        help="stop after N steps in all; the learning rate's plan stays as it is",
+    )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change the configuration, such as batch_size=32 model.depth=4 amp=bf16",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
     return parser.parse_args(arguments)
 
@@ -39,19 +54,23 @@ def main(arguments: argparse.Namespace) -> None:
     from diffgesture.training.scorecard import make_panel
 
     keep_freed_memory()
-    config = load_config(arguments.config)
-    if arguments.max_steps is not None:
-        config = dataclasses.replace(config, steps=arguments.max_steps)
+    config = load_config(arguments.config, arguments.set)
+    if arguments.max_steps is not None and arguments.max_steps < 1:
+        raise ConfigError("--max-steps must be at least 1.")
     dataset = Dataset(arguments.data, config.layout)
     if dataset.fps != config.fps:
         raise ConfigError(
             f"The dataset {arguments.data} has {dataset.fps:g} fps, the configuration {config.fps:g}."
         )
     start = load_checkpoint(arguments.start_from) if arguments.start_from else None
-    provenance = {"dataset": dataset.card.get("provenance", {})}
+    provenance: dict[str, Any] = {"dataset": dataset.card.get("provenance", {})}
+    if arguments.set:
+        provenance["set"] = arguments.set
     if start:
         provenance["started_from"] = start.card.name
     group = join_group(arguments.device)
+    if not group.is_main:
+        warnings.simplefilter("ignore")  # one process tells
     try:
         train(
             config,
@@ -61,6 +80,8 @@ def main(arguments: argparse.Namespace) -> None:
             provenance=provenance,
             panel=make_panel(config, dataset) if group.is_main else None,
             resume=arguments.resume,
+            max_steps=arguments.max_steps,
+            overwrite=arguments.overwrite,
             report=lambda line: print(line, file=sys.stderr, flush=True),
         )
     finally:

@@ -11,7 +11,6 @@ preferences say, or with Blender.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from .settings.machine import machine_settings
 from .sound import source
 from .sound.source import AudioClip
 from .state.session import new_job_folder, remove_folder, session
+from .writing import copy_file
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,14 @@ class Result:
     motion_path: Path
 
     def save_motion(self, path: str | Path) -> Path:
-        """Copy the bone directions to a .npz file; FileNotFoundError after another call of ``generate``."""
-        return Path(shutil.copyfile(self.motion_path, path))
+        """Copy the bone directions to a .npz file; DiffGestureError where that fails.
+
+        FileNotFoundError after another call of ``generate``.
+        """
+        if not self.motion_path.is_file():
+            raise FileNotFoundError(self.motion_path)
+        copy_file(self.motion_path, path)
+        return Path(path)
 
 
 def generate(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The motion file (.npz) that the backend writes: bone directions over time in the public frame."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DiffGestureError
+from .reading import read_arrays, understood
 
 FloatArray = np.ndarray
 
@@ -60,18 +60,12 @@ def load_motion(path: str | Path) -> Motion:
     path = Path(path)
     if not path.is_file():
         raise DiffGestureError(f"The motion file {path} does not exist; generate the gestures again.")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            fields = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise DiffGestureError(f"{path.name} is not a motion file (.npz) that can be read: {error}") from error
+    fields = read_arrays(path, "motion file")
     missing = [name for name in _REQUIRED if name not in fields]
     if missing:
         raise DiffGestureError(f"{path.name} is not a gesture motion file: it lacks {', '.join(missing)}.")
-    try:
+    with understood(f"The motion file {path.name} is damaged"):
         return motion_from_fields(fields)
-    except (ValueError, TypeError, IndexError) as error:
-        raise DiffGestureError(f"The motion file {path.name} is damaged: {error}") from error
 
 
 def motion_from_fields(fields: dict[str, Any]) -> Motion:

@@ -44,6 +44,7 @@ class Control:
     soft_max: float | None = None
     unit: str = ""
     choices: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     option: str = ""
     key: str = ""
     panel: bool = True
@@ -57,8 +58,8 @@ class Control:
                 raise ConfigError(f"There is no {self.name} '{value}'; choose {', '.join(self.choices)}.")
             return value
         whole = self.type == "int"
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not fits or (whole and value != int(value)) or not self.min <= value <= self.max:
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and self.min <= value <= self.max
+        if not fits or not math.isfinite(value) or (whole and value != int(value)):
             kind = "a whole number" if whole else "a number"
             raise ConfigError(
                 f"{self.spoken} must be {kind} between {self.min:g} and {self.max:.10g}, not {value!r:.60}."
@@ -75,7 +76,10 @@ class Control:
 def controls() -> dict[str, Control]:
     """All controls by name, in the table's order."""
     rows = json.loads(TABLE.read_text(encoding="utf-8"))
-    table = [Control(**{**row, "choices": tuple(row.get("choices", ()))}) for row in rows]
+    table = [
+        Control(**{**row, "choices": tuple(row.get("choices", ())), "labels": tuple(row.get("labels", ()))})
+        for row in rows
+    ]
     return {control.name: control for control in table}
 
 
@@ -153,6 +157,23 @@ def parse_pairs(text: str, option: str) -> dict[str, float]:
             example = next(control.key for control in controls().values() if control.option == option)
             raise ConfigError(f"--{option} wants NAME=NUMBER, for instance {example}=0.5, not {item}.") from None
     return pairs
+
+
+def parse_controls(texts: Iterable[str]) -> dict[str, Any]:
+    """``name=value`` texts as controls of the table, checked; ConfigError names what is wrong."""
+    given: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        control = controls().get(name.strip())
+        if control is None or not equals:
+            known = ", ".join(known for known, row in controls().items() if not row.option)
+            raise ConfigError(f"--set wants CONTROL=VALUE, not '{text}'; the controls are {known}.")
+        try:
+            number = value if control.type == "choice" else float(value)
+        except ValueError:
+            number = value  # which the table refuses with a sentence
+        given[control.name] = control.checked(number)
+    return given
 
 
 def values_of_option(values: Mapping[str, Any], option: str) -> dict[str, Any]:

@@ -24,6 +24,12 @@ class CheckpointError(GestureError):
     kind = "checkpoint"
 
 
+class EngineError(GestureError):
+    """What computes is installed but cannot be loaded."""
+
+    kind = "python"
+
+
 class DeviceError(GestureError):
     """The asked-for device does not exist or gave up."""
 

@@ -24,8 +24,10 @@ import bpy
 
 from ..errors import DiffGestureError
 from ..identity import VERSION
+from ..reading import parse_json, read_json, read_text, understood
 from ..sound.source import AUDIO_ENDINGS
 from ..state.session import Problem
+from ..writing import write_file
 from .command import NOT_SHOWN, UsageError, build_parser
 from .generate import generate
 from .outputs import KINDS
@@ -35,7 +37,7 @@ FORMATS: Final = {"blend": "blend", "npz": "motion", "bvh": "bvh", "fbx": "fbx",
 
 # Options of ``generate`` that a job does not choose, for they follow from its name and --formats.
 _NOT_A_JOBS: Final = {*(option for option, _ in KINDS.values()), "report", "json", "help"}
-_PATHS: Final = ("audio", "blend", "bone_map")
+_PATHS: Final = ("audio", "blend", "bone_map", "transcript", "word_table")
 _SPEECH: Final = ("audio", "strip", "sound", "speaker")
 
 
@@ -105,22 +107,18 @@ def read_jobs(source: Path) -> list[dict[str, Any]]:
             {"name": path.stem if stems[path.stem] == 1 else path.name.replace(".", "_"), "audio": str(path)}
             for path in found
         ]
-    try:
-        text = source.read_text(encoding="utf-8-sig")
+    with understood(f"{source} cannot be read"):
+        text = read_text(source, "list of jobs")
         if source.suffix.lower() == ".csv":
             table = csv.DictReader(io.StringIO(text))
             rows: Any = [{key: cell for key, cell in row.items() if cell not in (None, "")} for row in table]
         elif source.suffix.lower() == ".json":
-            rows = json.loads(text)
+            rows = parse_json(text, f"{source} cannot be read: it")
             rows = rows.get("jobs") if isinstance(rows, dict) else rows
         else:
             raise DiffGestureError(
                 f"{source} is neither a folder of recordings nor a .csv table or .json list of jobs."
             )
-    except OSError as error:
-        raise DiffGestureError(f"{source} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise DiffGestureError(f"{source} cannot be read: {error}.") from error
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise DiffGestureError(f'{source} lists no jobs, for instance [{{"audio": "speech.wav", "seed": 3}}].')
     return [_placed(row, source.parent) for row in rows]
@@ -129,6 +127,9 @@ def read_jobs(source: Path) -> list[dict[str, Any]]:
 def _placed(row: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The job with its files found from the folder of the list."""
     here = {key: str(folder / str(row[key])) for key in _PATHS if row.get(key)}
+    cues = str(row.get("cues") or "").strip()
+    if cues.casefold().endswith((".json", ".csv")):
+        here["cues"] = str(folder / cues)
     return {**{str(key).strip().replace("-", "_"): value for key, value in row.items()}, **here}
 
 
@@ -232,7 +233,7 @@ def _fingerprint(arguments: list[str]) -> str:
     """Of what the job is told and of the files it reads: another recording under the same name is another job."""
     options = build_parser().parse_args(arguments)
     read = []
-    for name in (*_PATHS, "checkpoint"):
+    for name in (*_PATHS, "checkpoint", "cues"):
         path = getattr(options, name)
         if path and os.path.isfile(path):
             status = os.stat(path)
@@ -243,22 +244,17 @@ def _fingerprint(arguments: list[str]) -> str:
 def _is_done(path: Path, fingerprint: str) -> bool:
     """Whether the record is that of the same job, done, and all its files are still there."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = read_json(path, "record")
+    except DiffGestureError:
         return False
-    if record.get("status") != "ok" or record.get("fingerprint") != fingerprint:
+    if not isinstance(record, dict) or record.get("status") != "ok" or record.get("fingerprint") != fingerprint:
         return False
-    return all(os.path.isfile(record[kind]) for kind in KINDS if record.get(kind))
+    return all(os.path.isfile(str(record[kind])) for kind in KINDS if record.get(kind))
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:
     """The record in one piece, or not at all."""
-    beginning = path.with_name(f"{path.name}.part")
-    try:
-        beginning.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        os.replace(beginning, path)
-    except OSError as error:
-        raise DiffGestureError(f"{path} cannot be written: {error.strerror or error}.") from error
+    write_file(path, json.dumps(record, indent=2) + "\n")
 
 
 def _formats(text: str) -> list[str]:

@@ -13,11 +13,12 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from ..errors import DiffGestureError
 from ..identity import VERSION
 from ..settings import controls
+from ..writing import write_file
 
 COMMAND: Final = "diffgesture"
 # Exit code of a generation that wrote all keys, of which the character shows not all.
@@ -70,7 +71,10 @@ def build_parser() -> argparse.ArgumentParser:
     generate.add_argument(
         "--transcript",
         metavar="FILE",
-        help="what is said, in English (srt, vtt, ass, json, TextGrid, txt): its words bring gestures",
+        help="what is said (srt, vtt, ass, json, TextGrid, txt): its words bring gestures",
+    )
+    generate.add_argument(
+        "--word-table", metavar="FILE.json", help="your own words and phrases, before those of the language"
     )
     part = generate.add_argument_group("a part of the character's present animation")
     part.add_argument(
@@ -278,9 +282,9 @@ def _write_report(reporting: argparse.Namespace, report: dict[str, Any]) -> int:
         print(json.dumps(report), flush=True)
     if reporting.report:
         try:
-            Path(reporting.report).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            _print_error(f"The report cannot be written to {reporting.report}: {error.strerror or error}.")
+            write_file(reporting.report, json.dumps(report, indent=2) + "\n")
+        except DiffGestureError as error:
+            _print_error(f"The report: {error}")
             return 2
     return 0
 

@@ -28,6 +28,7 @@ from ..sound.source import AudioClip
 from ..state import character
 from ..state.session import new_job_folder, remove_folder
 from ..window_context import window_showing
+from ..writing import written
 from .command import machine_of
 from .outputs import output_paths
 
@@ -128,6 +129,7 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
         add_sound=not options.no_sound,
         cues=_cues(options.cues),
         transcript=os.path.abspath(options.transcript) if options.transcript else None,
+        word_table=os.path.abspath(options.word_table) if options.word_table else None,
     )
 
 
@@ -214,18 +216,24 @@ def _names(items: Any) -> str:
 
 
 def _save(result: JobResult, outputs: dict[str, Path], machine: Machine) -> None:
+    """All results or none."""
+    with written(*outputs.values()) as parts:
+        for kind, part in zip(outputs, parts, strict=True):
+            if kind == "motion":
+                shutil.copyfile(result.motion_path, part)
+            elif kind == "bvh":
+                export_bvh.write_bvh(part, result.motion_path, machine)
+            elif kind == "blend":
+                _save_blend(part)
+            else:
+                _export(result, part)
+
+
+def _save_blend(part: Path) -> None:
     try:
-        if "motion" in outputs:
-            shutil.copyfile(result.motion_path, outputs["motion"])
-        if "bvh" in outputs:
-            export_bvh.save_bvh(outputs["bvh"], result.motion_path, machine)
-        for kind in ("fbx", "glb"):
-            if kind in outputs:
-                _export(result, outputs[kind])
-        if "blend" in outputs:
-            bpy.ops.wm.save_as_mainfile(filepath=str(outputs["blend"]), check_existing=False, relative_remap=True)
-    except (OSError, RuntimeError) as error:
-        raise DiffGestureError(f"The result cannot be saved: {error}") from error
+        bpy.ops.wm.save_as_mainfile(filepath=str(part), check_existing=False, relative_remap=True, copy=True)
+    except RuntimeError as error:
+        raise OSError(" ".join(str(error).split())) from error
 
 
 def _export(result: JobResult, path: Path) -> None:

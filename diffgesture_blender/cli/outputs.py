@@ -10,6 +10,7 @@ from typing import Final
 import bpy
 
 from ..errors import DiffGestureError
+from ..writing import check_outputs
 
 # Kind of result -> the option that names its file, and the endings that such a file may have.
 KINDS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
@@ -21,7 +22,7 @@ KINDS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 }
 REPORT_ENDINGS: Final = (".json",)
 # Options that name files to be read.
-_INPUTS: Final = ("audio", "blend", "bone_map", "checkpoint", "python")
+_INPUTS: Final = ("audio", "blend", "bone_map", "checkpoint", "python", "transcript")
 
 
 def output_paths(options: argparse.Namespace) -> dict[str, Path]:
@@ -56,22 +57,7 @@ def inputs_of(options: argparse.Namespace) -> list[Path]:
 
 def check(outputs: Mapping[str, Path], inputs: Iterable[Path]) -> None:
     """DiffGestureError where an output is an input, another output, or cannot be written."""
-    read = {_real(path) for path in inputs}
-    seen: dict[str, str] = {}
-    for kind, path in outputs.items():
-        if _real(path) in read:
-            raise DiffGestureError(
-                f"{path} is read by this command and would be overwritten; write to another file."
-            )
-        if _real(path) in seen:
-            raise DiffGestureError(f"{path} is named for two results ({seen[_real(path)]} and {kind}).")
-        seen[_real(path)] = kind
-        if not path.parent.is_dir():
-            raise DiffGestureError(f"The folder {path.parent} does not exist.")
-        if path.is_dir():
-            raise DiffGestureError(f"{path} is a folder; give the name of a file.")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise DiffGestureError(f"{path} cannot be written.")
+    check_outputs(outputs.values(), inputs)
 
 
 def _path(name: str, flag: str, endings: tuple[str, ...]) -> Path:
@@ -83,7 +69,3 @@ def _path(name: str, flag: str, endings: tuple[str, ...]) -> Path:
 
 def _flag(option: str) -> str:
     return "--" + option.replace("_", "-")
-
-
-def _real(path: Path) -> str:
-    return os.path.normcase(os.path.realpath(path))

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from ..errors import DiffGestureError
 from ..settings.machine import Machine, machine_settings
 from ..state.session import new_job_folder, remove_folder, session
+from ..writing import written
 
 _TIMEOUT: Final = 120.0
 
@@ -17,6 +17,12 @@ def save_bvh(path: Path, motion: Path, machine: Machine | None = None) -> None:
 
     ``machine`` in place of the preferences.
     """
+    with written(path) as (part,):
+        write_bvh(part, motion, machine)
+
+
+def write_bvh(part: Path, motion: Path, machine: Machine | None = None) -> None:
+    """The BVH file into a place of ``writing.written``."""
     connection = session.backend.connect((machine or machine_settings()).setup).wait()
     if connection.error is not None:
         raise connection.error
@@ -28,8 +34,6 @@ def save_bvh(path: Path, motion: Path, machine: Machine | None = None) -> None:
         if call.error is not None:
             raise call.error
         assert call.result is not None
-        shutil.copyfile(call.result["path"], path)
-    except OSError as error:
-        raise DiffGestureError(f"The BVH file cannot be written to {path}: {error.strerror or error}.") from error
+        shutil.copyfile(call.result["path"], part)
     finally:
         remove_folder(folder)

@@ -47,6 +47,8 @@ def export_character(
         except (RuntimeError, OSError, TypeError) as error:
             # Blender hands on an exporter's traceback as text; what failed stands in the last line that says so.
             lines = [line.strip() for line in str(error).splitlines() if "Error" in line] or [str(error)]
+            if isinstance(error, OSError) or "[Errno" in lines[-1]:  # the disk, not the exporter
+                raise OSError(lines[-1].partition("] ")[2].partition(":")[0] or lines[-1]) from error
             raise ExportFailed(f"Blender's exporter could not write {path}: {lines[-1]}") from error
     if "FINISHED" not in result or not path.is_file():
         raise ExportFailed(f"Blender's exporter did not write {path}.")

@@ -31,6 +31,7 @@ from ..rig.families import FINGERS
 from ..rig.slots import BoneMap
 from ..sound.source import AudioClip, mono_samples
 from ..timing import frame_rate
+from ..writing import reason, written
 
 FloatArray = np.ndarray
 
@@ -85,12 +86,10 @@ def save_take(
     text = bvh_text(armature, bone_map, scene, range(begin, end + 1))
     heard = samples[round((begin - frame_start) / fps * rate) :][: round(seconds * rate)]
     motion, sound = folder / f"{name}.bvh", folder / f"{name}.wav"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        motion.write_text(text, encoding="utf-8", newline="\n")
-        _write_wav(sound, heard, rate)
-    except OSError as error:
-        raise DiffGestureError(f"The take cannot be written to {folder}: {error.strerror or error}.") from error
+    _make_folder(folder)
+    with written(motion, sound) as (motion_part, sound_part):
+        motion_part.write_text(text, encoding="utf-8", newline="\n")
+        _write_wav(sound_part, heard, rate)
     return Take(motion, sound, begin, end, seconds)
 
 
@@ -106,14 +105,18 @@ def copy_take(bvh: Path, clip: AudioClip, folder: Path, name: str) -> Take:
         raise DiffGestureError(f"{bvh} is not a BVH file: HIERARCHY or MOTION is missing.")
     samples, rate = read_samples(clip)
     motion, sound = folder / f"{name}.bvh", folder / f"{name}.wav"
+    _make_folder(folder)
+    with written(motion, sound) as (motion_part, sound_part):
+        shutil.copyfile(bvh, motion_part)
+        _write_wav(sound_part, samples, rate)
+    return Take(motion, sound, 0, 0, len(samples) / rate)
+
+
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not (motion.exists() and motion.samefile(bvh)):
-            shutil.copyfile(bvh, motion)
-        _write_wav(sound, samples, rate)
     except OSError as error:
-        raise DiffGestureError(f"The take cannot be written to {folder}: {error.strerror or error}.") from error
-    return Take(motion, sound, 0, 0, len(samples) / rate)
+        raise DiffGestureError(f"The folder {folder} cannot be made: {reason(error)}.") from error
 
 
 def _check_names(folder: Path, name: str) -> None:

@@ -15,7 +15,7 @@ from ..settings.cues import cues_of_scene
 from ..settings.machine import Machine
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
-from ..sound.transcript import transcript_file
+from ..sound.transcript import transcript_file, word_table_file
 from ..state import character
 from ..timing import frame_rate
 from .regenerate import Plan, check_layer, kept_animation
@@ -41,6 +41,7 @@ class JobRequest:
     cues: tuple[tuple[str, float] | str, ...] = ()
     notes: tuple[str, ...] = ()
     transcript: str | None = None
+    word_table: str | None = None
 
     @property
     def seed(self) -> int:
@@ -63,9 +64,23 @@ class JobRequest:
             "device": self.machine.device,
             "variations": self.variations,
             **({"cues": [c if isinstance(c, str) else list(c) for c in self.cues]} if self.cues else {}),
-            **({"transcript": self.transcript} if self.transcript else {}),
+            **self._words(),
             **self.controls,
         }
+
+    def words_params(self) -> dict[str, Any]:
+        """The parameters of the worker's ``find_cues``."""
+        return {
+            "audio": str(self.audio.path),
+            "audio_start": self.audio.start,
+            "audio_end": self.audio.end,
+            **self._words(),
+            **self.controls,
+        }
+
+    def _words(self) -> dict[str, str]:
+        given = {"transcript": self.transcript, "word_table": self.word_table}
+        return {name: path for name, path in given.items() if path}
 
 
 def build_request(
@@ -83,11 +98,13 @@ def build_request(
     variations: int = 1,
     cues: str = "",
     transcript: str | None = None,
+    word_table: str | None = None,
 ) -> JobRequest:
     """The request of the panel, of the command line and of scripts alike.
 
     ``frame_start``: None where the speech is heard or the scene begins. ``cues``: gestures as on the command line
-    (``1.2:you,3.4:no`` or a file), beside those of the scene's markers; ``transcript``: a file of what is said.
+    (``1.2:you,3.4:no`` or a file), beside those of the scene's markers; ``transcript``: a file of what is said;
+    ``word_table``: a person's own table of words.
     Raises DiffGestureError before anything is started.
     """
     armature = check_armature(armature, scene)
@@ -121,6 +138,7 @@ def build_request(
         cues=(*placed, *([cues] if cues else [])),
         notes=tuple(notes),
         transcript=transcript,
+        word_table=word_table,
     )
 
 
@@ -150,6 +168,7 @@ def request_from_scene(
         add_sound=settings.add_sound,
         variations=settings.variations,
         transcript=transcript_file(settings, scene, compat.sequencer_scene(context), begin, folder),
+        word_table=word_table_file(settings),
     )
 
 

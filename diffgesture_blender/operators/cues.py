@@ -4,10 +4,14 @@
 import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty
 
+from ..jobs import runner as pump
+from ..jobs.find_cues import FindCuesJob
+from ..jobs.reasons import generate_disabled_reason
+from ..jobs.request import request_from_scene
 from ..settings import cues
+from ..settings.machine import machine_settings
 from ..state import character
-from ..state.session import session
-from ..timing import frame_rate
+from ..state.session import Problem, new_job_folder, remove_folder, session
 
 _ITEMS = [
     (name, cues.label(name).capitalize(), row["sentence"], row["icon"], number)
@@ -100,36 +104,44 @@ class DIFFGESTURE_OT_go_to_cue(_OnMarker, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class DIFFGESTURE_OT_cues_to_markers(bpy.types.Operator):
-    """Put the gestures that the words of the last result brought on the timeline, to move or remove them"""
+class DIFFGESTURE_OT_find_cues(bpy.types.Operator):
+    """Put a marker on the timeline for each gesture that the words bring, to move, remove or switch off"""
 
-    bl_idname = "diffgesture.cues_to_markers"
-    bl_label = "Words to Markers"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_idname = "diffgesture.find_cues"
+    bl_label = "Find Cues"
+
+    wait: BoolProperty(
+        name="Wait", description="Return only when the markers are there", default=False, options={"SKIP_SAVE"}
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        result = session.result
-        usable = result is not None and result.scene_uid == context.scene.session_uid and result.reply.get("cues")
-        if not usable:
-            cls.poll_message_set("Generate gestures with a transcript first.")
-        return bool(usable)
+        reason = generate_disabled_reason(context)
+        if reason is None and context.scene.diffgesture.transcript == "NONE":
+            reason = "Choose a transcript first"
+        if reason is not None:
+            cls.poll_message_set(f"{reason}.")
+        return reason is None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        assert session.result is not None
-        scene, result = context.scene, session.result
-        rate, added = frame_rate(scene), 0
-        armature = character.find_armature(result.armature_uid, scene)
-        there = [(cues.class_or_none(cue.name), cue.frame) for _, _, cue in cues.markers(scene, armature)]
-        for name, seconds in result.reply["cues"]:
-            frame = round(result.frame_start + seconds * rate)
-            if all(name != other or abs(frame - place) > 1 for other, place in there):
-                scene.timeline_markers.new(cues.marker_name(name, result.armature_name), frame=frame)
-                added += 1
-        # What is removed from the timeline shall not come back from the words.
-        scene.diffgesture.transcript = "NONE"
-        self.report({"INFO"}, f"{added} markers added; they are what counts now, so Transcript is set to None.")
-        return {"FINISHED"}
+        folder = new_job_folder()
+        try:
+            job = FindCuesJob(request_from_scene(context, machine_settings(context), folder))
+        except Exception as error:
+            remove_folder(folder)
+            session.clear_messages()
+            session.problem = Problem.of(error)
+            self.report({"ERROR"}, session.problem.message)
+            return {"CANCELLED"}
+        if not (self.wait or bpy.app.background):
+            pump.start(job)
+            return {"FINISHED"}
+        if pump.run_and_show(job):
+            self.report({"INFO"}, session.notice or "")
+            return {"FINISHED"}
+        if session.problem is not None:
+            self.report({"ERROR"}, session.problem.message)
+        return {"CANCELLED"}
 
 
 def draw_marker_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
@@ -143,6 +155,6 @@ CLASSES = (
     DIFFGESTURE_OT_switch_cue,
     DIFFGESTURE_OT_remove_cue,
     DIFFGESTURE_OT_go_to_cue,
-    DIFFGESTURE_OT_cues_to_markers,
+    DIFFGESTURE_OT_find_cues,
 )
 MENUS = ("TIME_MT_marker", "DOPESHEET_MT_marker", "GRAPH_MT_marker", "NLA_MT_marker", "SEQUENCER_MT_marker")

@@ -3,7 +3,6 @@
 
 import os
 import random
-import shutil
 from pathlib import Path
 
 import bpy
@@ -24,6 +23,7 @@ from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import Problem, new_job_folder, redraw, remove_folder, session
+from ..writing import copy_file
 
 
 def _poll(cls: type[bpy.types.Operator], reason: str | None) -> bool:
@@ -294,7 +294,7 @@ class DIFFGESTURE_OT_export_motion(bpy.types.Operator, ExportHelper):
         target = self._target()
         try:
             if self.file_format == "NPZ":
-                shutil.copyfile(session.result.motion_path, target)
+                copy_file(session.result.motion_path, target)
             else:
                 export_bvh.save_bvh(target, session.result.motion_path)
         except (OSError, DiffGestureError) as error:

@@ -35,6 +35,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import DiffGestureError
+from ..reading import parse_json, understood
+from ..writing import write_file
 from .families import (
     SIDES,
     RigFamily,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 STORED_MAP: Final = "diffgesture_bone_map"
 # Custom property of a scene that keeps those of library overrides, by the object's name.
 STORED_MAPS: Final = "diffgesture_bone_maps"
+_MAX_STORED: Final = 4 << 20
 
 
 def find_bone_map(armature_object: bpy.types.Object) -> BoneMap:
@@ -134,10 +137,7 @@ def save_bone_map(path: str | Path, bone_map: BoneMap, name: str | None = None) 
     """Write the map as a file of the form of rigs/*.json. DiffGestureError if the file cannot be written."""
     data = map_to_data(bone_map)
     data["family"] = name or bone_map.family
-    try:
-        Path(path).write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DiffGestureError(f"The bone map could not be written to {path}: {error.strerror}.") from error
+    write_file(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def load_bone_map(path: str | Path, armature_object: bpy.types.Object) -> BoneMap:
@@ -165,19 +165,13 @@ def _stored_data(armature_object: bpy.types.Object | None) -> dict[str, Any] | N
     text = _stored_text(armature_object)
     if text is None:
         return None
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise DiffGestureError(
-            f"The bone map stored with {armature_object.name} is damaged; forget it and let it be found again."
-        ) from error
+    told = f"The bone map stored with {armature_object.name} is damaged; forget it and let it be found again"
+    return parse_json(text[:_MAX_STORED], told)
 
 
 def _from_data(data: Mapping[str, Any], armature_object: bpy.types.Object, origin: str) -> BoneMap:
-    try:
+    with understood(f"For {origin}", hint=" Forget it and let it be found again."):
         family = family_from_data(data)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise DiffGestureError(f"For {origin}: {error}; forget it and let it be found again.") from error
     return replace(_match([family], armature_object, origin, exact=True), source="custom")
 
 

@@ -11,14 +11,13 @@ before the deform bones that they contain; -1 for words so common that any other
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import DiffGestureError
+from ..reading import Either, Items, Named, Real, Table, Text, Whole, read_json, understood
 
 RIGS_FOLDER: Final = Path(__file__).resolve().parents[2] / "rigs"
 
@@ -83,16 +82,32 @@ class RigFamily:
     priority: int = 0
 
 
+_MAX_BYTES: Final = 4 << 20
+_PAIR: Final = Items(Text(), 2, 2)
+_FAMILY: Final = Table(
+    {"family": Text(), "bones": Named(Items(Text(), 1000), 1000)},
+    {
+        "sides": Either((_PAIR, Items(_PAIR, 100, 1))),
+        "marks": Items(Text(), 1000),
+        "switches": Items(Table({"bone": Text(), "property": Text(), "value": Real()}), 1000),
+        "deform": Table(optional={"prefix": Text(), "remove": Text(), "names": Named(Text())}),
+        "weights": Named(Items(Real(), 1000), 1000),
+        "priority": Whole(-10, 10),
+    },
+    open=True,
+)
+"""What a bone map holds; other fields are for people."""
+
+
 def family_from_data(data: Mapping[str, Any]) -> RigFamily:
-    """The family that the contents of a file describe (KeyError, TypeError or ValueError when they do not)."""
+    """The family that the contents of a file describe (ValueError when they do not)."""
+    data = _FAMILY(data, "the map")
     sides = data.get("sides", SIDES)
     # A family may have several words for its sides; the search for names knows them all.
     pairs = [tuple(sides)] if isinstance(sides[0], str) else [tuple(pair) for pair in sides]
     slots: dict[str, tuple[tuple[str, ...], ...]] = {}
     for slot, names in data["bones"].items():
         part, _, side = slot.partition(".")
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError(f"the slot {slot} needs a list of bone names")
         spellings = tuple(tuple(name.split("|")) for name in names)
         if (part in _CENTRE and not side) or (part in _SIDED and side in SIDES):
             slots[slot] = spellings
@@ -128,12 +143,8 @@ def family_from_data(data: Mapping[str, Any]) -> RigFamily:
 
 def read_family(path: Path) -> RigFamily:
     """The family of a file. DiffGestureError, with what is wrong, if it is no bone map."""
-    try:
-        return family_from_data(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise DiffGestureError(
-            f"The bone map {path.name} cannot be used: {error}. See docs/RIGS.md for its form."
-        ) from error
+    with understood(f"The bone map {path.name} cannot be used", hint=" See docs/RIGS.md for its form."):
+        return family_from_data(read_json(path, "bone map", limit=_MAX_BYTES))
 
 
 @cache

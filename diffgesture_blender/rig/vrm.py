@@ -7,7 +7,7 @@ and VRM 1 name the same bones; only the thumb's are called differently.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def _vrm1_parts() -> Iterator[str]:
 
 def _vrm0_bones(extension: Any, data: Any) -> dict[str, str]:
     bones = _way(extension, "vrm0", "humanoid", "human_bones") or ()
+    if not isinstance(bones, Iterable):  # a property of that name that is another's
+        return {}
     found = {str(_get(bone, "bone") or "").lower(): _bone_name(_get(bone, "node"), data) for bone in bones}
     return {part: name for part, name in found.items() if part and name}
 

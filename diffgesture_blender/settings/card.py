@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A checkpoint's card as the add-on needs it, read from the file; what is wrong with it the worker will say."""
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
+
+from ..errors import DiffGestureError
+from ..reading import read_json
 
 _BUNDLED: Final = Path(__file__).resolve().parents[2] / "backend" / "checkpoints" / "default.safetensors"
 
@@ -21,7 +23,7 @@ def read_card(checkpoint: str | None) -> dict[str, Any]:
 @lru_cache(maxsize=4)
 def _read(path: Path, _changed: int) -> dict[str, Any]:
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        card = read_json(path, "card", limit=4 << 20)
+    except DiffGestureError:
         return {}
     return card if isinstance(card, dict) else {}

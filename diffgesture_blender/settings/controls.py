@@ -152,7 +152,8 @@ def _options() -> list[str]:
 def _property(row: Mapping[str, Any]) -> Any:
     common = {"name": row["label"], "description": row["help"]}
     if row["type"] == "choice":
-        items = tuple((choice, choice.title(), row["help"]) for choice in row["choices"])
+        labels = row.get("labels") or [choice.title() for choice in row["choices"]]
+        items = tuple((choice, label, row["help"]) for choice, label in zip(row["choices"], labels, strict=True))
         return bpy.props.EnumProperty(**common, items=items, default=row["default"])
     numbers = {"min": row["min"], "max": row["max"], "soft_max": row.get("soft_max", row["max"])}
     if row["type"] == "int":

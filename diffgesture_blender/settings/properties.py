@@ -117,7 +117,7 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
     )
     transcript: EnumProperty(
         name="Transcript",
-        description="Where it says what is spoken (English): its words bring gestures",
+        description="Where it says what is spoken: its words bring gestures",
         items=(
             ("NONE", "None", "Only the cue markers on the timeline bring gestures that mean something"),
             ("STRIPS", "Text Strips", "The text strips of the sequencer: subtitles of the speech"),
@@ -127,6 +127,12 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
     )
     transcript_path: StringProperty(
         name="File", description="What is spoken", subtype="FILE_PATH", options=compat.PATH_OPTIONS
+    )
+    word_table: StringProperty(
+        name="Own Words",
+        description="A table of your own words and phrases (JSON), which goes before the language's own",
+        subtype="FILE_PATH",
+        options=compat.PATH_OPTIONS,
     )
     use_reference: BoolProperty(
         name="Reference Algorithm",

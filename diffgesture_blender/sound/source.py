@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import compat
 from ..errors import DiffGestureError
+from ..writing import write_file, written
 from . import sequencer
 
 SOURCES: Final = (
@@ -25,6 +26,7 @@ SOURCES: Final = (
 )
 # What every backend reads. Anything else is first decoded by Blender, when this Blender can.
 _READABLE: Final = frozenset({".wav"})
+_PLAYLISTS: Final = (b"#extm3u", b"ffconcat", b"[playlist]", b"<?xml", b"<smil", b"<asx", b"<mpd", b"[reference]")
 # What a folder of recordings may hold.
 AUDIO_ENDINGS: Final = frozenset({
     *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".m4a", ".aac", ".wma"),
@@ -103,6 +105,8 @@ def placed(clip: AudioClip, scene: bpy.types.Scene) -> AudioClip:
 
 def mono_samples(path: Path) -> tuple[np.ndarray, int] | None:
     """(N,) samples in -1..1 by Blender's audio library, and their rate; None where that cannot."""
+    if is_playlist(path):
+        return None
     try:
         import aud
 
@@ -111,6 +115,16 @@ def mono_samples(path: Path) -> tuple[np.ndarray, int] | None:
         return np.asarray(sound.rechannel(1).data(), dtype=float).reshape(-1), rate
     except Exception:  # aud raises types of its own and may be missing or broken
         return None
+
+
+def is_playlist(path: Path) -> bool:
+    """Whether the file only names others, which a decoder would open: they are not the user's choice."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    except OSError:
+        return False
+    return head.startswith(_PLAYLISTS)
 
 
 def file_seconds(path: Path) -> float | None:
@@ -137,7 +151,7 @@ def decoded(clip: AudioClip, folder: Path) -> AudioClip:
         return clip
     samples, rate = sound
     target = folder / "speech.wav"
-    with wave.open(str(target), "wb") as file:  # aud's own writer would pad the end
+    with written(target) as (part,), wave.open(str(part), "wb") as file:  # aud's own writer would pad the end
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
@@ -152,9 +166,10 @@ def clip_from_sound(sound: bpy.types.Sound, scene: bpy.types.Scene, folder: Path
 
 def _clip_from_sound(sound: bpy.types.Sound, folder: Path) -> AudioClip:
     if sound.packed_file is not None:
-        suffix = Path(sound.filepath).suffix or ".wav"
+        suffix = Path(sound.filepath).suffix
+        suffix = suffix if suffix[1:].isalnum() and len(suffix) < 10 else ".wav"
         path = folder / f"packed{suffix}"
-        path.write_bytes(sound.packed_file.data)
+        write_file(path, bytes(sound.packed_file.data))
         if path.stat().st_size == 0:
             raise DiffGestureError(f"The packed sound {sound.name} is empty.")
         return AudioClip(path=path, name=Path(sound.name).stem, original=path, sound=sound.name_full)

@@ -8,6 +8,7 @@ import bpy
 from .. import compat
 from ..errors import DiffGestureError
 from ..timing import frame_rate
+from ..writing import write_file
 
 
 def transcript_file(
@@ -39,8 +40,18 @@ def transcript_file(
         raise DiffGestureError("No text strip lies over the speech; add some, or set Transcript to None.")
     target = folder / "text_strips.srt"
     lines = [f"{n}\n{_clock(a)} --> {_clock(b)}\n{text}\n" for n, (a, b, text) in enumerate(sorted(captions), 1)]
-    target.write_text("\n".join(lines), encoding="utf-8")
+    write_file(target, "\n".join(lines))
     return str(target)
+
+
+def word_table_file(settings: bpy.types.PropertyGroup) -> str | None:
+    """The person's own table of words, where words count; DiffGestureError where the file is not there."""
+    if settings.transcript == "NONE" or not settings.word_table:
+        return None
+    path = Path(bpy.path.abspath(settings.word_table))
+    if not path.is_file():
+        raise DiffGestureError(f"There is no table of words {path}; choose another, or clear the field.")
+    return str(path)
 
 
 def _clock(seconds: float) -> str:

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import traceback
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ import bpy
 from ..errors import DiffGestureError
 from ..identity import ADDON_ID
 from ..worker import Backend, interpreter
+from ..worker.process import cut_log, private_folder
 
 if TYPE_CHECKING:
     from ..jobs.generate import JobResult
@@ -137,13 +139,18 @@ class Session:
 
 
 def log_folder() -> Path:
-    """Where logs go: the extension's own user folder, else the system's folder for temporary files."""
+    """Where logs go: the extension's own user folder, else one of the user's own."""
     with contextlib.suppress(ValueError, OSError):
         return Path(bpy.utils.extension_path_user(ADDON_ID, path="logs", create=True))
-    user = os.environ.get("USER") or os.environ.get("USERNAME") or "user"
-    folder = Path(tempfile.gettempdir(), f"diffgesture-{user}")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return _private_log_folder()
+
+
+@cache
+def _private_log_folder() -> Path:
+    """A folder of this user's own, never a predictable name where everybody may write."""
+    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = private_folder(Path(base, "diffgesture", "logs")) if os.path.isabs(base) else None
+    return folder or Path(tempfile.mkdtemp(prefix="diffgesture-"))
 
 
 def new_job_folder() -> Path:
@@ -160,7 +167,8 @@ def write_traceback(error: BaseException) -> Path:
     """Append an internal error to the add-on's log and return the log's path."""
     path = log_folder() / f"addon-{os.getpid()}.log"
     text = "".join(traceback.format_exception(error))
-    with contextlib.suppress(OSError), open(path, "a", encoding="utf-8") as log:
+    cut_log(path)
+    with contextlib.suppress(OSError), open(path, "a", encoding="utf-8", errors="backslashreplace") as log:
         log.write(text)
     return path
 

@@ -33,8 +33,10 @@ class DIFFGESTURE_PT_cues(bpy.types.Panel):
         if settings.transcript == "FILE":
             source.prop(settings, "transcript_path", text="")
         if settings.transcript != "NONE":
+            source.prop(settings, "language")
+            source.prop(settings, "word_table")
             source.prop(settings, "words")
-            source.operator("diffgesture.cues_to_markers", icon="MARKER_HLT")
+            source.operator("diffgesture.find_cues", icon="MARKER_HLT")
         layout.operator_menu_enum("diffgesture.add_cue", "cue", icon="ADD")
         found = cues.markers(scene, character.chosen_armature(scene.diffgesture, context))
         column, problems = layout.column(align=True), []
@@ -57,7 +59,9 @@ class DIFFGESTURE_PT_cues(bpy.types.Panel):
             setup_ui.draw_text(layout, text, width, icon="ERROR")
         if len(found) > _SHOWN:
             layout.label(text=f"{len(found) - _SHOWN} more on the timeline")
-        elif not found:
+        if found:
+            layout.prop(settings, "cue_timing")
+        else:
             setup_ui.draw_text(layout, "Markers named cue you, cue no, cue count 3 ask for gestures.", width)
 
 

@@ -184,7 +184,8 @@ class WorkerClient:
 
     def _on_notification(self, message: Notification) -> None:
         if message.method == "progress":
-            call = self._calls.get(message.params.get("id", -1))
+            identity = message.params.get("id")
+            call = self._calls.get(identity) if isinstance(identity, int) else None
             if call is not None:
                 call.last_sign = time.monotonic()
                 call.progress = _progress(message.params)
@@ -220,6 +221,7 @@ class WorkerClient:
 
     def _check_process(self) -> None:
         """A dead worker whose pipe is held open by a process it started gives no end of output: do not wait."""
+        self._process.limit_log()
         if self._ended or self._process.alive:
             return
         now = time.monotonic()

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The backend's Python: where it may be, whether it will do, and how to make one."""
 
+import contextlib
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
 from .errors import (
     BackendError,
@@ -20,7 +22,7 @@ from .errors import (
     JobCancelled,
     ModulesMissing,
 )
-from .process import clean_environment, detached_options
+from .process import clean_environment, detached_options, end_process
 
 MINIMUM_VERSION: Final = (3, 10)
 REQUIRED_MODULES: Final = ("torch", "numpy")
@@ -28,9 +30,12 @@ NUMPY_MODULES: Final = ("numpy",)
 ENVIRONMENT_VARIABLE: Final = "DIFFGESTURE_PYTHON"
 PROBE_TIMEOUT: Final = 30.0
 
-# Runs in any Python, old ones included, so that "too old" can be said; imports nothing heavy.
+# Runs in any Python, old ones included, so that "too old" can be said. What is there is then really imported: a
+# package whose libraries are missing is found, but of no use.
 _PROBE: Final = """
-import json, sys
+import sys
+sys.path = [folder for folder in sys.path if folder]  # not the current folder
+import json
 missing = []
 if sys.version_info >= (3, 4):
     import importlib.util
@@ -43,6 +48,15 @@ if sys.version_info >= (3, 4):
             missing.append(name)
 print("diffgesture-probe " + json.dumps({
     "version": list(sys.version_info[:3]), "executable": sys.executable, "missing": missing}))
+sys.stdout.flush()
+broken = {}
+for name in sys.argv[1:]:
+    if name not in missing and sys.version_info >= (3, 4):
+        try:
+            __import__(name)
+        except BaseException as error:
+            broken[name] = " ".join((type(error).__name__ + ": " + str(error)).split())[:300]
+print("diffgesture-imports " + json.dumps(broken))
 """
 
 
@@ -96,10 +110,14 @@ def setup_commands(folder: str | None = None) -> list[str]:
 
 
 def candidates(
-    environment: Mapping[str, str] | None = None, which: Callable[[str], str | None] = shutil.which
+    environment: Mapping[str, str] | None = None, which: Callable[[str], str | None] | None = None
 ) -> list[str]:
-    """Pythons that may serve when none was chosen, best first; nothing is run."""
+    """Pythons that may serve when none was chosen, best first; nothing is run.
+
+    Only whole paths count: what lies in the current folder, which may be a stranger's, is never taken.
+    """
     environment = os.environ if environment is None else environment
+    which = which or (lambda name: on_path(name, environment))
     program = os.path.join("Scripts", "python.exe") if os.name == "nt" else os.path.join("bin", "python")
     found: list[str | None] = []
     for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
@@ -111,7 +129,21 @@ def candidates(
     found += [which("python3"), which("python")]
     if sys.platform == "darwin":  # started from the Dock, Blender has a bare PATH
         found += ["/opt/homebrew/bin/python3", "/usr/local/bin/python3"]
-    return list(dict.fromkeys(path for path in found if path and os.path.isfile(path)))
+    return list(dict.fromkeys(path for path in found if path and os.path.isabs(path) and os.path.isfile(path)))
+
+
+def on_path(name: str, environment: Mapping[str, str], windows: bool = os.name == "nt") -> str | None:
+    """The program of that name in the folders of PATH, of which relative ones are passed over.
+
+    ``shutil.which`` looks in the current folder first on Windows, where a shared project may have put anything.
+    """
+    names = [f"{name}.exe"] if windows else [name]
+    for folder in environment.get("PATH", "").split(";" if windows else os.pathsep):
+        for each in names:
+            path = os.path.join(folder.strip('"'), each)
+            if os.path.isabs(folder.strip('"')) and os.path.isfile(path) and os.access(path, os.X_OK):
+                return path
+    return None
 
 
 def probe(
@@ -128,13 +160,18 @@ def probe(
             f"The backend's Python {path} is {what}.",
             hint="Choose the python program of an environment that has torch, in the add-on's preferences.",
         )
-    answer = _run_probe(path, cancelled, REQUIRED_MODULES if modules is None else modules)
+    answer, unusable = _run_probe(path, cancelled, REQUIRED_MODULES if modules is None else modules)
     version = tuple(answer["version"])
     if version < MINIMUM_VERSION:
         raise InterpreterTooOld(
             f"The backend's Python {path} is version {'.'.join(map(str, version))}; "
             f"{'.'.join(map(str, MINIMUM_VERSION))} or newer is needed.",
             hint="Choose a newer Python in the add-on's preferences.",
+        )
+    for name, said in unusable.items():
+        raise InterpreterBroken(
+            f"{name} is installed for the Python {path} but cannot be loaded ({said}).",
+            hint=f"Reinstall {name} in that Python, or choose another Python in the add-on's preferences.",
         )
     return Interpreter(path, version, tuple(answer["missing"]))
 
@@ -196,46 +233,72 @@ def setup_commands_text() -> str:
     return "\n".join(setup_commands())
 
 
-def _run_probe(path: str, cancelled: Callable[[], bool], modules: Sequence[str]) -> dict:
+def _run_probe(path: str, cancelled: Callable[[], bool], modules: Sequence[str]) -> tuple[dict, dict[str, str]]:
+    """What the probe says of the Python, and of each module that cannot be loaded, why.
+
+    Its answer goes through a file: a process that it started and that holds a pipe open cannot keep it waiting.
+    """
     broken = InterpreterBroken(
         f"{path} is not a Python that runs.",
         hint="Choose the python program of an environment that has torch, in the add-on's preferences.",
     )
-    try:
-        process = subprocess.Popen(
-            [path, "-c", _PROBE, *modules],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=clean_environment(),
-            **detached_options(),  # type: ignore[call-overload]
-        )
-    except OSError as error:
-        broken.details = repr(error)
-        raise broken from error
-    waited = 0.0
-    while True:
+    with tempfile.TemporaryFile() as output:
         try:
-            output, _ = process.communicate(timeout=0.25)
-            break
-        except subprocess.TimeoutExpired:
-            waited += 0.25
-            if cancelled() or waited > PROBE_TIMEOUT:
-                process.kill()
-                process.communicate()
-                if cancelled():
-                    raise JobCancelled from None
-                broken.details = f"no answer within {PROBE_TIMEOUT:.0f} s"
-                raise broken from None
-    text = output.decode("utf-8", errors="replace")
+            process = subprocess.Popen(
+                [path, "-c", _PROBE, *modules],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=tempfile.gettempdir(),
+                env=clean_environment(),
+                **detached_options(),  # type: ignore[call-overload]
+            )
+        except (OSError, ValueError) as error:
+            broken.details = repr(error)
+            raise broken from error
+        started = time.monotonic()
+        while process.poll() is None and time.monotonic() - started < PROBE_TIMEOUT and not cancelled():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
+        code = process.poll()
+        end_process(process)  # and what it started
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5.0)
+        if cancelled():
+            raise JobCancelled
+        output.seek(0)
+        text = output.read(1 << 20).decode("utf-8", errors="replace")
+    answer = _answer(text, "diffgesture-probe ")
+    if not _is_answer(answer):
+        broken.details = f"exit code {code}: {text[-500:].strip()}"
+        if code is None:
+            broken.details = f"no answer within {PROBE_TIMEOUT:.0f} s"
+        raise broken
+    # Modules that take longer than the probe may are left to the worker, which has minutes.
+    unusable = _answer(text, "diffgesture-imports ")
+    if unusable is None and code not in (0, None):
+        last = next((line for line in reversed(text.splitlines()) if line.strip()), "")
+        unusable = {modules[0]: f"exit code {code}" if last.startswith("diffgesture-") else last[:300]}
+    return answer, {str(name): str(said) for name, said in (unusable or {}).items()}
+
+
+def _answer(text: str, mark: str) -> dict | None:
     for line in text.splitlines():
-        if line.startswith("diffgesture-probe "):
-            try:
-                return json.loads(line.removeprefix("diffgesture-probe "))
-            except ValueError:
-                break
-    broken.details = f"exit code {process.returncode}: {text[-500:].strip()}"
-    raise broken
+        if line.startswith(mark):
+            with contextlib.suppress(ValueError, RecursionError):
+                answer = json.loads(line.removeprefix(mark))
+                return answer if isinstance(answer, dict) else None
+    return None
+
+
+def _is_answer(answer: dict | None) -> TypeGuard[dict]:
+    return (
+        answer is not None
+        and isinstance(answer.get("version"), list)
+        and len(answer["version"]) == 3
+        and all(isinstance(part, int) for part in answer["version"])
+        and isinstance(answer.get("missing"), list)
+    )
 
 
 def _quote(path: str) -> str:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import queue
 import signal
+import stat
 import subprocess
 import threading
 import time
@@ -36,6 +37,7 @@ _WANTED_VARIABLES: Final = {
     "HF_HUB_OFFLINE": "1",  # nothing below us may go on the network
     "TRANSFORMERS_OFFLINE": "1",
 }
+MAX_LOG_BYTES: Final = 8 << 20
 END_OF_OUTPUT: Final = None  # in the queue of lines: nothing more will come
 
 
@@ -138,6 +140,11 @@ class WorkerProcess:
         self.exit_code(wait=grace)
         self.kill()
 
+    def limit_log(self) -> None:
+        """Keep the log within ``MAX_LOG_BYTES``: of a longer one the end stays."""
+        if cut_log(self.log_path):
+            self._log_start = 0
+
     def log_tail(self, lines: int = 30) -> str:
         """The last lines that this process wrote to its log."""
         try:
@@ -158,6 +165,39 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
+def cut_log(path: Path) -> bool:
+    """Whether the log was too long; then only its end is left. Those that append to it go on doing so."""
+    try:
+        if path.stat().st_size <= MAX_LOG_BYTES:
+            return False
+        with open(path, "r+b") as log:
+            log.seek(-(MAX_LOG_BYTES // 4), os.SEEK_END)
+            end = log.read()
+            log.seek(0)
+            log.write(b"(the beginning of this log was too long and is gone)\n" + end)
+            log.truncate()
+    except OSError:
+        return False
+    return True
+
+
+def private_folder(folder: Path) -> Path | None:
+    """The folder, made for this user alone where it is not there; None where others can write in it.
+
+    A folder or link that somebody else has put in its place is not used.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = os.lstat(folder)
+    except OSError:
+        return None
+    if not stat.S_ISDIR(status.st_mode):
+        return None
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+        return None
+    return folder
+
+
 def prepare_log(folder: Path, name: str, keep_days: float = 7.0) -> Path:
     """An empty log file of this Blender process in ``folder``; old logs of others are removed."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -168,6 +208,7 @@ def prepare_log(folder: Path, name: str, keep_days: float = 7.0) -> Path:
                 old.unlink()
     path = folder / f"{name}-{os.getpid()}.log"
     with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)  # a link that lies there is not followed
         path.write_bytes(b"")
     return path
 

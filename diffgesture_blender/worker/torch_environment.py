@@ -13,10 +13,13 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from ..errors import DiffGestureError
+from ..writing import write_file
 from .errors import BackendError
 from .process import clean_environment, detached_options, end_process
 
@@ -24,6 +27,7 @@ PACKAGES: Final = ("torch>=2.4", "numpy")
 GIGABYTES: Final = {"cpu": 1.5, "cuda": 7.0, "rocm": 12.0, "mps": 1.0}
 """Disk space that PyTorch needs, by the device it is for."""
 _MARK: Final = "ready.json"
+_END_OF_OUTPUT_GRACE: Final = 5.0
 _TEST: Final = (
     "import json, numpy, torch; "
     "assert float((torch.ones(4, 4) @ torch.ones(4, 4)).sum()) == 64.0; "
@@ -125,6 +129,7 @@ class Installation:
         self._steps = environment.commands(base_python, wishes)
         self._number, self._last, self._output = -1, "", []
         self._log, self._process = log, None
+        self._ended_at: float | None = None
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._next()
 
@@ -146,13 +151,23 @@ class Installation:
             try:
                 line = self._lines.get(timeout=wait) if wait > 0 else self._lines.get_nowait()
             except queue.Empty:
-                return
+                if not self._pipe_held_open():
+                    return
+                line = None
             wait = 0.0
             if line is None:
                 self._ended()
             elif line.strip():
                 self._last = line.strip()[:100]
                 self._output = [*self._output[-200:], line]
+
+    def _pipe_held_open(self) -> bool:
+        """Whether the step has ended, but a process that it started still holds its output."""
+        if self._process is None or self._process.poll() is None:
+            self._ended_at = None
+            return False
+        self._ended_at = self._ended_at or time.monotonic()
+        return time.monotonic() - self._ended_at > _END_OF_OUTPUT_GRACE
 
     def cancel(self) -> None:
         """End the step that runs; what is there stays, and installing again goes on from it."""
@@ -163,7 +178,8 @@ class Installation:
 
     def _next(self) -> None:
         self._number += 1
-        self._output, self._last = [], ""
+        self._output, self._last, self._ended_at = [], "", None
+        self._lines = queue.SimpleQueue()  # what the step before still says is not this one's
         if self._number == len(self._steps):
             self.done = True
             return
@@ -206,9 +222,10 @@ class Installation:
             self._fail("PyTorch's test said nothing.")
             return
         mark = {**json.loads(said.removeprefix("torch-test ")), "made_with": sys.version.split()[0]}
-        partial = self.environment.folder / f"{_MARK}.part"
-        partial.write_text(json.dumps(mark), encoding="utf-8")
-        partial.replace(self.environment.folder / _MARK)
+        try:
+            write_file(self.environment.folder / _MARK, json.dumps(mark))
+        except DiffGestureError as error:
+            self._fail(str(error))
 
     def _fail(self, message: str, hint: str | None = None) -> None:
         self.done = True

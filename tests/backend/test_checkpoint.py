@@ -70,7 +70,7 @@ def test_other_layouts(copied: Path):
         ({"version": 99}, "version 99"),
         ({"window": None}, "lacks window"),
         ({"network": "gan"}, "unknown network 'gan'"),
-        ({"hyperparameters": {"width": 3}}, "does not describe its network"),
+        ({"hyperparameters": {"width": 3}}, "unknown field width"),
         ({"normalisation": {"mean": [0.0], "std": [1.0]}}, "belongs to another layout"),
     ],
 )

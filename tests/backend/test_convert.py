@@ -66,7 +66,7 @@ def test_autoencoders_keep_their_layout(kind: str, parity_folder: Path, tmp_path
         0,
         autoencoder.card.latent_dim,
     )
-    with pytest.raises(CheckpointError, match="not a checkpoint card"):
+    with pytest.raises(CheckpointError, match="as --autoencoder"):
         load_checkpoint(tmp_path / "net.safetensors")
 
 

@@ -114,6 +114,18 @@ def test_two_processes_learn_the_same_as_one(dataset: Path, tmp_path: Path):
     assert checkpoint.card.frame == "native"
 
 
+@pytest.mark.slow
+def test_two_processes_use_nothing_deprecated_and_tell_once(dataset: Path, tmp_path: Path):
+    launcher = ["-W", "always", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    arguments = command(config_file(tmp_path, steps=2), dataset, tmp_path / "run")
+    run = subprocess.run(
+        [sys.executable, *launcher, *arguments], capture_output=True, text=True, env=ENVIRONMENT, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "deprecated" not in run.stderr
+    assert run.stderr.count("step 2: saved") == 1
+
+
 def fresh_weights(dataset: Path) -> torch.Tensor:
     from diffgesture.model.official import OfficialNetwork
 

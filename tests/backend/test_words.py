@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from diffgesture.composing.cues import CUES
+from diffgesture.composing.cues import CUES, HEAD
 from diffgesture.errors import ConfigError
+from diffgesture.generation.spoken_cues import Spoken, directed
 from diffgesture.generation.synthesis import Settings
 from diffgesture.motion.constraints import Constraints
 from diffgesture.motion.skeletons import TED_EXPRESSIVE
-from diffgesture.words.finder import find_cues, table
-from diffgesture.words.strokes import HEAD, arm_bones, library, turn_head, with_strokes
-from diffgesture.words.transcript import Piece, Transcript, Word, aligned, read_transcript
+from diffgesture.words.strokes import arm_bones, library, turn_head, with_strokes
 from diffgesture.words.vocabulary import cue_name, parse_cues, vocabulary, within
 
 
@@ -67,8 +66,9 @@ def test_settings_refuse_an_unknown_cue() -> None:
 def test_you_is_shown_forward_at_its_time_and_kept_poses_stay() -> None:
     kept = Constraints(np.zeros((90, 42, 3), np.float32), np.zeros((90, 42), bool), 15.0, "ted_expressive")
     kept.directions[30], kept.mask[30] = (0.0, -1.0, 0.0), True
-    known = with_strokes([("you", 4.0), ("you", 2.0)], kept, TED_EXPRESSIVE, 15.0, 90, seed=3)
+    known, told = with_strokes([("you", 4.0), ("you", 2.0)], kept, TED_EXPRESSIVE, 15.0, 90, seed=3)
     assert known is not None
+    assert told == []
     assert (known.directions[30] == (0.0, -1.0, 0.0)).all()
     shown = [b for b in np.flatnonzero(known.mask[60]) if TED_EXPRESSIVE.bone_names[b].endswith("_wrist")]
     assert shown
@@ -96,86 +96,25 @@ def test_the_head_turns_around_its_cue_alone(name: str, axis: int) -> None:
     assert (turned[:, :37] == still[:, :37]).all()
 
 
-SRT = """\ufeff1
-00:00:00,500 --> 00:00:02,000
-<i>Please</i> tell me,
-why?
-
-2
--00:00:01,000 --> 00:00:03,000
-lost
-
-3
-00:00:03,000 --> 00:00:02,000
-lost too
-"""
-
-
-def test_captions_with_tags_marks_and_wrong_times(tmp_path: Path) -> None:
-    path = tmp_path / "a.srt"
-    path.write_text(SRT.replace("\n", "\r\n"), encoding="utf-8", newline="")
-    read = read_transcript(path)
-    assert [(piece.text, piece.start, piece.end) for piece in read.pieces] == [("Please tell me, why?", 0.5, 2.0)]
-    assert [note.split(" is")[0] for note in read.notes] == ["Line 7", "Line 11"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "WEBVTT\n\n00:00.000 --> 00:01.000 align:start\nwell\n\n00:01.000 --> 00:02.000\ndone",
-        "[Events]\nDialogue: 0,0:00:00.00,0:00:01.00,D,,0,0,0,,{\\an8}well\n"
-        "Dialogue: 0,0:00:01.00,0:00:02.00,D,,0,0,0,,done",
-        '{"segments": [{"words": [{"word": " well", "start": 0, "end": 1},'
-        ' {"word": "done", "start": 1, "end": 2}]}]}',
-        '{"transcription": [{"offsets": {"from": 0, "to": 1000}, "text": "well"},'
-        ' {"offsets": {"from": 1000, "to": 2000}, "text": "done"}]}',
-        '{"words": [{"word": "well", "case": "success", "start": 0, "end": 1}, {"word": "x", "case": "not-found"},'
-        ' {"word": "done", "case": "success", "start": 1, "end": 2}]}',
-        'File type = "ooTextFile"\nitem [1]:\nname = "words"\nintervals [1]:\nxmin = 0\nxmax = 1\ntext = "well"\n'
-        'intervals [2]:\nxmin = 1\nxmax = 2\ntext = "done"\n',
-    ],
-    ids=["vtt", "ass", "whisper", "whisper.cpp", "gentle", "TextGrid"],
-)
-def test_every_kind_of_transcript_gives_words_and_times(text: str, tmp_path: Path) -> None:
-    (tmp_path / "t").write_text(text)
-    pieces = read_transcript(tmp_path / "t").pieces
-    assert [(p.text, p.start, p.end) for p in pieces] == [("well", 0.0, 1.0), ("done", 1.0, 2.0)]
-
-
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"1\n00:00:05,000 --> 00:00:01,000\nno\n"])
-def test_a_transcript_without_words_is_told(data: bytes, tmp_path: Path) -> None:
-    (tmp_path / "t").write_bytes(data)
-    with pytest.raises(ConfigError):
-        read_transcript(tmp_path / "t")
-
-
-def test_plain_text_is_laid_over_the_spoken_parts() -> None:
-    speech = np.random.default_rng(0).normal(0, 0.1, 16000)
-    audio = np.concatenate([np.zeros(16000), speech, np.zeros(32000), speech])
-    words, notes = aligned(Transcript([Piece("stop it stop it")]), audio)
-    assert notes == []
-    assert [round(word.start, 1) for word in words[1:]] == [1.5, 4.0, 4.5]
-    late, told = aligned(Transcript([Piece("late", 9.0, 10.0, True)]), audio)
-    assert late == []
-    assert "another recording" in told[-1]
-
-
-def spoken(text: str) -> list[Word]:
-    return [Word(word, 0.4 * k, 0.4 * k + 0.3) for k, word in enumerate(text.split())]
-
-
-def test_words_bring_cues_and_the_amount_decides_how_many() -> None:
-    text = spoken(
-        "Stop! I have never seen that. First, we shall go and walk everywhere in town. Can you please help me?"
+def test_a_cue_lands_on_the_accent_of_its_word_unless_timing_is_exact() -> None:
+    times = np.arange(32000) / 16000
+    hum = np.random.default_rng(0).normal(0, 1, 32000)
+    audio = hum * (
+        0.01 + 0.3 * np.exp(-(((times - 1.06) / 0.05) ** 2)) + 0.1 * np.exp(-(((times - 0.5) / 0.05) ** 2))
     )
-    many = find_cues(text, 1.0)
-    assert {"stop", "count_1", "all", "question"} <= {name for name, _ in many}
-    assert find_cues(text, 0.0) == []
-    assert len(find_cues(text, 0.3, seed=1)) < len(many)
-    assert find_cues(text, 0.5, seed=7) == find_cues(text, 0.5, seed=7)
-    assert min(np.diff([time for _, time in many])) >= 1.0
+    asked = [("you", 1.0), ("me", 1.6)]
+    moved = directed(Settings(cues=asked), Spoken(audio)).cues
+    assert moved[0][1] == pytest.approx(1.06, abs=0.02)
+    assert moved[1] == ("me", 1.6), "no accent is near"
+    assert directed(Settings(cues=asked, cue_timing="exact"), Spoken(audio)).cues == tuple(asked)
 
 
-def test_the_english_table_is_large_and_sound() -> None:
-    assert len(table("en").phrases) >= 300
-    assert {row[0] for row in table("en").phrases.values()} <= set(CUES)
+def test_a_stroke_that_is_cut_short_is_told_and_a_free_hand_is_preferred() -> None:
+    both = [("big", 2.0), ("big", 2.3)]
+    known, told = with_strokes(both, None, TED_EXPRESSIVE, 15.0, 90, seed=0)
+    assert known is not None
+    assert len(told) == 1
+    assert "big at 2.00 s is cut short" in told[0]
+    for seed in range(8):
+        _, told = with_strokes([("count_1", 2.0), ("count_2", 2.5)], None, TED_EXPRESSIVE, 15.0, 90, seed)
+        assert told == [], "the other hand is free"

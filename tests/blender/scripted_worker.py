@@ -94,6 +94,10 @@ def main() -> None:
             say(id=request["id"], result=hello(99 if mode == "version" else 1))
         elif method == "generate":
             generate(mode, request)
+        elif method == "find_cues":
+            assert request["params"]["transcript"].endswith(".txt")
+            found = [["you", 0.1, "you"], ["count_3", 1.4, "three"]]
+            say(id=request["id"], result={"cues": found, "language": "en", "warnings": ["One line is left out."]})
         elif method == "bvh":
             path = Path(request["params"]["output_dir"]) / "motion.bvh"
             path.write_text("HIERARCHY\nROOT spine\n", encoding="ascii")

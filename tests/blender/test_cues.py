@@ -92,15 +92,34 @@ def test_text_strips_are_the_transcript(scene: Any) -> None:
         request()
 
 
-def test_what_the_words_brought_becomes_markers_once(scene: Any, worker_mode: Any) -> None:
+def test_cues_are_found_before_anything_was_generated(scene: Any, worker_mode: Any, tmp_path: Any) -> None:
     worker_mode("motion")
-    bpy.ops.diffgesture.generate()
-    assert session.result is not None
-    session.result.reply["cues"] = [["you", 0.5], ["count_3", 1.0]]
+    with pytest.raises(RuntimeError, match="transcript"):
+        bpy.ops.diffgesture.find_cues()
+    script = tmp_path / "script.txt"
+    script.write_text("You, and three of them.", encoding="utf-8")
     scene.timeline_markers.new("mine", frame=1)
-    for _ in range(2):
-        scene.diffgesture.transcript = "STRIPS"
-        bpy.ops.diffgesture.cues_to_markers()
     name = scene.diffgesture.armature.name
-    assert [m.name for m in scene.timeline_markers] == ["mine", f"cue you @{name}", f"cue count 3 @{name}"]
-    assert scene.diffgesture.transcript == "NONE"
+    scene.diffgesture.transcript_path = str(script)
+    expected = ["mine", f"cue you @{name}", f"cue count 3 @{name}"]
+    for _ in range(2):  # nothing is proposed beside a marker that is there
+        scene.diffgesture.transcript = "FILE"
+        assert bpy.ops.diffgesture.find_cues() == {"FINISHED"}
+        assert [marker.name for marker in scene.timeline_markers] == expected
+    assert scene.timeline_markers[1].frame == scene.frame_start + round(0.1 * frame_rate(scene))
+    for marker in list(scene.timeline_markers)[1:]:
+        scene.timeline_markers.remove(marker)
+    bpy.ops.diffgesture.find_cues()
+    assert scene.diffgesture.transcript == "NONE", "from now on the markers count"
+    assert session.result is None
+
+
+def test_a_table_of_words_that_is_gone_is_told(scene: Any, tmp_path: Any) -> None:
+    script = tmp_path / "script.txt"
+    script.write_text("You.", encoding="utf-8")
+    scene.diffgesture.transcript, scene.diffgesture.transcript_path = "FILE", str(script)
+    scene.diffgesture.word_table = str(tmp_path / "none.json")
+    with pytest.raises(DiffGestureError, match="table of words"):
+        request()
+    (tmp_path / "none.json").write_text("{}", encoding="utf-8")
+    assert request().words_params()["word_table"] == str(tmp_path / "none.json")

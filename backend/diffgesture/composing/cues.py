@@ -5,7 +5,6 @@ Most units are clips whose meaning and arrival stand in ``motion/semantics.json`
 poses are made with hand shapes of ``handshapes/``. Head cues are movements, not clips.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +15,11 @@ import numpy as np
 from ..errors import DataError
 from ..model.direction import cue_columns
 from ..motion import canonical, rotation
+from ..motion.easing import minimum_jerk
+from ..motion.head_turns import HEAD_CUES, head_turn
+from ..reading import read_arrays, read_json, understood
 from .arm_pose import reach
 from .corpora import WORK_FPS, Clip
-from .idle import minimum_jerk
 from .units import Unit, unit_of_clip, wrists_in_chest
 
 FloatArray = np.ndarray
@@ -29,7 +30,7 @@ METAPHORIC: Final = (
     "surround", "frame", "offer", "plea",
 )  # fmt: skip
 EMBLEM: Final = ("greeting", "ok", "thumb_up", "count_1", "count_2", "count_3", "count_4", "count_5")
-HEAD: Final = ("nod", "shake", "tilt")
+HEAD: Final = HEAD_CUES
 CUES: Final = (*DEICTIC, *METAPHORIC, *EMBLEM, *HEAD)
 _SWAPPED: Final = {"left": "right", "right": "left"}
 # Evidence in semantics.json, the best first; the weaker ones only where better clips are few.
@@ -72,10 +73,7 @@ def cue_units(root: Path, clips: list[Clip]) -> dict[str, tuple[Unit, ...]]:
 
 
 def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}. Give the folder of the corpora.") from error
+    return read_json(path, "part of the corpora", DataError)
 
 
 def _from_clip(clip: Clip | None, arrival: float | None, name: str) -> Unit | None:
@@ -132,12 +130,10 @@ def _posed_units(root: Path) -> dict[str, list[Unit]]:
 def hand_shapes(root: Path) -> dict[str, FloatArray]:
     """Own hand shapes: name to local rotations (15, 4) of the right hand's finger joints, thumb first."""
     path = root / "handshapes" / "own_handshapes.npz"
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names, right = [str(name) for name in archive["names"]], archive["right"].astype(float)
-            directions = archive["dir_right"].astype(float)
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path} cannot be read: {error}. Give the folder of the corpora.") from error
+    with understood(f"{path} cannot be read", DataError, " Give the folder of the corpora."):
+        archive = read_arrays(path, "archive of hand shapes", DataError)
+        names, right = [str(name) for name in archive["names"]], archive["right"].astype(float)
+        directions = archive["dir_right"].astype(float)
     shapes = {}
     own = np.array(canonical.THUMB_DIRECTION) * (-1.0, 1.0, 1.0)
     own = own / np.linalg.norm(own)
@@ -213,19 +209,4 @@ def _shrugging(unit: Unit) -> Unit:
 
 def head_cue(event: CueEvent, times: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Rotation vectors (T, 3) of the head for a nod, a shake or a tilt whose main extreme is at ``event.time``."""
-    t = times - event.time
-    vectors = np.zeros((len(times), 3))
-    if event.name == "tilt":
-        held = minimum_jerk((t + 0.45) / 0.45) * (1.0 - minimum_jerk((t - rng.uniform(0.4, 1.0)) / 0.6))
-        vectors[:, 2] = rng.choice([-1.0, 1.0]) * np.deg2rad(rng.uniform(9.0, 15.0)) * held
-        return vectors
-    frequency = rng.uniform(1.7, 2.3)
-    cycles = rng.integers(2, 4) if event.name == "shake" else rng.integers(1, 3)
-    phase = 2.0 * np.pi * frequency * t
-    window = minimum_jerk((t + 0.30) / 0.25) * (1.0 - minimum_jerk((t - (cycles - 0.6) / frequency) / 0.3))
-    if event.name == "shake":
-        vectors[:, 1] = rng.choice([-1.0, 1.0]) * np.deg2rad(rng.uniform(12.0, 18.0)) * np.cos(phase) * window
-    else:
-        # A nod goes down from where the head is, and comes up again.
-        vectors[:, 0] = np.deg2rad(rng.uniform(9.0, 14.0)) * (0.35 + 0.65 * np.cos(phase)) * window
-    return vectors
+    return head_turn(event.name, times - event.time, rng)

@@ -8,6 +8,7 @@ import soundfile
 from ..data.dataset import split_of_speakers
 from ..errors import OutputError
 from ..speech.prosody import SAMPLE_RATE, analyse
+from ..writing import file_name, written
 from .compose import FPS, SPLIT_SEED, VAL_FRACTION, generator
 from .recordings import load_recordings, make_take
 
@@ -28,8 +29,9 @@ def write_held_out_speech(source: Path, target: Path, seed: int = 0) -> dict[str
             for speaker in chosen:
                 parts = [(r, analyse(r.audio)) for r in recordings if r.speaker == speaker]
                 audio, _ = make_take(parts, FPS, generator(seed, speaker, 5))
-                path = target / name / f"{speaker.replace(':', '_')}.wav"
-                soundfile.write(path, audio, SAMPLE_RATE)
+                path = target / name / f"{file_name(speaker)}.wav"
+                with written(path) as (part,):
+                    soundfile.write(part, audio, SAMPLE_RATE)
                 files.setdefault(name, []).append(str(path))
         except OSError as error:
             raise OutputError(f"{target} cannot be written: {error.strerror or error}.") from error

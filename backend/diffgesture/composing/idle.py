@@ -8,6 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from ..motion import canonical, rotation
+from ..motion.easing import minimum_jerk
 from .arm_pose import reach
 from .corpora import WORK_FPS, Clip
 
@@ -126,12 +127,6 @@ def idle_motions(clips: list[Clip]) -> list[IdleMotion]:
         swapped = deltas[:, canonical.mirror_order()] * np.array([1.0, -1.0, -1.0])
         motions.append(IdleMotion(f"{clip.name}~mirror", swapped))
     return motions
-
-
-def minimum_jerk(x: FloatArray) -> FloatArray:
-    """Smooth step 0..1 over x = 0..1 (Flash and Hogan 1985)."""
-    x = np.clip(x, 0.0, 1.0)
-    return x**3 * (10.0 - 15.0 * x + 6.0 * x**2)
 
 
 def smooth_noise(rng: np.random.Generator, frames: int, channels: int, period_s: float) -> FloatArray:

@@ -12,6 +12,7 @@ import soundfile
 from scipy.signal import resample_poly
 
 from ..errors import DataError
+from ..reading import inside, understood
 from ..speech.prosody import SAMPLE_RATE, Prosody, analyse, pauses
 
 FloatArray = np.ndarray
@@ -36,9 +37,11 @@ def load_recordings(root: Path) -> list[Recording]:
         index = folder / "index.csv"
         if not index.is_file():
             raise DataError(f"{index} is missing: give the folder that holds motion/ and speech/.")
-        with index.open(newline="", encoding="utf-8") as stream:
+        told = f"{index} is no list of recordings"
+        with understood(told, DataError), index.open(newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(stream):
-                recordings.append(_read(folder / row["file"], f"{folder.name}:{row['speaker']}", row["licence"]))
+                path = inside(folder, row["file"], "recording", DataError)
+                recordings.append(_read(path, f"{folder.name}:{row['speaker']}", row["licence"]))
     return sorted(recordings, key=lambda r: (r.speaker, r.name))
 
 

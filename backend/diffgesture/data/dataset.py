@@ -10,6 +10,7 @@ picked by filters, ``windows.npy`` (K, 3) int64 lists them: take, first frame an
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import FileIO
@@ -20,13 +21,28 @@ import numpy as np
 
 from ..errors import DataError, OutputError
 from ..motion.skeletons import SKELETONS, Skeleton
+from ..reading import Items, Named, Real, Table, Text, Whole, check_file, read_json, understood
 from ..speech.features import SAMPLE_RATE
+from ..writing import written
 
 FloatArray = np.ndarray
 
 FORMAT: Final = "diffgesture-dataset-1"
 _HEADER_BYTES: Final = 192
 _RESERVE_BYTES: Final = 1 << 16
+_MAX_CARD: Final = 256 << 20
+# Fields of ``dataset.json`` that are a list of takes and a table of streams.
+_TAKES: Final = Items(
+    Table(
+        {
+            **dict.fromkeys(("name", "speaker", "split", "source"), Text()),
+            **dict.fromkeys(("frames", "frame_offset", "samples", "sample_offset"), Whole()),
+            "licence": Text(20_000),
+        }
+    ),
+    most=1_000_000,
+)
+_STREAMS: Final = Named(Table({"columns": Items(Text(), 1024)}, open=True), 16)
 
 
 @dataclass(frozen=True)
@@ -188,19 +204,21 @@ class DatasetWriter:
             file.truncate(_HEADER_BYTES + int(np.prod(shape)) * dtype.itemsize)
             file.seek(0)
             _write(file, _array_header(dtype, shape))
+            os.fsync(file.fileno())
             file.close()
         self._reserve.close()
         (self.folder / "reserve.part").unlink()
-        new = self.folder / "dataset.json.part"
-        new.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
         windows = self.folder / "windows.npy"
-        if self._has_windows:
-            np.save(windows, np.array(self._windows, dtype=np.int64).reshape(-1, 3))
-        else:
-            windows.unlink(missing_ok=True)
-        for name in ("directions", "audio", *(f"streams/{stream}" for stream in self._columns)):
-            (self.folder / f"{name}.part").replace(self.folder / f"{name}.npy")
-        new.replace(self.folder / "dataset.json")
+        targets = [self.folder / "dataset.json", *([windows] if self._has_windows else [])]
+        with written(*targets) as parts:
+            parts[0].write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+            if self._has_windows:
+                np.save(parts[1], np.array(self._windows, dtype=np.int64).reshape(-1, 3))
+            else:
+                windows.unlink(missing_ok=True)
+            # The arrays are on the disk; their names are all that changes, and dataset.json comes last.
+            for name in ("directions", "audio", *(f"streams/{stream}" for stream in self._columns)):
+                (self.folder / f"{name}.part").replace(self.folder / f"{name}.npy")
 
 
 def _write(file: FileIO, data: bytes) -> None:
@@ -226,29 +244,30 @@ class Dataset:
 
     def __init__(self, folder: Path | str, layout: str | None = None) -> None:
         self.folder = Path(folder)
-        card = self._read_card()
+        with understood(f"{self._json} is not as it must be", DataError, " Make the data set again."):
+            self._open(self._read_card(), layout)
+
+    def _open(self, card: dict[str, Any], layout: str | None) -> None:
         self.card = card
-        self.layout = str(card["layout"])
+        self.layout = Text()(card["layout"], "field 'layout'")
         if self.layout not in SKELETONS:
             raise DataError(f"{self._json}: field 'layout' is '{self.layout}', known are {', '.join(SKELETONS)}.")
         if layout is not None and layout != self.layout:
             raise DataError(f"{self._json}: field 'layout' is '{self.layout}', but '{layout}' is needed.")
         self.skeleton: Skeleton = SKELETONS[self.layout]
-        self.fps = float(card["fps"])
-        self.sample_rate = int(card["sample_rate"])
+        self.fps = Real(1, 240)(card["fps"], "field 'fps'")
+        self.sample_rate = Whole()(card["sample_rate"], "field 'sample_rate'")
         if self.sample_rate != SAMPLE_RATE:
             raise DataError(f"{self._json}: field 'sample_rate' is {self.sample_rate}, it must be {SAMPLE_RATE}.")
         if card["frame"] != "public":
             raise DataError(f"{self._json}: field 'frame' is '{card['frame']}', it must be 'public'.")
-        try:
-            self.takes: tuple[Take, ...] = tuple(Take(**take) for take in card["takes"])
-        except TypeError as error:
-            raise DataError(f"{self._json}: field 'takes' is not as expected: {error}.") from error
+        self.takes: tuple[Take, ...] = tuple(Take(**take) for take in _TAKES(card["takes"], "field 'takes'"))
         self.directions = self._map("directions.npy")
         self.audio = self._map("audio.npy")
-        self.stream_columns: dict[str, list[str]] = {
-            name: [str(column) for column in stream["columns"]] for name, stream in card.get("streams", {}).items()
-        }
+        streams = _STREAMS(card.get("streams", {}), "field 'streams'")
+        self.stream_columns: dict[str, list[str]] = {name: streams[name]["columns"] for name in streams}
+        if strange := [name for name in streams if not name.isidentifier()]:
+            raise ValueError(f"a stream is called {strange[0]!r:.40}, which can be no file's name")
         self._streams = {name: self._map(f"streams/{name}.npy") for name in self.stream_columns}
         self.windows: np.ndarray | None = self._map("windows.npy") if "windows" in card else None
         self._check()
@@ -258,10 +277,9 @@ class Dataset:
         return self.folder / "dataset.json"
 
     def _read_card(self) -> dict[str, Any]:
-        try:
-            card = json.loads(self._json.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{self._json} cannot be read: {error}. Make it with prepare.py.") from error
+        if not self._json.is_file():
+            raise DataError(f"{self._json} cannot be read: it is not there. Make it with prepare.py.")
+        card = read_json(self._json, "data set", DataError, _MAX_CARD)
         if not isinstance(card, dict) or card.get("format") != FORMAT:
             raise DataError(f"{self._json}: field 'format' is not '{FORMAT}'. Make the data set again.")
         for field in ("layout", "fps", "frame", "sample_rate", "takes"):
@@ -270,13 +288,18 @@ class Dataset:
         return card
 
     def _map(self, name: str) -> np.ndarray:
-        try:
-            return np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{self.folder / name} cannot be read: {error}.") from error
+        path = self.folder / name
+        check_file(path, "part of the data set", DataError)
+        with understood(f"{path} cannot be read", DataError):
+            array = np.lib.format.open_memmap(path, mode="r")
+            if array.dtype.kind not in "fiu":
+                raise ValueError("it does not hold numbers")
+            return array
 
     def _check(self) -> None:
         bones = self.skeleton.num_bones
+        if self.directions.dtype.kind != "f":
+            raise DataError(f"{self.folder / 'directions.npy'} does not hold directions.")
         if self.directions.ndim != 3 or self.directions.shape[1:] != (bones, 3):
             raise DataError(
                 f"{self.folder / 'directions.npy'} has the shape {self.directions.shape}, "

@@ -13,10 +13,13 @@ from ..data.dataset import Dataset
 from ..errors import DataError, OutputError
 from ..generation.synthesis import Settings, generate
 from ..model.checkpoint import Checkpoint
+from ..motion.motion_file import Motion
 from ..sampling.windows import window_starts
 from ..speech.audio import load_audio
+from ..writing import reason, written
 from .report import markdown_table, save_plots
 from .scorecard import Column, columns_as_json, measure, measure_real
+from .side_by_side import motion_of_take
 from .takes import Take, take_of_directions
 
 AUDIO_SUFFIXES: Final = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4")
@@ -26,11 +29,14 @@ _MOST_COLUMNS: Final = 6
 
 @dataclass(frozen=True)
 class Speech:
-    """16 kHz speech to generate from; ``path`` when it is a file of its own."""
+    """16 kHz speech to generate from; ``path`` when it is a file of its own, ``seed`` what the motion begins
+    with.
+    """
 
     name: str
     audio: np.ndarray
     path: Path | None = None
+    seed: Motion | None = None
 
 
 @dataclass
@@ -64,6 +70,12 @@ def speech_of_folder(folder: Path, limit: int | None = None) -> list[Speech]:
     return [Speech(path.stem, load_audio(path), path) for path in files[:limit]]
 
 
+def speech_of_take(take: Take, seeded: bool = False) -> Speech:
+    """The speech of a take, ``seeded`` with its own first frames."""
+    seed = motion_of_take(take, take.layout, take.fps) if seeded else None
+    return Speech(take.name, take.audio, seed=seed)
+
+
 def takes_of_dataset(dataset: Dataset, split: str | None = "val", limit: int | None = None) -> list[Take]:
     """Takes of a split (None: all), ``limit`` of them at most, evenly spread; DataError when there are none."""
     indices = dataset.indices(split)
@@ -87,7 +99,7 @@ def generate_takes(
     takes = []
     for number, item in enumerate(speech, start=1):
         report(f"generating {number} of {len(speech)}: {item.name}")
-        result = generate(item.audio, checkpoint, settings)
+        result = generate(item.audio, checkpoint, settings if item.seed is None else settings.seeded(item.seed))
         motion = result.motion
         takes.append(
             take_of_directions(
@@ -143,10 +155,11 @@ def write_evaluation(evaluation: Evaluation, folder: Path, header: dict[str, Any
     """``panel.json``, ``panel.md`` and plots into ``folder``, which is made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        content = json.dumps({**header, **evaluation.as_json()}, indent=1, ensure_ascii=False)
-        (folder / "panel.json").write_text(content + "\n", encoding="utf-8")
-        (folder / "panel.md").write_text(markdown_table(evaluation.columns), encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
+        raise OutputError(f"The folder {folder} cannot be made: {reason(error)}.") from error
+    content = json.dumps({**header, **evaluation.as_json()}, indent=1, ensure_ascii=False)
+    with written(folder / "panel.json", folder / "panel.md") as (panel, table):
+        panel.write_text(content + "\n", encoding="utf-8")
+        table.write_text(markdown_table(evaluation.columns), encoding="utf-8")
     plots = save_plots(folder, {**evaluation.generated, evaluation.real_name: evaluation.real})
     return [folder / "panel.json", folder / "panel.md", *plots]

@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The published evaluation: windows of the validation split, seeded with their first frames, published metrics.
+"""The published evaluation: windows of a split, seeded with their first frames, published metrics.
 
-Differences from the official script, all towards meaning what the paper says: batch normalisation runs in
-evaluation mode (officially it is never switched off), the last incomplete batch counts, and windows without onsets
-do not end in a division by zero. Windows are cut every 10 frames, as the official preprocessing does.
+The windows are those that the official loader scores: 42 frames that passed the published filters, of which it
+takes the first 34 and their sound; data without such a list have a window every 10 frames. Differences from the
+official script, all towards meaning what the paper says: batch normalisation runs in evaluation mode (officially
+it is never switched off), the last incomplete batch counts, and windows without onsets do not end in a division
+by zero.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from ..data.dataset import Dataset
+from ..data.published_windows import (
+    WindowAudio,
+    all_windows,
+    filtered_windows,
+    window_directions,
+    window_samples,
+)
 from ..errors import ConfigError, DataError
 from ..generation.default_preset import log_snrs_of, sampler_of, speech_guidance
 from ..generation.reference_preset import seeded_clean_windows, seeded_windows
@@ -20,9 +29,8 @@ from ..model.checkpoint import Checkpoint
 from ..model.embedding import Autoencoder
 from ..sampling.denoiser import bounded
 from ..sampling.noise import GaussianNoise
-from ..sampling.reference import REFERENCE_GUIDANCE, REFERENCE_STEPS, linear_schedule, sample_ddpm
+from ..sampling.reference import PUBLISHED, ReferenceSampling, sample_ddpm
 from ..sampling.solver import sample_dpm_solver_pp_2m
-from ..sampling.windows import official_samples
 from . import legacy_metrics as legacy
 
 WINDOW: Final = 34
@@ -33,33 +41,43 @@ _BATCH: Final = 128
 
 @dataclass(frozen=True)
 class Windows:
-    """``directions`` (N, 34, B, 3) in the public frame and ``audio`` (N, 36266) of the same windows."""
+    """``directions`` (N, 34, B, 3) in the public frame and ``audio`` (N, 36267) of the same windows.
+
+    ``kind``: "filtered", those that the official loader scores, or "all". ``rows`` (N, 3): take, first frame,
+    first sample.
+    """
 
     directions: np.ndarray
-    audio: np.ndarray
+    audio: Sequence[np.ndarray]
+    kind: str
+    rows: np.ndarray
 
 
-def cut_validation_windows(dataset: Dataset, split: str = "val", limit: int | None = None) -> Windows:
-    """Windows of all takes of a split, or ``limit`` of them, evenly spread. DataError when there are none."""
+def cut_windows(
+    dataset: Dataset, split: str = "val", limit: int | None = None, kind: str | None = None
+) -> Windows:
+    """Windows of a split, or ``limit`` of them, evenly spread. DataError when there are none.
+
+    ``kind`` None: the filtered ones where the data set lists any for this split, else all.
+    """
     if dataset.fps != legacy.FPS:
         raise DataError(f"{dataset.folder}: the published metrics need {legacy.FPS:g} fps, not {dataset.fps:g}.")
-    places = [
-        (index, start)
-        for index in dataset.indices(split)
-        for start in range(0, dataset.takes[index].frames - WINDOW + 1, STRIDE)
-    ]
-    if not places:
-        raise DataError(f"{dataset.folder}: the split '{split}' has no take of {WINDOW} frames.")
-    if limit is not None and limit < len(places):
-        places = [places[k] for k in np.linspace(0, len(places) - 1, limit).round().astype(int)]
-    directions, sounds = [], []
-    loaded, take = -1, (np.zeros(0), np.zeros(0))
-    for index, start in places:
-        if index != loaded:
-            loaded, take = index, dataset.take(index)
-        sounds.append(official_samples(take[0], start / legacy.FPS))
-        directions.append(take[1][start : start + WINDOW])
-    return Windows(np.stack(directions), np.stack(sounds))
+    rows = filtered_windows(dataset, split, WINDOW)
+    if kind == "filtered" and rows is None:
+        raise DataError(
+            f"{dataset.folder} lists no windows that passed the published filters: make it with --filters"
+            " published,"
+            " or score all windows (--windows all)."
+        )
+    if kind == "all" or rows is None or (kind is None and not len(rows)):
+        kind, rows = "all", all_windows(dataset, split, WINDOW, STRIDE)
+    if not len(rows):
+        raise DataError(f"{dataset.folder}: the split '{split}' has no window of {WINDOW} frames.")
+    if limit is not None and limit < len(rows):
+        rows = rows[np.linspace(0, len(rows) - 1, limit).round().astype(int)]
+    directions = np.asarray(window_directions(dataset, rows, WINDOW), dtype=np.float32)
+    sound = WindowAudio(dataset, rows, window_samples(WINDOW, dataset.fps))
+    return Windows(directions, sound, kind or "filtered", rows)
 
 
 def generate_windows(
@@ -67,8 +85,7 @@ def generate_windows(
     windows: Windows,
     *,
     preset: str | None = None,
-    steps: int | None = None,
-    guidance: float | None = None,
+    sampling: ReferenceSampling = PUBLISHED,
     seed: int = 0,
     report: Callable[[str], None] = lambda line: None,
 ) -> np.ndarray:
@@ -82,6 +99,11 @@ def generate_windows(
         raise ConfigError(
             f"The published metrics need windows of {WINDOW} frames; {checkpoint.path.name} has fewer."
         )
+    if checkpoint.is_official and card.window != WINDOW:
+        raise ConfigError(
+            f"The published metrics need windows of {WINDOW} frames; {checkpoint.path.name} was trained on"
+            f" {card.window}."
+        )
     preset = preset or default_preset(checkpoint)
     if preset == "default" and checkpoint.is_official:
         raise ConfigError("With a published network, --legacy takes the preset 'reference' alone.")
@@ -92,7 +114,7 @@ def generate_windows(
     for start in range(0, len(seeds), _BATCH):
         report(f"generating windows {start + 1} to {min(start + _BATCH, len(seeds))} of {len(seeds)}")
         part = slice(start, start + _BATCH)
-        batch = sample(checkpoint, windows.audio[part], seeds[part], steps, guidance, noise)
+        batch = sample(checkpoint, windows.audio[part], seeds[part], sampling, noise)
         results.append(batch[:, :WINDOW])
     return card.to_directions(np.concatenate(results))
 
@@ -106,27 +128,24 @@ def _sample_published(
     checkpoint: Checkpoint,
     audio: np.ndarray,
     seeds: np.ndarray,
-    steps: int | None,
-    guidance: float | None,
+    sampling: ReferenceSampling,
     noise: GaussianNoise,
 ) -> np.ndarray:
-    schedule = linear_schedule(steps or REFERENCE_STEPS)
-    scale = REFERENCE_GUIDANCE if guidance is None else guidance
-    predict = seeded_windows(audio, seeds, checkpoint, schedule, scale)
-    shape = (len(seeds), checkpoint.card.window, seeds.shape[2])
-    return sample_ddpm(predict, noise.own(schedule.num_steps + 1, shape), schedule, noise)
+    schedule = sampling.schedule_of(checkpoint.card.diffusion)
+    predict = seeded_windows(audio, seeds, checkpoint, schedule, sampling.scale)
+    x_T = noise.own(schedule.num_steps + 1, (len(seeds), checkpoint.card.window, seeds.shape[2]))
+    return sample_ddpm(predict, x_T, schedule, noise, stabilizer=sampling.stabilizer, t0=sampling.t0)
 
 
 def _sample_in_few_steps(
     checkpoint: Checkpoint,
     audio: np.ndarray,
     seeds: np.ndarray,
-    steps: int | None,
-    guidance: float | None,
+    sampling: ReferenceSampling,
     noise: GaussianNoise,
 ) -> np.ndarray:
     card = checkpoint.card
-    sampler = sampler_of(card, steps, guidance)
+    sampler = sampler_of(card, sampling.steps, sampling.guidance)
     clean = seeded_clean_windows(audio, seeds, checkpoint, speech_guidance(sampler))
     within = bounded(clean, card.mean, card.std)
 

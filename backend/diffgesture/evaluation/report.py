@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from ..errors import GestureError, OutputError
+from ..errors import GestureError
+from ..writing import written
 from .kinematics import ACCELERATION_EDGES, SPEED_EDGES, histogram
 from .scorecard import ROWS, Column
 from .takes import RATE, Take
@@ -64,14 +65,13 @@ def save_plots(folder: Path, groups: dict[str, Sequence[Take]]) -> list[Path]:
         axes.fill_between(
             times, 0, take.speech_and_pauses[1] * 0.05, color="0.6", label="pauses > 1 s", step="mid"
         )
-        axes.set(title=f"{name}: {take.name}", xlabel="s", xlim=(0, max(take.seconds, 0.1)))
+        axes.set(xlabel="s", xlim=(0, max(take.seconds, 0.1)))
+        axes.set_title(f"{name}: {take.name}", parse_math=False)
         axes.legend(loc="upper right", fontsize="small")
     return [*paths, _save(figure, folder / "curves.png")]
 
 
 def _save(figure: Any, path: Path) -> Path:
-    try:
-        figure.savefig(path, dpi=110)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    with written(path) as (part,):
+        figure.savefig(part, dpi=110)
     return path

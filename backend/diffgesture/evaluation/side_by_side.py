@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from ..data.dataset import Dataset
 from ..motion.motion_file import Motion
-from ..motion.skeletons import SKELETONS, neutral_directions
+from ..motion.skeletons import SKELETONS, neutral_directions, normalize
 from ..motion.video import save_video
 from ..speech.features import SAMPLE_RATE
-from .takes import ARM_BONES, Take
+from ..writing import file_name
+from .legacy import Windows
+from .takes import ARM_BONES, Take, take_of_directions
 
 
 def save_comparison(path: Path, takes: dict[str, Take], layout: str, fps: float) -> None:
@@ -26,6 +29,27 @@ def save_comparison(path: Path, takes: dict[str, Take], layout: str, fps: float)
         sound = Path(folder) / "speech.wav"
         soundfile.write(sound, first.audio, SAMPLE_RATE)
         save_video(path, motions, sound)
+
+
+def save_windows(
+    folder: Path, systems: dict[str, np.ndarray], windows: Windows, dataset: Dataset, count: int = 5
+) -> list[Path]:
+    """Generated windows (N, 34, B, 3) beside the people's, ``count`` of them, evenly spread: the official
+    `short`.
+    """
+    paths = []
+    for index in np.unique(np.linspace(0, len(windows.rows) - 1, count).round().astype(int)):
+        take, first, _ = windows.rows[index]
+        name = f"{dataset.takes[take].name}_{first}"
+        motions = {system: normalize(motion[index]) for system, motion in systems.items()}
+        motions["data"] = windows.directions[index]
+        takes = {
+            system: take_of_directions(name, windows.audio[index], motion, dataset.layout, dataset.fps)
+            for system, motion in motions.items()
+        }
+        paths.append(folder / f"{file_name(name)}.mp4")
+        save_comparison(paths[-1], takes, dataset.layout, dataset.fps)
+    return paths
 
 
 def motion_of_take(take: Take, layout: str, fps: float) -> Motion:

@@ -17,6 +17,7 @@ from scipy.signal import butter, sosfiltfilt
 from ..errors import DataError
 from ..motion.clip_archive import ClipArchive
 from ..motion.skeletons import SKELETONS, normalize
+from ..reading import beside
 from ..speech.audio import is_silent, load_audio
 from ..speech.features import SAMPLE_RATE
 from ..speech.prosody import analyse, frame_rms, pauses
@@ -165,7 +166,7 @@ def load_real_take(path: Path, layout: str = "ted_expressive") -> Take:
     armature = archive.armature(clip)
     arms = arm_directions_of_real(armature, str(path))
     full = layout_directions_of_real(armature, layout, str(path))
-    fps, sound = armature.fps, path.with_name(clip["audio"])
+    fps, sound = armature.fps, beside(path, clip["audio"], "recording", DataError)
     audio = load_audio(sound)
     samples = round(len(arms) / fps * SAMPLE_RATE)
     if abs(len(audio) - samples) > SAMPLE_RATE:

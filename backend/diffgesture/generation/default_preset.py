@@ -13,7 +13,7 @@ from ..motion.constraints import Constraints
 from ..sampling.denoiser import Guidance, bounded, clip_denoiser, constrained
 from ..sampling.known_poses import KnownPoses
 from ..sampling.noise import NoiseSource
-from ..sampling.reference import OnStep, linear_schedule
+from ..sampling.reference import PUBLISHED, OnStep
 from ..sampling.solver import Denoise, cosine_log_snr, few_step_times, sample_dpm_solver_pp_2m
 from ..sampling.windows import Windows, official_samples
 from .conditions import condition_clip
@@ -91,9 +91,12 @@ def _official(
     It was never so in official training, and the network cannot be told known poses; ``constrained`` puts them
     into its estimates. Levels are those of the official schedule nearest to what is asked.
     """
-    card, schedule = checkpoint.card, linear_schedule()
+    card = checkpoint.card
+    schedule = PUBLISHED.schedule_of(card.diffusion)
     windows = Windows(length, card.window, card.overlap)
-    samples = np.stack([official_samples(audio, start / card.fps) for start in windows.starts])
+    samples = np.stack(
+        [official_samples(audio, start / card.fps, card.window / card.fps) for start in windows.starts]
+    )
     noise_of = checkpoint.network.bind(
         np.zeros((len(windows.starts), card.window, len(card.mean) + 1), dtype=np.float32), samples
     )

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConfigError, OutputError
+from ..errors import ConfigError, EngineError
 from ..model.card import read_card
 from ..model.checkpoint import DEFAULT_CHECKPOINT, ENGINES, Checkpoint, Engine, load_checkpoint
-from ..motion.motion_file import Motion, save_motion
+from ..motion.motion_file import Motion, write_motion
+from ..reading import Real, Text, Whole, understood
 from ..speech.audio import load_audio
 from ..speech.features import SAMPLE_RATE
-from ..words.finder import find_cues
-from ..words.transcript import Word, aligned, read_transcript
 from ..words.vocabulary import Cue
+from ..writing import written
+from .spoken_cues import Spoken, directed, listen
 from .synthesis import Progress, Settings, generate
 
 MAX_VARIATIONS = 16
@@ -30,7 +31,7 @@ class Request:
     """Speech ``audio`` (seconds ``audio_start`` to ``audio_end``) to ``variations`` motions.
 
     ``engine`` auto: see ``choose_engine``. ``transcript``: what is said in ``audio``; its words bring gestures
-    beside the cues of ``settings``, as many as the control ``words`` says.
+    beside the cues of ``settings``, as many as the control ``words`` says; ``word_table``: a person's own table.
     """
 
     audio: Path
@@ -42,10 +43,16 @@ class Request:
     audio_end: float | None = None
     variations: int = 1
     transcript: Path | None = None
+    word_table: Path | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.variations <= MAX_VARIATIONS:
-            raise ConfigError(f"variations must lie between 1 and {MAX_VARIATIONS}, not {self.variations}.")
+        with understood("This cannot be generated", ConfigError):
+            Whole(1, MAX_VARIATIONS)(self.variations, "variations")
+            Text()(self.device, "device")
+            Text()(self.engine, "engine")
+            Real(0, 1e6)(self.audio_start, "audio_start")
+            if self.audio_end is not None:
+                Real(0, 1e6)(self.audio_end, "audio_end")
         if self.audio_start < 0 or (self.audio_end is not None and self.audio_end <= self.audio_start):
             raise ConfigError("audio_end must be later than audio_start, and neither may be negative.")
         if self.engine not in ENGINES:
@@ -87,6 +94,19 @@ def torch_is_installed() -> bool:
     return "torch" in sys.modules or importlib.util.find_spec("torch") is not None
 
 
+def load_torch() -> None:
+    """Import PyTorch; EngineError, with the cause and what to do, where it is there but cannot be loaded."""
+    try:
+        import torch  # noqa: F401
+    except Exception as error:  # a missing library is an OSError, a broken build anything
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise EngineError(
+            f"PyTorch is installed in this Python but cannot be loaded ({said[:300]}).",
+            "Reinstall PyTorch in that Python, choose another Python in the add-on's preferences, or choose the"
+            " engine NumPy, which needs nothing else.",
+        ) from error
+
+
 def choose_engine(wanted: str, *, preset: str, device: str, official: bool) -> Engine:
     """The engine for a request.
 
@@ -94,6 +114,8 @@ def choose_engine(wanted: str, *, preset: str, device: str, official: bool) -> E
     PyTorch, where it is installed, for what is slow without it or needs it: the reference preset, official
     networks, graphics cards. ConfigError when what is asked for needs PyTorch and it is not there.
     """
+    if wanted not in ENGINES:
+        raise ConfigError(f"There is no engine '{wanted!s:.40}'; choose {', '.join(ENGINES)}.")
     other_device = device not in ("auto", "cpu")
     if wanted == "numpy" and (official or other_device):
         what = "an official network" if official else f"the device '{device}'"
@@ -127,6 +149,7 @@ class Generator:
         chosen = choose_engine(engine, preset=preset, device=device, official=card.is_official)
         place: object = "cpu"
         if chosen == "torch":
+            load_torch()
             from ..model.devices import pick_device
 
             place = pick_device(device)
@@ -140,7 +163,7 @@ class Generator:
         started = time.perf_counter()
         progress("audio", 0.0, "Reading the speech")
         audio = load_audio(request.audio, request.audio_start, request.audio_end)
-        words, notes = spoken_words(request, audio)
+        spoken = spoken_words(request, audio)
         read = time.perf_counter() - started
         progress("model", 0.0, "Loading the model")
         preset, seconds = request.settings.preset, len(audio) / SAMPLE_RATE
@@ -149,8 +172,7 @@ class Generator:
         response.timings = {"audio": read, "sampling": 0.0, "shaping": 0.0, "speech_seconds": seconds}
         for variation in range(request.variations):
             settings = request.settings.with_seed(request.settings.seed + variation)
-            if words:
-                settings = settings.with_cues(find_cues(words, settings.words, settings.seed))
+            settings = directed(settings, spoken)
 
             def share(stage: str, fraction: float, message: str, done: int = variation) -> None:
                 progress(stage, (done + fraction) / request.variations, message)
@@ -160,30 +182,27 @@ class Generator:
             response.steps = result.steps
             for part in ("sampling", "shaping"):
                 response.timings[part] += result.timings[part]
-            response.warnings = [*notes, *result.warnings]
+            response.warnings = [*spoken.notes, *result.warnings]
             if variation == 0:
                 response.cues = sorted(settings.cues, key=lambda cue: cue[1])
         response.timings["total"] = time.perf_counter() - started
         return response
 
 
-def spoken_words(request: Request, audio: np.ndarray) -> tuple[list[Word], list[str]]:
-    """The words of the request's transcript in seconds of ``audio``, and what to say about them."""
-    if request.transcript is None:
-        return [], []
-    return aligned(read_transcript(request.transcript).shifted(-request.audio_start), audio)
+def spoken_words(request: Request, audio: np.ndarray) -> Spoken:
+    """The words of the request's transcript in seconds of ``audio``."""
+    return listen(audio, request.settings, request.transcript, request.word_table, request.audio_start)
 
 
 def write_motions(motions: list[Motion], target: Path) -> list[Path]:
-    """Write one motion to ``target``, or several to ``target`` with ``_1``, ``_2`` … before the suffix."""
-    if target.is_dir():
-        raise OutputError(f"{target} is a folder; give the name of a file.")
-    if not target.parent.is_dir():
-        raise OutputError(f"The folder {target.parent} does not exist.")
-    if len(motions) == 1:
-        paths = [target]
-    else:
-        paths = [target.with_stem(f"{target.stem}_{number}") for number in range(1, len(motions) + 1)]
-    for path, motion in zip(paths, motions, strict=True):
-        save_motion(path, motion)
+    """Write one motion to ``target``, or several to ``numbered`` targets, all or none."""
+    paths = numbered(target, len(motions))
+    with written(*paths) as parts:
+        for part, motion in zip(parts, motions, strict=True):
+            write_motion(part, motion)
     return paths
+
+
+def numbered(target: Path, count: int) -> list[Path]:
+    """``target`` for one, else that many with ``_1``, ``_2`` … before the suffix."""
+    return [target] if count == 1 else [target.with_stem(f"{target.stem}_{k}") for k in range(1, count + 1)]

@@ -13,12 +13,10 @@ from ..model.checkpoint import Checkpoint
 from ..sampling.denoiser import Guidance, seeded_denoiser
 from ..sampling.noise import NoiseSource
 from ..sampling.reference import (
-    REFERENCE_GUIDANCE,
-    REFERENCE_STEPS,
+    PUBLISHED,
     PredictNoise,
+    ReferenceSampling,
     Schedule,
-    Stabilizer,
-    linear_schedule,
     sample_ddpm,
 )
 from ..sampling.solver import Denoise
@@ -33,18 +31,17 @@ def sample_windows(
     num_frames: int,
     noise: NoiseSource,
     *,
-    steps: int | None = None,
-    guidance: float | None = None,
-    stabilizer: Stabilizer = "smooth",
+    sampling: ReferenceSampling = PUBLISHED,
+    first_seed: np.ndarray | None = None,
     on_step: Callable[[int, int, int, int], None] | None = None,
 ) -> np.ndarray:
     """(samples,) of 16 kHz speech to standardised poses (num_frames, D) by the official long-form rule.
 
-    ``on_step(window, windows, step, steps)`` is called before each step.
+    ``first_seed`` (S, D): standardised poses that the first window begins with. ``on_step(window, windows, step,
+    steps)`` is called before each step.
     """
     card = checkpoint.card
-    schedule = linear_schedule(steps or REFERENCE_STEPS)
-    scale = REFERENCE_GUIDANCE if guidance is None else guidance
+    schedule, scale = sampling.schedule_of(card.diffusion), sampling.scale
     count = count_sequential_windows(num_frames / card.fps, card.fps, card.window, card.seed_frames)
     predictor = _window_predictor(audio, checkpoint, num_frames)
 
@@ -55,11 +52,12 @@ def sample_windows(
             x_T,
             schedule,
             noise,
-            stabilizer=stabilizer,
+            stabilizer=sampling.stabilizer,
+            t0=sampling.t0,
             on_step=None if on_step is None else lambda step, of: on_step(index, count, step, of),
         )[0]
 
-    return sequential_windows(sample_window, count, card.seed_frames)[:num_frames]
+    return sequential_windows(sample_window, count, card.seed_frames, first_seed)[:num_frames]
 
 
 def seeded_windows(
@@ -133,4 +131,4 @@ def _official_noise(
     if seeds is not None:
         pre_seq[:, : seeds.shape[1], :-1], pre_seq[:, : seeds.shape[1], -1] = seeds, 1
     noise = checkpoint.network.bind(pre_seq, samples)
-    return lambda noisy, t: noise(noisy, schedule.betas[t], guidance)
+    return lambda noisy, t: noise(noisy, schedule.trained_beta(t), guidance)

@@ -23,7 +23,7 @@ from ..motion.motion_file import Motion, num_motion_frames
 from ..motion.shaping import Shaping, shape_motion
 from ..motion.skeletons import neutral_directions, normalize
 from ..sampling.noise import GaussianNoise
-from ..sampling.reference import REFERENCE_STEPS
+from ..sampling.reference import ReferenceSampling
 from ..speech.audio import is_silent
 from ..speech.features import SAMPLE_RATE
 from ..words.strokes import can_play, turn_head, with_strokes
@@ -37,12 +37,17 @@ class Settings:
 
     Controls are attributes (``settings.intensity``); None takes the preset's or the checkpoint's own value.
     ``constraints`` are directions that stay as they are while the rest is generated to fit; ``cues`` are gestures
-    that are asked for by name, with the seconds at which they arrive. ConfigError for a control that the table
-    lacks, a value outside of its limits, a cue that the vocabulary lacks.
+    that are asked for by name, with the seconds at which they arrive. ``seed_motion``: the preset ``reference``
+    begins with its first frames. ConfigError for a control that the table lacks, a value outside of its limits, a
+    cue that the vocabulary lacks.
     """
 
     def __init__(
-        self, constraints: Constraints | None = None, cues: Sequence[tuple[str, float]] = (), **given: Any
+        self,
+        constraints: Constraints | None = None,
+        cues: Sequence[tuple[str, float]] = (),
+        seed_motion: Motion | None = None,
+        **given: Any,
     ) -> None:
         self.controls = checked_controls(given)
         self.constraints = constraints
@@ -51,6 +56,13 @@ class Settings:
             raise ConfigError(
                 "The preset 'reference' is the published algorithm, which cannot keep a part of a motion; choose "
                 "the preset 'default'."
+            )
+        self.seed_motion = seed_motion
+        if seed_motion is not None and self.controls["preset"] != "reference":
+            raise ConfigError(
+                "A seed motion is how the preset 'reference' begins; with the preset 'default' keep the"
+                " first frames"
+                " of a motion instead (--keep and --regenerate)."
             )
 
     def __getattr__(self, name: str) -> Any:
@@ -61,12 +73,15 @@ class Settings:
 
     def with_seed(self, seed: int) -> "Settings":
         """The same with another seed."""
-        return Settings(self.constraints, self.cues, **{**self.controls, "seed": seed})
+        return Settings(self.constraints, self.cues, self.seed_motion, **{**self.controls, "seed": seed})
 
-    def with_cues(self, found: Sequence[tuple[str, float]]) -> "Settings":
-        """The same with further cues, but for those within a second of one that was asked for."""
-        free = [cue for cue in found if all(abs(cue[1] - time) >= 1.0 for _, time in self.cues)]
-        return Settings(self.constraints, [*self.cues, *free], **self.controls)
+    def seeded(self, motion: Motion) -> "Settings":
+        """The same, beginning with the first frames of a motion."""
+        return Settings(self.constraints, self.cues, motion, **self.controls)
+
+    def with_cues(self, cues: Sequence[tuple[str, float]]) -> "Settings":
+        """The same with other cues."""
+        return Settings(self.constraints, cues, self.seed_motion, **self.controls)
 
     @property
     def direction(self) -> dict[str, Any]:
@@ -75,6 +90,11 @@ class Settings:
         if self.rest_pose != "auto":
             style[f"rest_{self.rest_pose}"] = 1.0
         return {**({"style": style} if any(style.values()) else {}), "cues": self.cues, "role": self.role}
+
+    @property
+    def reference(self) -> ReferenceSampling:
+        """How the preset ``reference`` samples."""
+        return ReferenceSampling(self.steps, self.guidance, self.stabilizer, self.stabilizer_start, self.schedule)
 
     @property
     def shaping(self) -> Shaping:
@@ -126,11 +146,14 @@ def generate(
     cues, told = within(settings.cues, seconds)
     warnings += told
     if cues:
-        constraints = with_strokes(cues, constraints, skeleton, card.fps, num_frames, settings.seed, known_cues)
+        constraints, told = with_strokes(
+            cues, constraints, skeleton, card.fps, num_frames, settings.seed, known_cues
+        )
+        warnings += told
     progress("audio", 0.0, "Listening")
     noise = GaussianNoise(noise_seed(audio, settings.seed))
     if settings.preset == "reference":
-        steps = settings.steps or REFERENCE_STEPS
+        steps = settings.reference.schedule_of(card.diffusion).num_steps
 
         def on_window(index: int, count: int, step: int, total: int) -> None:
             progress("sampling", (index + step / total) / count, f"Window {index + 1} of {count}")
@@ -140,9 +163,8 @@ def generate(
             checkpoint,
             num_frames,
             noise,
-            steps=steps,
-            guidance=settings.guidance,
-            stabilizer=settings.stabilizer,
+            sampling=settings.reference,
+            first_seed=_first_seed(card, settings.seed_motion),
             on_step=on_window,
         )
     else:
@@ -166,6 +188,8 @@ def generate(
     directions = normalize(card.to_directions(poses.astype(np.float64)))
     directions = turn_head(directions, cues, kept, skeleton, card.fps, settings.seed)
     directions = shape_motion(directions, card.rest, skeleton, card.fps, settings.shaping, constraints)
+    if not np.isfinite(directions).all():
+        raise CheckpointError(f"The network of {checkpoint.path.name} gave motion that is not finite.")
     ended = time.perf_counter()
     motion = Motion(
         directions=directions.astype(np.float32),
@@ -179,6 +203,23 @@ def generate(
     )
     timings = {"sampling": sampled - started, "shaping": ended - sampled, "total": ended - started}
     return Result(motion, steps, timings, warnings)
+
+
+def _first_seed(card: Card, motion: Motion | None) -> np.ndarray | None:
+    """The first frames of a motion as the network's poses (S, D); ConfigError where it is of another kind."""
+    if motion is None:
+        return None
+    if motion.layout != card.skeleton.name or abs(motion.fps - card.fps) > 1e-3:
+        raise ConfigError(
+            f"The seed motion is {motion.layout} at {motion.fps:g} fps, but {card.name} needs"
+            f" {card.skeleton.name} at"
+            f" {card.fps:g} fps."
+        )
+    if len(motion.directions) < card.seed_frames:
+        raise ConfigError(
+            f"The seed motion has {len(motion.directions)} frames; {card.name} begins with {card.seed_frames}."
+        )
+    return card.to_poses(motion.directions[: card.seed_frames].astype(np.float64))
 
 
 def check_direction(card: Card, settings: Settings) -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The card of a checkpoint: read once, checked once, a value with names from then on (docs/CHECKPOINT.md)."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -12,17 +11,37 @@ import numpy as np
 
 from ..errors import CheckpointError
 from ..motion.skeletons import SKELETONS, Skeleton, neutral_directions
-from .conditioning import Stream
+from ..reading import Real, Table, Text, Whole, check_file, read_json, understood
+from .conditioning import Stream, condition_dim
 
 CARD_FORMAT: Final = "diffgesture-checkpoint"
 CARD_VERSION: Final = 1
+AUTOENCODER_FORMAT: Final = "diffgesture-autoencoder"
 NETWORKS: Final = ("masked_pose_transformer", "official")
 _MAX_CARD_BYTES: Final = 4 << 20
 _LIMITS: Final[dict[str, tuple[float, float]]] = {
     "fps": (1, 240),
-    "window": (2, 100_000),
-    "overlap": (0, 100_000),
-    "seed_frames": (0, 100_000),
+    "window": (2, 4096),
+    "overlap": (0, 4096),
+    "seed_frames": (0, 4096),
+}
+# What a network may be asked to be: more than any has, and little enough to be made.
+_HYPERPARAMETERS: Final = {
+    "masked_pose_transformer": Table(
+        optional={
+            "hidden_dim": Whole(8, 4096),
+            "depth": Whole(1, 64),
+            "num_heads": Whole(1, 64),
+            "mlp_ratio": Real(0.25, 16),
+            "condition_dim": Whole(0, 20_000),
+            "dropout": Real(0, 0.99),
+            "reach": Whole(0, 4096),
+        }
+    ),
+    "official": Table(
+        needed={"hidden_dim": Whole(8, 4096)},
+        optional={"block_depth": Whole(2, 128), "window": Whole(2, 4096), "seed_frames": Whole(0, 4096)},
+    ),
 }
 
 
@@ -93,6 +112,14 @@ class Card:
         """Frames that attention reaches to each side; 0: over a whole window."""
         return int(self.hyperparameters.get("reach", 0))
 
+    @property
+    def diffusion(self) -> Mapping[str, Any]:
+        """``steps``, ``beta_start`` and ``beta_end`` of a published network's noise schedule; absent: as
+        published.
+        """
+        values = self.data.get("diffusion", {})
+        return values if isinstance(values, dict) else {}
+
     def to_directions(self, poses: np.ndarray) -> np.ndarray:
         """The network's poses (..., T, D) as vectors (..., T, B, 3) in the public frame, not normalised."""
         vectors = (poses * self.std + self.mean).reshape(*poses.shape[:-1], -1, 3)
@@ -107,15 +134,19 @@ class Card:
 
 def read_card(path: Path) -> Card:
     """The card of the checkpoint at ``path``; CheckpointError with what is wrong."""
-    if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint at {path}.")
+    check_file(path, "checkpoint", CheckpointError)
     if path.suffix != ".safetensors":
         raise CheckpointError(
             f"{path.name} is not a .safetensors file. Official .bin checkpoints are converted by"
             " backend/convert.py first."
         )
     card_path = path.with_suffix(".json")
-    data = read_json(card_path, "card", beside="the checkpoint")
+    data = read_table(card_path, "card", beside="the checkpoint")
+    if data.get("format") == AUTOENCODER_FORMAT:
+        raise CheckpointError(
+            f"{path.name} is an autoencoder for the Fréchet gesture distance, not a gesture model: give it to"
+            " evaluate.py --legacy as --autoencoder."
+        )
     if data.get("format") != CARD_FORMAT:
         raise CheckpointError(f"{card_path.name} is not a checkpoint card.")
     if data.get("version") != CARD_VERSION:
@@ -130,23 +161,18 @@ def read_card(path: Path) -> Card:
         )
     if not isinstance(data["network"], str) or data["network"] not in NETWORKS:
         raise CheckpointError(f"The checkpoint {path.name} holds an unknown network '{data['network']}'.")
-    try:
+    with understood(f"The card {card_path.name} is not as it must be", CheckpointError):
         return card_from_data(data, path.stem)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        raise CheckpointError(f"The card {card_path.name} is not as it must be: {error}.") from error
 
 
-def read_json(path: Path, what: str, beside: str = "it") -> dict[str, Any]:
+def read_table(path: Path, what: str, beside: str) -> dict[str, Any]:
     """A small JSON file that holds a table; CheckpointError if it does not."""
-    try:
-        if path.stat().st_size > _MAX_CARD_BYTES:
-            raise CheckpointError(f"The {what} {path.name} is larger than any {what}.")
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"The {what} {path.name} beside {beside} cannot be read.") from error
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"The {what} {path.name} is not valid JSON: {error}.") from error
-    return data if isinstance(data, dict) else {}
+    if not path.is_file():
+        raise CheckpointError(f"The {what} {path.name} beside {beside} cannot be read: it is not there.")
+    data = read_json(path, what, CheckpointError, _MAX_CARD_BYTES)
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path.name} is not a {what}.")
+    return data
 
 
 def card_from_data(data: Mapping[str, Any], stem: str = "") -> Card:
@@ -158,8 +184,7 @@ def card_from_data(data: Mapping[str, Any], stem: str = "") -> Card:
     window, overlap, seed_frames = (int(numbers[name]) for name in ("window", "overlap", "seed_frames"))
     if overlap >= window or seed_frames >= window:
         raise ValueError("overlap and seed_frames must be less than window")
-    if not isinstance(data["hyperparameters"], dict):
-        raise TypeError("hyperparameters must be a table")
+    hyperparameters = _hyperparameters(data)
     normalisation = data["normalisation"]
     mean, std = (vector(normalisation[name], name, skeleton.pose_dim) for name in ("mean", "std"))
     if (std <= 0).any():
@@ -168,9 +193,12 @@ def card_from_data(data: Mapping[str, Any], stem: str = "") -> Card:
     rest = np.asarray(data.get("rest_directions", neutral), dtype=np.float64)
     if rest.shape != neutral.shape or not np.isfinite(rest).all():
         raise ValueError(f"rest_directions must be {neutral.shape[0]} vectors")
+    streams = () if data["network"] == "official" else Stream.all_of_card(data)
+    if streams and hyperparameters.get("condition_dim", 29) != condition_dim(streams):
+        raise ValueError(f"its streams have {condition_dim(streams)} columns, which the network does not take")
     training = data.get("training", {})
     return Card(
-        name=str(data.get("name", stem)),
+        name=Text()(data.get("name", stem), "name"),
         skeleton=skeleton,
         frame=data["frame"],
         fps=float(numbers["fps"]),
@@ -178,16 +206,33 @@ def card_from_data(data: Mapping[str, Any], stem: str = "") -> Card:
         overlap=overlap,
         seed_frames=seed_frames,
         network=data["network"],
-        hyperparameters=data["hyperparameters"],
+        hyperparameters=hyperparameters,
         mean=mean,
         std=std,
-        streams=() if data["network"] == "official" else Stream.all_of_card(data),
+        streams=streams,
         sampler=SamplerSettings.from_card(data),
         rest=rest,
-        licence=str(data.get("licence", "")),
+        licence=Text(20_000)(data.get("licence", ""), "licence"),
         training=training if isinstance(training, dict) else {},
         data=data,
     )
+
+
+def check_hyperparameters(network: str, values: Any) -> dict[str, Any]:
+    """A network's constructor arguments; ValueError where one is unknown or beyond what any network has."""
+    kinds = _HYPERPARAMETERS.get(network)
+    return dict(values) if kinds is None else kinds(values, "hyperparameters")
+
+
+def _hyperparameters(data: Mapping[str, Any]) -> dict[str, Any]:
+    values = check_hyperparameters(data["network"], data["hyperparameters"])
+    heads = values.get("num_heads", 6 if data["network"] == "masked_pose_transformer" else 8)
+    if values.get("hidden_dim", 192) % (2 * heads):
+        raise ValueError(f"hidden_dim cannot be divided among {heads} heads")
+    for name in ("window", "seed_frames"):
+        if values.get(name, data[name]) != data[name]:
+            raise ValueError(f"{name} is not that of the network")
+    return values
 
 
 def number(value: Any, name: str, low: float, high: float) -> float:

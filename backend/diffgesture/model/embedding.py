@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 
 from ..errors import CheckpointError
 from ..motion.skeletons import SKELETONS, Skeleton
+from ..reading import check_file, understood
 from .autoencoder import AUTOENCODERS, WINDOW, EmbeddingNet, MotionAE
-from .card import number, read_json, vector
+from .card import AUTOENCODER_FORMAT as CARD_FORMAT
+from .card import CARD_FORMAT as CHECKPOINT_FORMAT
+from .card import number, read_table, vector
 from .saving import write_weights
+from .weights import read_weights
 
-CARD_FORMAT: Final = "diffgesture-autoencoder"
 CARD_VERSION: Final = 1
 _REQUIRED: Final = ("layout", "network", "latent_dim", "mean", "frame", "fps", "window")
 
@@ -104,20 +105,24 @@ def load_autoencoder(path: str | Path, device: torch.device | str = "cpu") -> Au
     path = Path(path)
     card = _read_card(path)
     network = AUTOENCODERS[card.network](pose_dim=card.skeleton.pose_dim, latent_dim=card.latent_dim)
+    weights = read_weights(path)
     try:
-        network.load_state_dict(safetensors.torch.load_file(path))
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"The autoencoder {path.name} is damaged or incomplete ({error}).") from error
-    except RuntimeError as error:
+        network.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+    except (RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"The weights in {path.name} do not fit its card.") from error
     return Autoencoder(path, card, network.eval().requires_grad_(False).to(device))
 
 
 def _read_card(path: Path) -> AutoencoderCard:
-    if not path.is_file():
-        raise CheckpointError(f"There is no autoencoder at {path}.")
+    check_file(path, "autoencoder", CheckpointError)
     card_path = path.with_suffix(".json")
-    data = read_json(card_path, "card", beside="the autoencoder")
+    data = read_table(card_path, "card", beside="the autoencoder")
+    if data.get("format") == CHECKPOINT_FORMAT:
+        raise CheckpointError(
+            f"{path.name} is a gesture model, not an autoencoder: give it as --checkpoint, and as"
+            " --autoencoder one"
+            " that was trained with configs/autoencoder_*.toml or converted by backend/convert.py."
+        )
     if data.get("format") != CARD_FORMAT:
         raise CheckpointError(
             f"{card_path.name} is not an autoencoder's card. Official ones are converted by backend/convert.py."
@@ -126,7 +131,5 @@ def _read_card(path: Path) -> AutoencoderCard:
         raise CheckpointError(f"{card_path.name} has version {data.get('version')}; {CARD_VERSION} is supported.")
     if missing := [name for name in _REQUIRED if name not in data]:
         raise CheckpointError(f"The card {card_path.name} lacks {', '.join(missing)}.")
-    try:
+    with understood(f"The card {card_path.name} is not as it must be", CheckpointError):
         return AutoencoderCard.from_data(data, path.stem)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise CheckpointError(f"The card {card_path.name} is not as it must be: {error}.") from error

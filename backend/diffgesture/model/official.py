@@ -44,6 +44,14 @@ class WavEncoder(nn.Module):
         return self.feat_extractor(audio.unsqueeze(1)).transpose(1, 2)
 
 
+def encoder_frames(samples: int) -> int:
+    """Frames that ``WavEncoder`` gives for so many samples (34 for 36,266 or 36,267)."""
+    frames = (samples + 2 * 1600 - 15) // 5 + 1
+    for _ in range(3):
+        frames = (frames - 15) // 6 + 1
+    return max(0, frames)
+
+
 class _Attention(nn.Module):
     def __init__(self, dim: int, num_heads: int):
         super().__init__()

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writing checkpoints: weights as safetensors and the card beside them, both or neither."""
 
-import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import OutputError
+from ..writing import reason, written
 from .card import CARD_FORMAT, CARD_VERSION
 
 
@@ -33,16 +33,18 @@ def write_weights(path: Path, state: Mapping[str, Tensor], card: Mapping[str, An
     """Weights and the card beside them, both complete or neither (OutputError)."""
     if not all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point()):
         raise OutputError(f"The weights contain NaN or infinity, so the checkpoint {path.name} is not written.")
-    card_path = path.with_suffix(".json")
-    partial, partial_card = path.with_suffix(".partial"), card_path.with_suffix(".card.partial")
+    folder_of(path)
+    with written(path, path.with_suffix(".json")) as (weights, card_part):
+        try:
+            safetensors.torch.save_file(dict(state), weights)
+        except safetensors.SafetensorError as error:
+            raise OSError(str(error)) from error
+        card_part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
+def folder_of(path: Path) -> None:
+    """Make the folder that ``path`` lies in; OutputError where that cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        safetensors.torch.save_file(dict(state), partial)
-        partial_card.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
-        partial_card.replace(card_path)
-    except (OSError, safetensors.SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            for file in (partial, partial_card):
-                file.unlink(missing_ok=True)
-        raise OutputError(f"The checkpoint {path} cannot be written: {error}.") from error
+    except OSError as error:
+        raise OutputError(f"The folder {path.parent} cannot be made: {reason(error)}.") from error

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import CheckpointError
+from ..reading import read_bytes
 
 _DTYPES: Final = {
     "F64": "<f8",
@@ -26,20 +27,21 @@ _DTYPES: Final = {
     "BOOL": "?",
 }
 _MAX_HEADER: Final = 16 << 20
+_MAX_FILE: Final = 8 << 30
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
     """Tensors by name, floating ones as float32. CheckpointError where the file is damaged or not finite."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"The checkpoint {path.name} cannot be read: {error.strerror or error}.") from error
+    content = read_bytes(path, "checkpoint", CheckpointError, _MAX_FILE)
     try:
         header, start = _header(content)
+        taken = sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+        if taken > len(content):  # tensors that lie on one another would take more memory than the file has
+            raise ValueError("its tensors are larger than the file")
         weights = {
             name: _tensor(content, start, entry) for name, entry in header.items() if name != "__metadata__"
         }
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, AttributeError, OverflowError) as error:
         raise CheckpointError(
             f"The checkpoint {path.name} is damaged or incomplete ({error}). Copy or download it again."
         ) from error

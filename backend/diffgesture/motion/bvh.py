@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import OutputError
+from ..writing import written
 from . import rotation
 from .motion_file import Motion
 
@@ -18,10 +18,13 @@ _CENTIMETRES = 100.0
 
 def save_bvh(path: str | Path, motion: Motion) -> None:
     """Write ``motion`` as a BVH file at its own frame rate."""
-    try:
-        Path(path).write_text(bvh_text(motion), encoding="ascii", newline="\n")
-    except OSError as error:
-        raise OutputError(f"The BVH file cannot be written to {path}: {error.strerror or error}.") from error
+    with written(path) as (part,):
+        write_bvh(part, motion)
+
+
+def write_bvh(part: Path, motion: Motion) -> None:
+    """The BVH file into a place of ``writing.written``."""
+    part.write_text(bvh_text(motion), encoding="ascii", newline="\n")
 
 
 def bvh_text(motion: Motion) -> str:

@@ -7,7 +7,6 @@ w x y z relative to the parent, with ``parents`` (J,) and ``rest_offsets`` (J, 3
 (T, J, 3). +X is left, +Y up, +Z forward; metres.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..reading import Whole, parse_json, read_arrays, understood
 from . import rotation
 from .armature import Armature, forward_kinematics
 
 FloatArray = np.ndarray
+MAX_JOINTS = 1000
 
 
 class ClipArchive:
@@ -27,14 +28,15 @@ class ClipArchive:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._values = load_archive(path, ("meta", "joint_names"))
-        self.joint_names = tuple(str(name) for name in self._values["joint_names"])
-        try:
-            self.meta: dict[str, Any] = json.loads(str(self._values["meta"]))
+        with understood(f"{path}: field 'joint_names' is not as expected", DataError):
+            self.joint_names = tuple(str(name) for name in self._values["joint_names"].reshape(-1))
+            if not 1 <= len(self.joint_names) <= MAX_JOINTS:
+                raise ValueError(f"there are {len(self.joint_names)} joints")
+        with understood(f"{path}: field 'meta' is not as expected", DataError):
+            self.meta: dict[str, Any] = parse_json(str(self._values["meta"]), f"{path}: field 'meta'", DataError)
             self.clips: list[dict[str, Any]] = [dict(clip) for clip in self.meta["clips"]]
             for k, clip in enumerate(self.clips):
-                clip |= {"index": int(clip.get("index", k)), "fps": rate(path, clip["fps"])}
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: field 'meta' is not as expected: {error}.") from error
+                clip |= {"index": Whole(0, 1 << 31)(clip.get("index", k), "index"), "fps": rate(path, clip["fps"])}
 
     def has(self, field: str) -> bool:
         return field in self._values
@@ -98,13 +100,7 @@ class ClipArchive:
 
 def load_archive(path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
     """All arrays of an npz archive. Raises DataError where it is damaged or lacks one of ``needed``."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            values = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, NotImplementedError) as error:
-        raise DataError(f"{path} cannot be read as an npz archive: {error}.") from error
-    except Exception as error:  # zipfile and zlib have errors of their own for damaged files
-        raise DataError(f"{path} is damaged: {error}.") from error
+    values = read_arrays(path, "archive", DataError)
     for name in needed:
         if name not in values:
             raise DataError(f"{path}: field '{name}' is missing.")
@@ -120,13 +116,15 @@ def numbers(path: Path, archive: Mapping[str, Any], field: str) -> FloatArray:
         raise DataError(f"{path}: field '{field}' does not hold numbers.")
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
-        frame = int(np.nonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))[0][0])
-        raise DataError(f"{path}: field '{field}', frame {frame} contains NaN or infinity.")
+        bad = np.atleast_1d(~np.isfinite(values).reshape(len(np.atleast_1d(values)), -1).all(axis=1))
+        raise DataError(f"{path}: field '{field}', frame {int(bad.argmax())} contains NaN or infinity.")
     return values
 
 
 def rate(path: Path, fps: Any) -> float:
     """Frames a second. Raises DataError where that cannot be."""
-    if not 1.0 <= float(fps) <= 1000.0:
-        raise DataError(f"{path}: the frame rate {float(fps):g} is not between 1 and 1000 frames a second.")
-    return float(fps)
+    with understood(f"{path}: the frame rate {fps!r:.40} is no number", DataError):
+        value = float(np.asarray(fps).reshape(-1)[0]) if np.size(fps) == 1 else float("nan")
+    if not 1.0 <= value <= 1000.0:
+        raise DataError(f"{path}: the frame rate {value:g} is not between 1 and 1000 frames a second.")
+    return value

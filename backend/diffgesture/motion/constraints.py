@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import ConfigError
-from .motion_file import read_archive
+from ..reading import understood
+from .motion_file import one_number, one_text, read_archive
 from .skeletons import SKELETONS, Skeleton, normalize
 
 _UNIT_TOLERANCE: Final = 1e-3
@@ -86,7 +87,8 @@ def keep_motion(path: str | Path, regenerate: Sequence[tuple[float, float]]) -> 
 
 
 def _constraints(path: Path, fields: dict[str, Any], mask: np.ndarray) -> Constraints:
-    directions, layout = np.asarray(fields["directions"]), str(fields["layout"])
+    with understood(f"{path.name} is no motion", ConfigError):
+        directions, layout = fields["directions"], one_text(fields, "layout")
     skeleton = SKELETONS.get(layout)
     if skeleton is None:
         raise ConfigError(f"{path.name} is of an unknown layout, {layout}; known are {', '.join(SKELETONS)}.")
@@ -100,9 +102,8 @@ def _constraints(path: Path, fields: dict[str, Any], mask: np.ndarray) -> Constr
             f"The mask of {path.name} must be true or false for each frame and bone, {directions.shape[:2]}, and "
             f"not {mask.dtype} of the shape {mask.shape}."
         )
-    fps = np.asarray(fields["fps"])
-    if fps.size != 1 or not np.issubdtype(fps.dtype, np.number) or not 0 < float(fps) < 1000:
-        raise ConfigError(f"{path.name} has no frame rate that makes sense.")
+    with understood(f"{path.name} has no frame rate that makes sense", ConfigError):
+        fps = one_number(fields, "fps", 1, 1000)
     if not np.issubdtype(directions.dtype, np.floating):
         raise ConfigError(f"The directions of {path.name} must be floating-point numbers.")
     known = directions[mask].astype(np.float64)
@@ -111,4 +112,4 @@ def _constraints(path: Path, fields: dict[str, Any], mask: np.ndarray) -> Constr
         raise ConfigError(f"{path.name} holds known directions that are not of unit length.")
     kept = np.zeros(directions.shape, dtype=np.float32)
     kept[mask] = normalize(known)
-    return Constraints(kept, mask.copy(), float(fps), layout)
+    return Constraints(kept, mask.copy(), fps, layout)

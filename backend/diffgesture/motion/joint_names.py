@@ -6,7 +6,6 @@ family's words for left and right. Spine and neck list the joints from the hips 
 them; fingers list knuckle (thumb: the joint at the wrist), middle and last joint.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import DataError
+from ..reading import Either, Items, Named, Table, Text, Whole, read_json, understood
 
 FINGERS: Final = ("index", "middle", "pinky", "ring", "thumb")
 SIDES: Final = ("left", "right")
@@ -82,6 +82,15 @@ def map_joints(names: Sequence[str], place: str, map_file: Path | None = None) -
     return found
 
 
+_MAX_MAP: Final = 4 << 20
+_SIDES_OF_MAP: Final = Items(Text(), 2, 2)
+_FAMILY: Final = Table(
+    {"sides": Either((_SIDES_OF_MAP, Items(_SIDES_OF_MAP, 100, 1))), "bones": Named(Items(Text(), 1000))},
+    {"family": Text(), "priority": Whole(-10, 10)},
+    open=True,
+)
+
+
 def _side_pairs(sides: Any) -> list[tuple[str, str]]:
     pairs = [sides] if isinstance(sides[0], str) else sides
     return [(str(left), str(right)) for left, right in pairs]
@@ -143,16 +152,9 @@ def _rig_families() -> list[dict[str, Any]]:
 
 
 def _read_family(path: Path) -> dict[str, Any]:
-    try:
-        family = json.loads(path.read_text(encoding="utf-8"))
+    with understood(f"The bone map {path} cannot be used", DataError, " See rigs/*.json for its form."):
+        family = _FAMILY(read_json(path, "bone map", DataError, _MAX_MAP), "the map")
         sides, bones = _side_pairs(family["sides"]), family["bones"]
-        usable = all(isinstance(name, str) for names in bones.values() for name in names)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise DataError(
-            f"The bone map {path} cannot be used: {error}.", "See rigs/*.json for its form."
-        ) from error
-    if not usable or not sides:
-        raise DataError(f"The bone map {path}: field 'bones' must give a list of names for each part.")
     # Names as they are written: where several families fit, the one whose own they are.
     family["spelled"] = {
         name.replace("{side}", side)

@@ -13,6 +13,7 @@ import numpy as np
 
 from .amplitude import Scale, gaussian, part_bones, scale_amplitude
 from .constraints import Constraints
+from .easing import minimum_jerk
 from .skeletons import Skeleton, normalize
 
 FloatArray = np.ndarray
@@ -100,7 +101,7 @@ def rest_envelope(num_frames: int, fps: float, rest_in: float, rest_out: float) 
     envelope = np.ones(num_frames)
     for length, passed in ((rest_in, seconds), (rest_out, seconds[-1:] - seconds)):
         if length > 0:
-            envelope = envelope * _ease(passed / length)
+            envelope = envelope * minimum_jerk(passed / length)
     return envelope
 
 
@@ -117,7 +118,7 @@ def _freedom(known: FloatArray, fps: float) -> FloatArray:
     result = np.ones(known.shape)
     for column in np.flatnonzero(known.any(axis=0)):
         frames_away = _frames_away(known[:, column])
-        result[:, column] = _ease(frames_away / (FADE_SECONDS * fps))
+        result[:, column] = minimum_jerk(frames_away / (FADE_SECONDS * fps))
     return result
 
 
@@ -126,9 +127,3 @@ def _frames_away(known: FloatArray) -> FloatArray:
     frames, places = np.arange(len(known)), np.flatnonzero(known)
     behind = np.searchsorted(places, frames).clip(0, len(places) - 1)
     return np.minimum(np.abs(places[behind] - frames), np.abs(places[(behind - 1).clip(0)] - frames))
-
-
-def _ease(x: FloatArray) -> FloatArray:
-    """Quintic step from 0 to 1 on 0..1 with vanishing first and second derivatives at both ends."""
-    x = np.clip(x, 0.0, 1.0)
-    return x**3 * (10 - 15 * x + 6 * x**2)

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..errors import GestureError, OutputError
+from ..errors import GestureError
 from ..speech.audio import load_audio
 from ..speech.features import SAMPLE_RATE
+from ..writing import written
 from .motion_file import Motion
 from .skeletons import Skeleton, directions_to_joints
 
@@ -22,6 +23,12 @@ def save_video(path: str | Path, motions: dict[str, Motion], audio_path: str | P
 
     Raises GestureError when the drawing packages are missing, OutputError when the file cannot be written.
     """
+    with written(path) as (part,):
+        write_video(part, motions, audio_path)
+
+
+def write_video(part: Path, motions: dict[str, Motion], audio_path: str | Path) -> None:
+    """The video into a place of ``writing.written``."""
     try:
         import av
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -48,7 +55,7 @@ def save_video(path: str | Path, motions: dict[str, Motion], audio_path: str | P
     first = next(iter(motions.values()))
     audio = load_audio(audio_path)
     try:
-        with av.open(str(path), "w") as container:
+        with av.open(str(part), "w") as container:
             picture = container.add_stream("libx264", rate=Fraction(first.fps).limit_denominator(1000))
             picture.width, picture.height, picture.pix_fmt = _SIZE * count, _SIZE, "yuv420p"
             sound = container.add_stream("aac", rate=SAMPLE_RATE)
@@ -62,8 +69,8 @@ def save_video(path: str | Path, motions: dict[str, Motion], audio_path: str | P
                 container.mux(picture.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
             container.mux(picture.encode())
             _encode_sound(av, container, sound, audio)
-    except (OSError, av.FFmpegError) as error:
-        raise OutputError(f"The video cannot be written to {path}: {error}.") from error
+    except av.FFmpegError as error:
+        raise OSError(str(error)) from error
 
 
 def _encode_sound(av: Any, container: Any, stream: Any, audio: np.ndarray) -> None:

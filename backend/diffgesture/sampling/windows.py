@@ -121,15 +121,20 @@ def official_audio_window(
     return np.pad(samples, (0, length - len(samples))), length - len(samples)
 
 
-SAMPLES_PER_WINDOW: Final = 36_266
-"""int(34 / 15 s * 16 kHz): what the official long-form code feeds one window."""
+_WINDOW_SECONDS: Final = 34 / 15
 
 
-def official_samples(audio: np.ndarray, seconds: float, sample_rate: int = 16_000) -> np.ndarray:
-    """(36266,) samples from ``seconds`` on, zero-padded at the end."""
-    start = round(seconds * sample_rate)
-    samples = audio[start : start + SAMPLES_PER_WINDOW]
-    return np.pad(samples, (0, SAMPLES_PER_WINDOW - len(samples)))
+def official_samples(
+    audio: np.ndarray, start: float, seconds: float = _WINDOW_SECONDS, sample_rate: int = 16_000
+) -> np.ndarray:
+    """Samples of one window from ``start`` on, zero-padded at the end.
+
+    (36266,) for the published 34 frames at 15 fps: as the official long-form code does, the length is rounded
+    down.
+    """
+    first, length = round(start * sample_rate), int(seconds * sample_rate)
+    samples = audio[first : first + length]
+    return np.pad(samples, (0, length - len(samples)))
 
 
 def official_fade_out(

@@ -14,7 +14,7 @@ from ..model.autoencoder import AUTOENCODERS, WINDOW, autoencoder_loss
 from ..model.embedding import save_autoencoder
 from .config import Config
 from .official_recipe import WindowedData
-from .recipe import Batch, Split
+from .recipe import ALL, Batch, Split
 
 
 class AutoencoderRecipe:
@@ -22,15 +22,15 @@ class AutoencoderRecipe:
 
     def __init__(self, config: Config, dataset: Dataset):
         self._config, self._data = config, WindowedData(config, dataset)
-        self.hours = self._data.hours
+        self.hours, self.validates = self._data.hours, self._data.validates
         if config.window != WINDOW:
             raise ConfigError(f"'window' must be {WINDOW} for '{config.network}', not {config.window}.")
 
     def make_network(self) -> nn.Module:
         return AUTOENCODERS[self._config.network](pose_dim=self._data.skeleton.pose_dim, **self._config.model)
 
-    def draw(self, rng: np.random.Generator, split: Split, size: int, step: int) -> Batch:
-        return (torch.from_numpy(self._data.poses(self._data.rows(split, size, step))),)
+    def draw(self, rng: np.random.Generator, split: Split, size: int, step: int, part: slice = ALL) -> Batch:
+        return (torch.from_numpy(self._data.poses(self._data.rows(split, size, step)[part])),)
 
     def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         (poses,) = batch

@@ -116,22 +116,37 @@ class BatchMaker:
         self._groups = bone_groups(skeleton)
         self._mirror_columns = {stream.name: mirror_columns(stream.columns) for stream in norm.streams[1:]}
 
-    def draw(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Standardised poses (B, N, D), known poses and their mask (B, N, D/3), conditions (B, N, C)."""
+    def draw(
+        self, rng: np.random.Generator, size: int, part: slice = slice(None)
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Standardised poses (B, N, D), known poses and their mask (B, N, D/3), conditions (B, N, C).
+
+        All that is random is drawn for ``size`` rows, what is returned are the rows ``part``.
+        """
         picks = rng.integers(self._rooms[-1], size=size)
-        take = np.searchsorted(self._rooms, picks, side="right")
-        first = self._starts[take] + picks - np.where(take > 0, self._rooms[take - 1], 0)
-        frames = first[:, None] + np.arange(self.window)
-        poses, features = self.takes.poses[frames], self.takes.features[frames]
         mirrored = rng.random(size) < self.augment.mirror
-        poses[mirrored] = mirror_poses(poses[mirrored], self._mirror_bones)
-        features = self._vary_features(rng, features)
-        poses = (poses - self.norm.pose_mean) / self.norm.pose_std
+        floor = np.where(
+            rng.random((size, 1, 1)) < self.augment.noise_floor, rng.uniform(-3.0, -1.5, (size, 1, 1)), -3.0
+        )
+        jitter = rng.normal(0, self.augment.feature_noise, (size, self.window, self.takes.features.shape[1]))
         given = (rng.random((size, 1, 1)) >= self.augment.drop_speech).astype(np.float32)
-        conditions = [self.norm.streams[0].encode(features, given)]
-        for stream in self.norm.streams[1:]:
-            conditions.append(self._draw_stream(rng, stream, frames, mirrored))
-        mask = self._draw_masks(rng, size)
+        stream_given = [
+            (rng.random((size, 1, 1)) >= self.augment.drop_streams).astype(np.float32)
+            for _ in self.norm.streams[1:]
+        ]
+        mask = self._draw_masks(rng, size)[part]
+        take = np.searchsorted(self._rooms, picks[part], side="right")
+        first = self._starts[take] + picks[part] - np.where(take > 0, self._rooms[take - 1], 0)
+        frames, mirrored = first[:, None] + np.arange(self.window), mirrored[part]
+        poses = self.takes.poses[frames]
+        poses[mirrored] = mirror_poses(poses[mirrored], self._mirror_bones)
+        poses = (poses - self.norm.pose_mean) / self.norm.pose_std
+        # The noise floor of some clips is raised (levels in units of 20 dB), and all are jittered a little.
+        features = self.takes.features[frames].copy()
+        features[..., LEVELS] = np.maximum(features[..., LEVELS], floor[part])
+        conditions = [self.norm.streams[0].encode(features + jitter[part], given[part])]
+        for stream, bits in zip(self.norm.streams[1:], stream_given, strict=True):
+            conditions.append(self._stream(stream, frames, mirrored, bits[part]))
         known = poses * np.repeat(mask, 3, axis=2)
         poses, known, mask, given_conditions = (
             torch.from_numpy(np.asarray(array, np.float32))
@@ -139,27 +154,14 @@ class BatchMaker:
         )
         return poses, known, mask, given_conditions
 
-    def _draw_stream(
-        self, rng: np.random.Generator, stream: Stream, frames: np.ndarray, mirrored: np.ndarray
-    ) -> np.ndarray:
+    def _stream(self, stream: Stream, frames: np.ndarray, mirrored: np.ndarray, given: np.ndarray) -> np.ndarray:
         """Columns (B, N, n + 1) of a further stream, hidden in some windows; not given where the data lack it."""
-        given = (rng.random((len(frames), 1, 1)) >= self.augment.drop_streams).astype(np.float32)
         if stream.name not in self.takes.streams:
             return stream.encode(np.zeros((*frames.shape, stream.dim)), 0.0)
         values = self.takes.streams[stream.name][frames].astype(np.float32)
         order, signs = self._mirror_columns[stream.name]
         values[mirrored] = values[mirrored][..., order] * signs
         return stream.encode(values, given)
-
-    def _vary_features(self, rng: np.random.Generator, features: np.ndarray) -> np.ndarray:
-        """Raise the noise floor of some clips (levels in units of 20 dB), jitter all a little."""
-        size = len(features)
-        floor = np.where(
-            rng.random((size, 1, 1)) < self.augment.noise_floor, rng.uniform(-3.0, -1.5, (size, 1, 1)), -3.0
-        )
-        features = features.copy()
-        features[..., LEVELS] = np.maximum(features[..., LEVELS], floor)
-        return features + rng.normal(0, self.augment.feature_noise, features.shape)
 
     def _draw_masks(self, rng: np.random.Generator, size: int) -> np.ndarray:
         """Which bones are known in which frames: mostly nothing, else what an animator may want to keep.

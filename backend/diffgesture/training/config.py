@@ -2,13 +2,17 @@
 """Training configuration: a TOML file, checked field by field."""
 
 import dataclasses
+import difflib
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..errors import ConfigError
+from ..model.card import check_hyperparameters
 from ..motion.skeletons import SKELETONS
+from ..reading import Items, Real, Whole, read_text, understood
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -40,6 +44,19 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True)
+class DiffusionConfig:
+    """Noise schedule of a published network: betas in equal steps from ``beta_start`` to ``beta_end``."""
+
+    steps: int = 500
+    beta_start: float = 1e-4
+    beta_end: float = 0.02
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not 0 < self.beta_start <= self.beta_end < 1:
+            raise ConfigError("'diffusion' needs at least one step, and betas between 0 and 1 that do not fall.")
+
+
+@dataclass(frozen=True)
 class Config:
     """One training run.
 
@@ -50,7 +67,9 @@ class Config:
     ``cosine`` (with warm-up), ``constant`` or ``step`` (a tenth every ``decay_steps``). ``mean_direction`` fixes
     the mean that the official network's data are reduced by; empty means measured. The loss curve gets a point
     every ``log_steps``. Every ``panel_steps`` (0: never) ``panel_clips`` held-out clips are generated and
-    measured.
+    measured, and the checkpoint with the lowest ``best_by`` (a row of the panel) is kept. Every ``keep_steps`` (0:
+    never) the checkpoint is kept beside the last one. ``amp``: ``off``, ``bf16`` or ``fp16`` (mixed precision).
+    ``wandb``: a project of Weights & Biases that the curves go to as well.
     """
 
     layout: str
@@ -79,15 +98,19 @@ class Config:
     null_probability: float = 0.1
     cosine_weight: float = 0.0
     mean_direction: list = field(default_factory=list)
-    amp: bool = False
+    amp: str = "off"
     seed: int = 0
     save_minutes: float = 5.0
     log_steps: int = 20
     panel_steps: int = 0
     panel_clips: int = 4
+    best_by: str = "gesture_distance"
+    keep_steps: int = 0
+    wandb: str = ""
     model: dict = field(default_factory=dict)
     loss: LossConfig = field(default_factory=LossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
 
     def __post_init__(self) -> None:
         if self.layout not in SKELETONS:
@@ -95,6 +118,7 @@ class Config:
         for name, allowed in (
             ("optimizer", ("adam", "adamw", "muon")),
             ("schedule", ("cosine", "constant", "step")),
+            ("amp", ("off", "bf16", "fp16")),
         ):
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"'{name}' must be {' or '.join(allowed)}, not {getattr(self, name)!r}.")
@@ -104,46 +128,125 @@ class Config:
         for name in ("log_steps", "panel_clips"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"'{name}' must be at least 1, not {getattr(self, name)}.")
-        if self.panel_steps < 0:
-            raise ConfigError(f"'panel_steps' must be 0 (no panel) or more, not {self.panel_steps}.")
+        for name in ("panel_steps", "keep_steps"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"'{name}' must be 0 (never) or more, not {getattr(self, name)}.")
         if len(self.betas) != 2 or not all(isinstance(beta, float) and 0 <= beta < 1 for beta in self.betas):
             raise ConfigError(f"'betas' must be two numbers from 0 to below 1, not {self.betas}.")
         if not 0 <= self.overlap < self.window or not 0 < self.seed_frames < self.window:
             raise ConfigError("'overlap' and 'seed_frames' must be shorter than 'window'.")
 
 
-def load_config(path: str | Path) -> Config:
-    """Read a TOML file; ConfigError names the file and the unknown or ill-typed key."""
-    path = Path(path)
+_MAX_TOML: Final = 1 << 20
+# What fits into some machine: a larger number is a slip of the pen.
+_LIMITS: Final = {
+    "fps": (0, 240),
+    "window": (0, 4096),
+    "overlap": (0, 4096),
+    "seed_frames": (0, 4096),
+    "window_stride": (0, 100_000),
+    "steps": (0, 100_000_000),
+    "batch_size": (0, 65_536),
+    "learning_rate": (0.0, 100.0),
+    "warmup_steps": (0, 100_000_000),
+    "decay_steps": (0, 100_000_000),
+    "gradient_clip": (1e-9, 1e9),
+    "ema_decay": (0.0, 1.0),
+    "null_probability": (0.0, 1.0),
+    "seed": (0, 2**31 - 1),
+    "save_minutes": (0.0, 1e6),
+    "log_steps": (0, 100_000_000),
+    "panel_steps": (0, 100_000_000),
+    "panel_clips": (0, 100_000),
+    "guidance": (0.0, 10.0),
+    "diffusion.steps": (0, 10_000),
+    "keep_steps": (0, 100_000_000),
+    **dict.fromkeys(
+        (
+            "augment.mirror",
+            "augment.drop_speech",
+            "augment.drop_streams",
+            "augment.unknown",
+            "augment.noise_floor",
+        ),
+        (0.0, 1.0),
+    ),
+    **dict.fromkeys((f"loss.{name}" for name in ("arms", "hands", "fingers", "body", "velocity")), (0.0, 1e6)),
+}
+
+
+def _checked(kind: Any, value: Any, source: str, name: str) -> Any:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"The configuration {path} cannot be read: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"The configuration {path} is not valid TOML: {error}.") from error
-    return _build(Config, values, path, "")
+        return kind(value, f"'{name}'")
+    except ValueError as error:
+        raise ConfigError(f"{source}: {error}.") from error
 
 
-def _build(cls: type, values: dict[str, Any], path: Path, prefix: str) -> Any:
+def load_config(path: str | Path, changes: Sequence[str] = ()) -> Config:
+    """Read a TOML file; ``changes`` such as "batch_size=32" or "model.depth=4" come on top of it.
+
+    ConfigError names the file (or the change) and the unknown or ill-typed key.
+    """
+    path = Path(path)
+    text = read_text(path, "configuration", ConfigError, _MAX_TOML)
+    with understood(f"The configuration {path} is not valid TOML", ConfigError):
+        values = tomllib.loads(text)
+    for change in changes:
+        _change(values, change)
+    return _build(Config, values, f"{path.name} with --set" if changes else path.name, "")
+
+
+def _change(values: dict[str, Any], change: str) -> None:
+    """``key=value`` or ``section.key=value``; the value as in TOML, where text may lack its quotation marks."""
+    name, equals, text = change.partition("=")
+    *sections, key = name.strip().split(".")
+    if not equals or not key or not all(sections):
+        raise ConfigError(f"--set wants KEY=VALUE, such as batch_size=32 or model.depth=4, not '{change}'.")
+    table: Any = values
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {change}: '{section}' is no section.")
+    try:
+        table[key] = tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        table[key] = text.strip()
+
+
+def _build(cls: type, values: dict[str, Any], source: str, prefix: str) -> Any:
     fields = {item.name: item for item in dataclasses.fields(cls)}
     known: dict[str, Any] = {}
     for key, given in values.items():
         value = given
         if key not in fields:
-            raise ConfigError(f"{path.name}: unknown key '{prefix}{key}'.")
+            near = difflib.get_close_matches(key, fields, 1)
+            hint = f" Did you mean '{prefix}{near[0]}'?" if near else ""
+            raise ConfigError(f"{source}: unknown key '{prefix}{key}'.{hint}")
         kind = fields[key].type
         if dataclasses.is_dataclass(kind) and isinstance(value, dict):
-            value = _build(kind, value, path, f"{key}.")  # type: ignore[arg-type]
+            value = _build(kind, value, source, f"{key}.")  # type: ignore[arg-type]
         elif kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
+        elif kind is list and isinstance(value, list):
+            value = _checked(Items(Real(), 1000), value, source, prefix + key)
         elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):  # type: ignore[arg-type]
             raise ConfigError(
-                f"{path.name}: '{prefix}{key}' must be {getattr(kind, '__name__', kind)}, not {value!r}."
+                f"{source}: '{prefix}{key}' must be {getattr(kind, '__name__', kind)}, not {value!r}."
             )
+        if prefix + key in _LIMITS and kind in (int, float):
+            low, high = _LIMITS[prefix + key]
+            value = _checked((Whole if kind is int else Real)(low, high), value, source, prefix + key)
+        elif kind is float:
+            value = _checked(Real(), value, source, prefix + key)
         known[key] = value
     try:
-        return cls(**known)
+        built = cls(**known)
+        if isinstance(built, Config):
+            check_hyperparameters(built.network, built.model)
+        return built
+    except ValueError as error:
+        raise ConfigError(f"{source}: [model] does not describe the network: {error}.") from error
     except TypeError as error:
-        raise ConfigError(f"{path.name}: {error}.") from error
+        raise ConfigError(f"{source}: {error}.") from error
     except ConfigError as error:
-        raise ConfigError(f"{path.name}: {error}") from error
+        raise ConfigError(f"{source}: {error}") from error

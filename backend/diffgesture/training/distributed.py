@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One process or several (``torchrun``): who this one is and how gradients meet."""
 
+import inspect
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import ConfigError
 from ..model.devices import pick_device
+
+_DDP_OPTIONS = inspect.signature(DistributedDataParallel.__init__).parameters
+# Batch statistics are global already, see below. The option has another name from torch 2.13 on.
+_SYNC_BUFFERS = next(n for n in ("forward_sync_buffers", "broadcast_buffers") if n in _DDP_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,15 @@ class Group:
     def is_main(self) -> bool:
         return self.rank == 0
 
-    def share(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The rows of the global batch that are for this process, on its device."""
-        rows = len(batch[0])
+    def part(self, rows: int) -> slice:
+        """Which rows of a global batch are for this process."""
         if rows % self.size:
             raise ConfigError(f"batch_size {rows} cannot be divided among {self.size} processes.")
-        part = slice(self.rank * rows // self.size, (self.rank + 1) * rows // self.size)
-        return tuple(tensor[part].to(self.device, non_blocking=True) for tensor in batch)
+        return slice(self.rank * rows // self.size, (self.rank + 1) * rows // self.size)
+
+    def place(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The batch on the device of this process."""
+        return tuple(tensor.to(self.device, non_blocking=True) for tensor in batch)
 
     def wrap(self, network: nn.Module) -> nn.Module:
         """The network with gradients (and batch statistics) averaged over all processes."""
@@ -40,7 +47,7 @@ class Group:
             return network
         replace_batch_norm(network)
         ids = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
+        return DistributedDataParallel(network, device_ids=ids, **{_SYNC_BUFFERS: False})
 
     def mean(self, value: float) -> float:
         """Average of a number over all processes."""
@@ -50,9 +57,13 @@ class Group:
         dist.all_reduce(tensor)
         return tensor.item() / self.size
 
-    def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process."""
-        return self.mean(float(flag)) > 0
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        """For each flag whether it is set in any process; all of them wait for one another."""
+        if self.size == 1:
+            return flags
+        tensor = torch.tensor(flags, dtype=torch.float32, device=self.device)
+        dist.all_reduce(tensor)
+        return tuple(bool(value) for value in tensor.tolist())
 
     def leave(self) -> None:
         if self.size > 1:
@@ -71,6 +82,22 @@ def join_group(device_name: str) -> Group:
     return Group(rank, size, device)
 
 
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum of a tensor over all processes; so is its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+
 class GlobalBatchNorm1d(nn.BatchNorm1d):
     """Batch normalisation over the global batch, on any device (torch's own synchronised one needs CUDA)."""
 
@@ -78,7 +105,7 @@ class GlobalBatchNorm1d(nn.BatchNorm1d):
         if not self.training:
             return super().forward(input)
         moments = torch.stack([input.mean(dim=(0, 2)), input.square().mean(dim=(0, 2))])
-        mean, square = all_reduce(moments) / dist.get_world_size()
+        mean, square = _SumOverProcesses.apply(moments) / dist.get_world_size()
         variance = square - mean.square()
         with torch.no_grad():
             count = input.shape[0] * input.shape[2] * dist.get_world_size()

@@ -19,16 +19,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import ConfigError, OutputError
+from ..errors import ConfigError, GestureError, OutputError
 from .config import Config
 from .distributed import Group
+from .kept_checkpoints import KeptCheckpoints
 from .muon import MuonAdamW
 from .progress import MetricsLog, Progress
 from .recipe import Batch, Recipe
+from .run_folder import RunFolder, check_same_run, settings_of_run
 from .scorecard import ValidationPanel, panel_line
 from .state import ExponentialMovingAverage, load_state, save_state
 
 _VALIDATION_BATCHES = 4
+_AGREE_STEPS = 10
+"""Several processes ask one another so often whether to stop or to save: each time costs a wait for all."""
 
 
 @dataclass
@@ -36,7 +40,7 @@ class Run:
     """What a finished (or interrupted) run has to say."""
 
     step: int
-    validation_loss: float
+    validation_loss: float | None
     checkpoint: Path
 
 
@@ -44,10 +48,6 @@ class Trainer:
     """Network, optimiser and average of one run, and its folder."""
 
     def __init__(self, config: Config, recipe: Recipe, folder: Path, group: Group, report: Callable[[str], None]):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
         self.config, self.recipe, self.folder, self.group, self.report = config, recipe, folder, group, report
         torch.manual_seed(config.seed)
         try:
@@ -59,11 +59,25 @@ class Trainer:
         self.wrapped = group.wrap(self.network)
         self.step = 0
         self.parameters = sum(value.numel() for value in self.network.parameters())
+        self.scaler = torch.amp.GradScaler(group.device.type, enabled=config.amp == "fp16")
         self._batches = _BatchesAhead(config, recipe, group)
 
     def resume(self) -> None:
         """Take up the saved state."""
-        self.step = load_state(self.folder, self.network, self.ema, self.optimizer)["step"]
+        progress = load_state(self.folder, self.network, self.ema, self.optimizer, self.report)
+        check_same_run(self.folder, self.config, progress.get("config"))
+        self.step = progress["step"]
+        if progress.get("scaler"):
+            self.scaler.load_state_dict(progress["scaler"])
+
+    def check(self) -> None:
+        """Whether there is something to train on and to validate with, before any time is spent."""
+        for split in ("train", "val") if self.recipe.validates else ("train",):
+            self.recipe.draw(np.random.default_rng(0), split, self.config.batch_size, 0, self._part)
+
+    @property
+    def _part(self) -> slice:
+        return self.group.part(self.config.batch_size)
 
     def train_step(self) -> dict[str, Tensor]:
         """One optimiser step on the global batch of this step; the parts of the loss.
@@ -77,51 +91,60 @@ class Trainer:
         torch.manual_seed(seed)  # dropout
         self.optimizer.zero_grad(set_to_none=True)
         with self._precision():
-            loss, parts = self.recipe.loss(self.wrapped, self.group.share(batch))
-        loss.backward()
+            loss, parts = self.recipe.loss(self.wrapped, self.group.place(batch))
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
         gradient = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.step += 1
         self.ema.update(self.step)
         return {**parts, "gradient": gradient}
 
-    def validate(self) -> float:
-        """Mean loss of the averaged weights on the same held-out batches every time."""
+    def validate(self) -> float | None:
+        """Mean loss of the averaged weights on the same held-out batches every time; None without any."""
+        if not self.recipe.validates:
+            return None
         with self._averaged_weights(), torch.inference_mode():
             losses = []
             for index in range(_VALIDATION_BATCHES):
                 rng = np.random.default_rng((self.config.seed, 1, index))
-                batch = self.recipe.draw(rng, "val", self.config.batch_size, index)
-                losses.append(self.recipe.loss(self.network, self.group.share(batch))[0].item())
+                batch = self.recipe.draw(rng, "val", self.config.batch_size, index, self._part)
+                losses.append(self.recipe.loss(self.network, self.group.place(batch))[0].item())
         return self.group.mean(float(np.mean(losses)))
 
     def save(self, provenance: dict[str, Any]) -> Run:
         """Write the state (to resume) and the checkpoint (to use)."""
         loss = self.validate()
-        if not math.isfinite(loss):
+        finite = all(torch.isfinite(value).all() for value in self.network.parameters())
+        if not finite or (loss is not None and not math.isfinite(loss)):
             raise ConfigError(
                 f"The loss is no longer a number at step {self.step}: try a lower 'learning_rate'. What was saved"
                 f" before is kept in {self.folder}."
             )
         path = self.folder / "model.safetensors"
         if self.group.is_main:
-            save_state(self.folder, self.network, self.ema, self.optimizer, {"step": self.step})
+            settings = settings_of_run(self.config)
+            progress = {"step": self.step, "config": settings, "scaler": self.scaler.state_dict()}
+            save_state(self.folder, self.network, self.ema, self.optimizer, progress)
             training = {
                 "steps": self.step,
                 "batch_size": self.config.batch_size,
                 "hours": round(self.recipe.hours, 3),
                 "parameters": self.parameters,
-                "validation_loss": round(loss, 5),
+                "validation_loss": None if loss is None else round(loss, 5),
                 "config": asdict(self.config),
                 **provenance,
             }
             state = {name: value.cpu() for name, value in self.ema.shadow.items()}
             self.recipe.save(path, state, training)
-            self.report(f"step {self.step}: saved; validation loss {loss:.4f}")
+            told = "no validation loss" if loss is None else f"validation loss {loss:.4f}"
+            self.report(f"step {self.step}: saved; {told}")
         return Run(self.step, loss, path)
 
     def _precision(self) -> contextlib.AbstractContextManager:
-        return torch.autocast(self.group.device.type, torch.bfloat16, enabled=self.config.amp)
+        dtype = torch.float16 if self.config.amp == "fp16" else torch.bfloat16
+        return torch.autocast(self.group.device.type, dtype, enabled=self.config.amp != "off")
 
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:
@@ -149,57 +172,109 @@ def train(
     provenance: dict[str, Any] | None = None,
     panel: ValidationPanel | None = None,
     resume: bool = False,
+    max_steps: int | None = None,
+    overwrite: bool = False,
     report: Callable[[str], None] = print,
 ) -> Run:
     """Train to ``config.steps``; Ctrl-C (or a polite kill) stops after the current step and saves.
 
+    A folder that holds a run is refused unless it is resumed or ``overwrite`` gives it up. ``max_steps`` ends this
+    run earlier; the plan of the learning rate stays that of ``config.steps``, so that a run in stages is the
+    same as one without a stop.
+
     Whenever the step is a multiple of ``config.panel_steps``, and at the end, the checkpoint is saved and
     ``panel`` measured. That draws no number that training would have drawn.
     """
+    run_folder, problem = None, None
+    if group.is_main:
+        try:
+            run_folder = RunFolder(folder, resume=resume, overwrite=overwrite)
+        except GestureError as error:
+            problem = error
+    # All processes must agree, or one would wait for the others for ever.
+    if group.any(problem is not None)[0]:
+        raise problem or OutputError(f"The folder {folder} cannot be used.")
+    try:
+        return _train(config, recipe, folder, group, provenance, panel, resume, max_steps, report)
+    finally:
+        if run_folder:
+            run_folder.release()
+
+
+def _train(
+    config: Config,
+    recipe: Recipe,
+    folder: Path,
+    group: Group,
+    provenance: dict[str, Any] | None,
+    panel: ValidationPanel | None,
+    resume: bool,
+    max_steps: int | None,
+    report: Callable[[str], None],
+) -> Run:
     trainer = Trainer(config, recipe, folder, group, report if group.is_main else lambda line: None)
+    trainer.check()
     if resume:
         trainer.resume()
+    last = config.steps if max_steps is None else min(config.steps, max_steps)
     trainer.report(
         f"{recipe.hours * 60:.1f} min of data, {trainer.parameters / 1e6:.2f} M parameters,"
-        f" {group.size} x {group.device.type}, from step {trainer.step} to {config.steps}"
+        f" {group.size} x {group.device.type}, from step {trainer.step} to {last}"
     )
-    log = MetricsLog(folder, trainer.step) if group.is_main else None
-    progress = Progress(
-        group, log, trainer.report, steps=config.steps, step=trainer.step, log_steps=config.log_steps
-    )
+    log = MetricsLog(folder, trainer.step, config, trainer.report) if group.is_main else None
+    kept = KeptCheckpoints(folder, config)
+    progress = Progress(group, log, trainer.report, steps=last, step=trainer.step, log_steps=config.log_steps)
 
     def save() -> Run:
         run = trainer.save(provenance or {})
-        if log:
+        if log and run.validation_loss is not None:
             log.add(run.step, validation_loss=run.validation_loss)
         return run
 
     def measure(run: Run) -> None:
-        if panel and log:
+        if not panel or not log:
+            return
+        try:
             measured = panel.measure(run.checkpoint, group.device)
-            log.add(run.step, panel=measured)
-            trainer.report(f"step {run.step}: {panel_line(measured)}")
+        except Exception as error:  # a run of days must not end because something could not be measured
+            trainer.report(f"step {run.step}: the panel could not be measured ({error}); the checkpoint is kept")
+            return
+        log.add(run.step, panel=measured)
+        trainer.report(f"step {run.step}: {panel_line(measured)}")
+        if told := kept.note_panel(run.checkpoint, run.step, measured):
+            trainer.report(f"step {run.step}: {told}")
 
     stopping = _StopOnSignal()
     trainer.network.train()
     started = saved = time.monotonic()
-    while trainer.step < config.steps:
+    stop = False
+    while trainer.step < last:
         parts = trainer.train_step()
         progress.note(trainer.step, parts, learning_rate(config, trainer.step - 1))
+        due = time.monotonic() - saved > config.save_minutes * 60
         # All processes must agree, or one would wait for the others for ever.
-        if group.any(stopping.requested):
+        if group.size > 1:
+            asked = trainer.step % _AGREE_STEPS == 0
+            stop, due = group.any(stopping.requested, due) if asked else (False, False)
+        else:
+            stop = stopping.requested
+        if stop:
             break
-        measuring = config.panel_steps and trainer.step % config.panel_steps == 0 and trainer.step < config.steps
-        if measuring or group.any(time.monotonic() - saved > config.save_minutes * 60):
+        inside = trainer.step < last
+        measuring = inside and config.panel_steps > 0 and trainer.step % config.panel_steps == 0
+        keeping = config.keep_steps > 0 and trainer.step % config.keep_steps == 0
+        if measuring or keeping or due:
             run = save()
+            if keeping and group.is_main:
+                kept.keep(run.checkpoint, run.step)
             if measuring:
                 measure(run)
             saved = time.monotonic()
     result = save()
-    if not stopping.requested:
+    if not stop:
         measure(result)
     minutes = (time.monotonic() - started) / 60
-    trainer.report(f"{'stopped' if stopping.requested else 'done'} after {minutes:.1f} min: {result.checkpoint}")
+    trainer.report(f"{'stopped' if stop else 'done'} after {minutes:.1f} min: {result.checkpoint}")
     return result
 
 
@@ -237,7 +312,7 @@ class _BatchesAhead:
 
     def __init__(self, config: Config, recipe: Recipe, group: Group):
         self._config, self._recipe = config, recipe
-        self._pinned = group.device.type == "cuda"
+        self._pinned, self._part = group.device.type == "cuda", group.part(config.batch_size)
         self._thread = ThreadPoolExecutor(1, "batches")
         self._ready: dict[int, Future[tuple[Batch, int]]] = {}
 
@@ -250,7 +325,7 @@ class _BatchesAhead:
 
     def _draw(self, step: int) -> tuple[Batch, int]:
         rng = np.random.default_rng((self._config.seed, 0, step))
-        batch = self._recipe.draw(rng, "train", self._config.batch_size, step)
+        batch = self._recipe.draw(rng, "train", self._config.batch_size, step, self._part)
         if self._pinned:
             batch = tuple(tensor.pin_memory() for tensor in batch)
         return batch, int(rng.integers(2**31))

@@ -2,9 +2,10 @@
 """Training of our own network: clean poses from noisy ones, under random masks."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -19,9 +20,11 @@ from ..motion.skeletons import SKELETONS, Skeleton, normalize
 from ..speech.features import LOUDNESS
 from .batches import BatchMaker, Normalisation, Takes, bone_groups, collect_takes
 from .config import Config, LossConfig
-from .recipe import Batch, Split
+from .recipe import ALL, Batch, Split
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
+SHORTEST_WINDOW: Final = 18
+"""Frames that a window needs for its random masks."""
 Streams = Mapping[str, Sequence[Mapping[str, np.ndarray]]]
 
 
@@ -56,12 +59,15 @@ class MaskedRecipe:
             self._norm = Normalisation.measure(self._takes, config.fps, columns)
         model = dict(start.card.hyperparameters) if start else config.model
         self._model = {**model, "condition_dim": condition_dim(self._norm.streams)}
-        self.hours = self._takes.frames / config.fps / 3600
-        held_out = collect_takes(validation, config.fps, streams.get("val", ())) if validation else self._takes
+        self.hours = usable_frames(self._takes, config) / config.fps / 3600
         self._makers = {
-            split: BatchMaker(takes, self._norm, self._skeleton, config.window, config.augment)
-            for split, takes in (("train", self._takes), ("val", held_out))
+            "train": BatchMaker(self._takes, self._norm, self._skeleton, config.window, config.augment)
         }
+        held_out = collect_takes(validation, config.fps, streams.get("val", ())) if validation else None
+        window = validation_window(held_out, config.window)
+        self.validates = window > 0
+        if held_out is not None and window > 0:
+            self._makers["val"] = BatchMaker(held_out, self._norm, self._skeleton, window, config.augment)
         self._weights = bone_weights(self._skeleton, config.loss)
 
     def make_network(self) -> nn.Module:
@@ -75,13 +81,14 @@ class MaskedRecipe:
             network.load_state_dict(state)
         return network
 
-    def draw(self, rng: np.random.Generator, split: Split, size: int, step: int) -> Batch:
-        batch = self._makers[split].draw(rng, size)
+    def draw(self, rng: np.random.Generator, split: Split, size: int, step: int, part: slice = ALL) -> Batch:
+        maker = self._makers[split]
+        batch = maker.draw(rng, size, part)
         # Stratified times: every batch sees all noise levels.
         strata = (np.arange(size) + rng.random(size)) / size
-        times = torch.from_numpy(0.001 + 0.998 * strata).float()
-        noise = torch.from_numpy(rng.standard_normal(batch[0].shape, dtype=np.float32))
-        return (*batch, times, noise)
+        times = torch.from_numpy(0.001 + 0.998 * strata[part]).float()
+        noise = rng.standard_normal((size, maker.window, self._skeleton.pose_dim), dtype=np.float32)
+        return (*batch, times, torch.from_numpy(noise[part]))
 
     def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted squared error of the clean-pose estimate and of its frame differences.
@@ -125,6 +132,39 @@ class MaskedRecipe:
             "training": training,
         }
         save_checkpoint(path, network, card)
+
+
+def usable_frames(takes: Takes, config: Config) -> int:
+    """Frames of the takes that hold a window; a note tells of those that do not."""
+    short = takes.lengths[takes.lengths < config.window]
+    if len(short):
+        warnings.warn(
+            f"{len(short)} of {len(takes.lengths)} training takes ({short.sum() / config.fps / 60:.1f}"
+            " min) are shorter"
+            f" than a window of {config.window} frames and are left out.",
+            stacklevel=3,
+        )
+    return takes.frames - int(short.sum())
+
+
+def validation_window(takes: Takes | None, window: int) -> int:
+    """Frames of the windows that the validation loss is taken on; 0: there is none.
+
+    Where no held-out take is as long as a window, shorter ones are taken: the network knows no fixed length.
+    """
+    longest = 0 if takes is None else int(takes.lengths.max())
+    if longest >= window:
+        return window
+    if longest < SHORTEST_WINDOW:
+        what = "are no validation takes" if takes is None else f"is no validation take of {SHORTEST_WINDOW} frames"
+        warnings.warn(f"There {what}, so there is no validation loss.", stacklevel=3)
+        return 0
+    warnings.warn(
+        f"No validation take is as long as a window of {window} frames; the validation loss is taken on windows of"
+        f" {longest}.",
+        stacklevel=3,
+    )
+    return longest
 
 
 def bone_weights(skeleton: Skeleton, config: LossConfig) -> Tensor:

@@ -2,6 +2,7 @@
 """Training of the published network as published: noise prediction, 10 % null condition, seeds always given."""
 
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,69 +11,84 @@ import torch
 from torch import Tensor, nn
 
 from ..data.dataset import Dataset
+from ..data.published_windows import (
+    all_windows,
+    filtered_windows,
+    window_audio,
+    window_directions,
+    window_samples,
+)
 from ..errors import ConfigError, DataError
-from ..model.official import OfficialNetwork
+from ..model.official import OfficialNetwork, encoder_frames
 from ..model.saving import save_checkpoint
 from ..motion.skeletons import SKELETONS
-from ..sampling.reference import linear_schedule
+from ..sampling.reference import ReferenceSampling
 from ..speech.features import SAMPLE_RATE
 from .config import Config
-from .recipe import Batch, Split
+from .recipe import ALL, Batch, Split
 
 
 class WindowedData:
     """Windows of a dataset at a fixed stride, in the official axes, mean-subtracted.
 
-    For training they are visited in a new random order every epoch.
+    For training they are visited in a new random order every epoch. ``validates``: whether there are windows of
+    validation takes; training windows never stand in for them.
     """
 
     def __init__(self, config: Config, dataset: Dataset):
         self.skeleton, self.dataset = SKELETONS[config.layout], dataset
         self._config = config
         self._orders: dict[tuple[int, int], np.ndarray] = {}
-        self._windows = {split: self._list_windows(split, dataset.windows) for split in ("train", "val")}
-        if not len(self._windows["train"]) and dataset.windows is not None:
+        windows = {split: filtered_windows(dataset, split, config.window) for split in ("train", "val")}
+        if windows["train"] is not None and not len(windows["train"]):
             warnings.warn(f"The filters left no training window of {dataset.folder}: all are used.", stacklevel=2)
-            self._windows = {split: self._list_windows(split, None) for split in ("train", "val")}
+            windows = {"train": None, "val": None}
+        self._windows = {
+            split: all_windows(dataset, split, config.window, config.window_stride) if rows is None else rows
+            for split, rows in windows.items()
+        }
         if not len(self._windows["train"]):
-            raise DataError(f"No take of {dataset.folder} holds a window of {config.window} frames.")
-        if not len(self._windows["val"]):
-            self._windows["val"] = self._windows["train"]
-        frames = sum(dataset.takes[index].frames for index in dataset.indices("train"))
-        self.hours = frames / config.fps / 3600
+            raise DataError(f"No training take of {dataset.folder} holds a window of {config.window} frames.")
+        self.validates = len(self._windows["val"]) > 0
+        if not self.validates:
+            warnings.warn(
+                f"No validation take of {dataset.folder} holds a window of {config.window} frames, so there is no"
+                " validation loss.",
+                stacklevel=2,
+            )
+        self.hours = self._count_hours()
         # A dataset in the public frame is turned back: official networks live in the official axes.
         public = dataset.card["frame"] == "public"
         self._signs = np.asarray(self.skeleton.native_to_public if public else (1, 1, 1), dtype=np.float32)
         self.mean = self._mean_direction()
 
+    def _count_hours(self) -> float:
+        """Of the training takes that hold a window; those that do not are told."""
+        takes, used = self.dataset.takes, {int(index) for index in self._windows["train"][:, 0]}
+        frames = {index: takes[index].frames for index in self.dataset.indices("train")}
+        dropped = [count for index, count in frames.items() if index not in used]
+        if dropped:
+            warnings.warn(
+                f"{len(dropped)} of {len(frames)} training takes"
+                f" ({sum(dropped) / self._config.fps / 60:.1f} min) hold"
+                f" no window of {self._config.window} frames and are left out.",
+                stacklevel=2,
+            )
+        return sum(count for index, count in frames.items() if index in used) / self._config.fps / 3600
+
     def _mean_direction(self) -> np.ndarray:
-        """(D,) the configured mean, or that of up to 200,000 frames."""
+        """(D,) the configured mean, or that of up to 200,000 frames of the training takes."""
         config, directions = self._config, self.dataset.directions
         if config.mean_direction:
             mean = np.asarray(config.mean_direction, dtype=np.float32)
         else:
-            picks = np.random.default_rng(0).permutation(len(directions))[:200_000]
+            takes = [self.dataset.takes[index] for index in self.dataset.indices("train")]
+            frames = np.concatenate([np.arange(t.frame_offset, t.frame_offset + t.frames) for t in takes])
+            picks = np.random.default_rng(0).permutation(frames)[:200_000]
             mean = (directions[np.sort(picks)].mean(axis=0) * self._signs).astype(np.float32).ravel()
         if mean.shape != (self.skeleton.pose_dim,):
             raise ConfigError(f"mean_direction needs {self.skeleton.pose_dim} numbers for {config.layout}.")
         return mean
-
-    def _list_windows(self, split: str, picked: np.ndarray | None) -> np.ndarray:
-        """(windows, 3): take, first frame and first audio sample in the take.
-
-        ``picked`` is the list that an importer's filters have left; without it, every ``window_stride`` frames.
-        """
-        config, takes, rows = self._config, self.dataset.takes, [np.zeros((0, 3), dtype=int)]
-        if picked is not None:
-            inside = np.array([take.split == split for take in takes])
-            frames = np.array([take.frames for take in takes])
-            index, firsts = picked[:, 0], picked[:, 1]
-            return np.asarray(picked[inside[index] & (firsts + config.window <= frames[index])])
-        for index in self.dataset.indices(split):
-            firsts = np.arange(0, takes[index].frames - config.window + 1, config.window_stride)
-            samples = np.round(firsts / config.fps * SAMPLE_RATE).astype(int)
-            rows.append(np.stack([np.full(len(firsts), index), firsts, samples], axis=1))
-        return np.concatenate(rows)
 
     def rows(self, split: Split, size: int, step: int) -> np.ndarray:
         """(size, 3) windows of one step, epoch after epoch without repetition."""
@@ -92,14 +108,14 @@ class WindowedData:
 
     def poses(self, rows: np.ndarray) -> np.ndarray:
         """(windows, window, D) mean-subtracted directions in the official axes."""
-        window = self._config.window
-        firsts = [self.dataset.takes[take].frame_offset + first for take, first, _ in rows]
-        directions = np.stack([self.dataset.directions[first : first + window] for first in firsts])
-        if not np.isfinite(directions).all():
-            row = int(np.flatnonzero(~np.isfinite(directions).all(axis=(1, 2, 3)))[0])
-            take = self.dataset.takes[rows[row][0]].name
-            raise DataError(f"{self.dataset.folder / 'directions.npy'}: take '{take}' contains NaN or infinity.")
-        return (directions * self._signs).reshape(len(rows), window, -1).astype(np.float32) - self.mean
+        directions = window_directions(self.dataset, rows, self._config.window)
+        return (directions * self._signs).reshape(len(rows), self._config.window, -1).astype(
+            np.float32
+        ) - self.mean
+
+    def audio(self, rows: np.ndarray) -> np.ndarray:
+        """(windows, samples) float32 speech."""
+        return window_audio(self.dataset, rows, window_samples(self._config.window, self._config.fps))
 
 
 class OfficialRecipe:
@@ -107,34 +123,24 @@ class OfficialRecipe:
 
     def __init__(self, config: Config, dataset: Dataset):
         self._config, self._data = config, WindowedData(config, dataset)
-        schedule = linear_schedule()
+        schedule = ReferenceSampling().schedule_of(asdict(config.diffusion))
         self._steps = schedule.num_steps
         self._betas, self._alpha_bars = (torch.from_numpy(x) for x in (schedule.betas, schedule.alpha_bars))
         if config.window != (frames := config.model.get("window", 34)):
             raise ConfigError(f"'window' is {config.window}, but the network's ([model] window) {frames}.")
-        self.hours = self._data.hours
-        # Rounded, unlike in long synthesis: as the official loader does.
-        self._samples = round(config.window / config.fps * SAMPLE_RATE)
+        check_window(config.window, config.fps)
+        self.hours, self.validates = self._data.hours, self._data.validates
 
     def make_network(self) -> nn.Module:
         return OfficialNetwork(pose_dim=self._data.skeleton.pose_dim, **self._config.model)
 
-    def draw(self, rng: np.random.Generator, split: Split, size: int, step: int) -> Batch:
+    def draw(self, rng: np.random.Generator, split: Split, size: int, step: int, part: slice = ALL) -> Batch:
         rows = self._data.rows(split, size, step)
-        poses = self._data.poses(rows)
-        audio = np.stack([self._window_audio(int(take), int(sample)) for take, _, sample in rows])
-        t = rng.integers(1, self._steps + 1, size)
-        noise = rng.standard_normal(poses.shape, dtype=np.float32)
-        null = rng.random(size) < self._config.null_probability
+        poses, audio = self._data.poses(rows[part]), self._data.audio(rows[part])
+        t = rng.integers(1, self._steps + 1, size)[part]
+        noise = rng.standard_normal((size, *poses.shape[1:]), dtype=np.float32)[part]
+        null = rng.random(size)[part] < self._config.null_probability
         return tuple(torch.from_numpy(array) for array in (poses, audio, t, noise, null))
-
-    def _window_audio(self, take_index: int, first_sample: int) -> np.ndarray:
-        take = self._data.dataset.takes[take_index]
-        start = take.sample_offset + first_sample
-        samples = self._data.dataset.audio[start : min(start + self._samples, take.sample_offset + take.samples)]
-        # The official preprocessor mirrors what is missing at the end of a take.
-        missing = self._samples - len(samples)
-        return np.pad(samples.astype(np.float32) / 32768, (0, missing), mode="symmetric")
 
     def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean squared error of the noise estimate over all frames (official ``get_loss``)."""
@@ -168,8 +174,28 @@ class OfficialRecipe:
             "seed_frames": config.seed_frames,
             "network": "official",
             "hyperparameters": config.model,
+            "diffusion": asdict(config.diffusion),
             "normalisation": {"mean": self._data.mean.tolist(), "std": [1.0] * len(self._data.mean)},
             "licence": config.licence,
             "training": training,
         }
         save_checkpoint(path, network, card, half=False)
+
+
+def check_window(window: int, fps: float) -> None:
+    """ConfigError for a window whose sound the published encoder does not turn into as many frames."""
+    if fits(window, fps):
+        return
+    fitting = [frames for frames in range(2, 1000) if fits(frames, fps)]
+    near = sorted(sorted(fitting, key=lambda frames: abs(frames - window))[:3])
+    raise ConfigError(
+        f"The published audio encoder does not give {window} frames for a window of {window} frames at"
+        f" {fps:g} fps;"
+        + (f" the nearest lengths that work are {', '.join(map(str, near))}." if near else " use 15 fps.")
+    )
+
+
+def fits(window: int, fps: float) -> bool:
+    """In training samples are rounded, in long synthesis rounded down."""
+    lengths = {window_samples(window, fps), int(window / fps * SAMPLE_RATE)}
+    return all(encoder_frames(samples) == window for samples in lengths)

@@ -5,50 +5,58 @@ import json
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from torch import Tensor
 
-from ..errors import OutputError
+from ..errors import ConfigError, OutputError
+from ..writing import reason, write_file
+from .config import Config
 from .distributed import Group
 
 _REPORT_SECONDS: Final = 20.0
 
 
 class MetricsLog:
-    """``metrics.jsonl`` in the run's folder, a JSON object with its step a line, and its curves in TensorBoard."""
+    """``metrics.jsonl`` in the run's folder, a JSON object with its step a line, and its curves in TensorBoard.
 
-    def __init__(self, folder: Path, step: int):
+    With ``config.wandb`` they also go to that project of Weights & Biases. ConfigError where it is not installed.
+    """
+
+    def __init__(self, folder: Path, step: int, config: Config, report: Callable[[str], None]):
         self._path = folder / "metrics.jsonl"
         self._keep_until(step)
         self._writer = _tensorboard(folder)
+        if self._writer is None:
+            report(f"curves: {self._path} (TensorBoard is not installed: pip install tensorboard)")
+        self._wandb = _weights_and_biases(folder, config)
 
     def _keep_until(self, step: int) -> None:
         """A run that goes on from ``step`` learns anew what came after; step 0 begins a new file."""
         kept = []
         if step and self._path.is_file():
-            for line in self._path.read_text(encoding="utf-8").splitlines():
+            for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
                     if json.loads(line)["step"] <= step:
                         kept.append(line + "\n")
                 except (ValueError, KeyError, TypeError):
                     continue  # cut off when the run was killed
-        self._write("w", "".join(kept))
+        write_file(self._path, "".join(kept))
 
     def add(self, step: int, **values: Any) -> None:
         """Append a line; numbers also become points of curves."""
-        self._write("a", json.dumps({"step": step, **values}) + "\n")
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **values}) + "\n")
+        except OSError as error:
+            raise OutputError(f"{self._path} cannot be written: {reason(error)}.") from error
         if self._writer:
             for name, value in _flat(values).items():
                 self._writer.add_scalar(name, value, step)
-
-    def _write(self, mode: str, text: str) -> None:
-        try:
-            with self._path.open(mode, encoding="utf-8") as file:
-                file.write(text)
-        except OSError as error:
-            raise OutputError(f"{self._path} cannot be written: {error.strerror or error}.") from error
+        if self._wandb:
+            self._wandb.log(_flat(values), step=step)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
@@ -70,6 +78,22 @@ def _tensorboard(folder: Path) -> Any:
     except ImportError:
         return None
     return SummaryWriter(str(folder / "tensorboard"))
+
+
+def _weights_and_biases(folder: Path, config: Config) -> Any:
+    if not config.wandb:
+        return None
+    try:
+        import wandb
+    except ImportError as error:
+        raise ConfigError(
+            f"'wandb' names the project '{config.wandb}', but Weights & Biases is not installed: pip"
+            " install wandb, or"
+            " leave it empty."
+        ) from error
+    return wandb.init(
+        project=config.wandb, name=folder.name, dir=str(folder), config=asdict(config), resume="allow"
+    )
 
 
 class Progress:

@@ -2,13 +2,14 @@
 """What a training run trains. The loop knows only this interface."""
 
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from torch import Tensor, nn
 
 Split = Literal["train", "val"]
 Batch = tuple[Tensor, ...]
+ALL: Final = slice(None)
 
 
 class Recipe(Protocol):
@@ -20,13 +21,19 @@ class Recipe(Protocol):
     """
 
     hours: float
+    validates: bool
+    """Whether there is held-out data for a validation loss."""
 
     def make_network(self) -> nn.Module:
         """A freshly initialised network (the caller has seeded torch)."""
         ...
 
-    def draw(self, rng: np.random.Generator, split: Split, size: int, step: int) -> Batch:
-        """Tensors on the CPU, each with ``size`` rows."""
+    def draw(self, rng: np.random.Generator, split: Split, size: int, step: int, part: slice = ALL) -> Batch:
+        """Tensors on the CPU: the rows ``part`` of the global batch of ``size`` rows.
+
+        Random numbers are drawn for all rows, so that they do not depend on the number of processes; data are read
+        and prepared for those of ``part`` alone.
+        """
         ...
 
     def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The state of a training run on disk: tensors as safetensors, the rest as JSON, written atomically."""
 
-import contextlib
 import json
-import os
+import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import safetensors
 import safetensors.torch
@@ -13,6 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, OutputError
+from ..writing import copy_link, written
+
+STATE: Final = "state.safetensors"
+PREVIOUS: Final = "state.previous.safetensors"
 
 
 class ExponentialMovingAverage:
@@ -46,7 +50,10 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     progress: dict[str, Any],
 ) -> None:
-    """Write ``state.safetensors`` with its progress inside; a crash while writing leaves the old one whole."""
+    """Write ``state.safetensors`` with its progress inside; the one before is kept beside it.
+
+    A crash while writing leaves both as they were.
+    """
     tensors: dict[str, Tensor] = {}
     tensors.update({f"network/{name}": value for name, value in network.state_dict().items()})
     if ema.decay:
@@ -54,31 +61,68 @@ def save_state(
     for index, values in optimizer.state_dict()["state"].items():
         tensors.update({f"optimizer/{index}/{name}": value for name, value in values.items()})
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    target, partial = folder / "state.safetensors", folder / "state.partial"
+    metadata = {"progress": json.dumps(progress), "checksum": _checksum(tensors)}
+    target, before = folder / STATE, folder / PREVIOUS
     try:
-        safetensors.torch.save_file(tensors, partial, metadata={"progress": json.dumps(progress)})
-        os.replace(partial, target)
-    except (OSError, safetensors.SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise OutputError(
-            f"The training state cannot be written to {folder} ({error}). The last complete one is kept."
-        ) from error
+        with written(target) as (part,):
+            try:
+                safetensors.torch.save_file(tensors, part, metadata=metadata)
+            except safetensors.SafetensorError as error:
+                raise OSError(str(error)) from error
+            if target.is_file():
+                copy_link(target, before)
+    except OutputError as error:
+        raise OutputError(f"The training state cannot be written. {error}") from error
+
+
+def read_state(folder: Path, report: Callable[[str], None]) -> tuple[Path, dict[str, Tensor], dict[str, Any]]:
+    """The newest state that is whole: its file, tensors and progress; ``report`` is told of a damaged one.
+
+    CheckpointError where there is none.
+    """
+    paths = [path for path in (folder / STATE, folder / PREVIOUS) if path.is_file()]
+    if not paths:
+        raise CheckpointError(f"There is nothing to resume in {folder}: {STATE} is missing.")
+    for number, path in enumerate(paths, 1):
+        try:
+            return path, *_read(path)
+        except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+            if number == len(paths):
+                raise CheckpointError(f"The training state {path} is damaged: {error}.") from error
+            report(f"{path.name} is damaged ({error}); going on from the state before it.")
+    raise AssertionError
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    with safetensors.safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+        progress = json.loads(metadata["progress"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    if metadata.get("checksum", _checksum(tensors)) != _checksum(tensors):
+        raise ValueError("its numbers are not those that were written")
+    if not isinstance(progress.get("step"), int):
+        raise ValueError("it does not say how far it was")
+    return tensors, progress
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    """CRC-32 of all numbers, in the order of their names."""
+    value = 0
+    for name in sorted(tensors):
+        content = tensors[name].reshape(-1).view(torch.uint8) if tensors[name].numel() else tensors[name]
+        value = zlib.crc32(content.numpy(), zlib.crc32(name.encode(), value))
+    return f"{value:08x}"
 
 
 def load_state(
-    folder: Path, network: nn.Module, ema: ExponentialMovingAverage, optimizer: torch.optim.Optimizer
+    folder: Path,
+    network: nn.Module,
+    ema: ExponentialMovingAverage,
+    optimizer: torch.optim.Optimizer,
+    report: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Put the saved state back and return its progress."""
-    path = folder / "state.safetensors"
-    if not path.is_file():
-        raise CheckpointError(f"There is nothing to resume in {folder}: {path.name} is missing.")
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            progress = json.loads(file.metadata()["progress"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise CheckpointError(f"The training state {path} is damaged: {error}.") from error
+    """Put the saved state back and return its progress; ``report`` is told where it is not the newest."""
+    path, tensors, progress = read_state(folder, report)
     slots: dict[int, dict[str, Tensor]] = {}
     for name, value in _under(tensors, "optimizer/").items():
         index, slot = name.split("/")

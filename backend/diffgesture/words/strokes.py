@@ -14,11 +14,11 @@ import numpy as np
 
 from ..motion import rotation
 from ..motion.constraints import Constraints
+from ..motion.head_turns import HEAD_CUES, head_turn
 from ..motion.motion_file import read_archive
 from ..motion.skeletons import SKELETONS, Skeleton, normalize
 from .vocabulary import FOLDER, Cue, vocabulary
 
-HEAD: Final = ("nod", "shake", "tilt")
 _GAP: Final = 5
 """Frames between two strokes of one arm that the network gets to lead from the first to the second."""
 _SWAPPED: Final = {"left": "right", "right": "left"}
@@ -81,36 +81,74 @@ def with_strokes(
     num_frames: int,
     seed: int,
     network: Sequence[str] = (),
-) -> Constraints | None:
-    """``kept`` and the strokes of ``cues`` as what is known of ``num_frames`` frames; None where nothing is.
+) -> tuple[Constraints | None, list[str]]:
+    """``kept`` and the strokes of ``cues`` as what is known of ``num_frames`` frames, and what to say about them.
 
     Poses that are kept stay; of two strokes of one arm that meet, the first ends early enough for the second.
     ``network``: classes that the checkpoint knows, which get no stroke where the vocabulary leaves them to it.
+    None where nothing is known.
     """
-    planned = []
+    planned: list[_Planned] = []
     for number, (name, time) in enumerate(sorted(cues, key=lambda cue: cue[1])):
         left_to_network = name in network and vocabulary()[name].mechanism == "network"
         if name in library().strokes and not left_to_network:
             choices = library().strokes[name]
             rng = np.random.default_rng([seed, number, sum(map(ord, name))])
-            planned.append((choices[rng.integers(len(choices))], round(time * fps)))
+            first = int(rng.integers(len(choices)))
+            planned.append(_plan([*choices[first:], *choices[:first]], round(time * fps), planned))
     if not planned:
-        return kept
+        return kept, []
     directions = np.zeros((num_frames, skeleton.num_bones, 3), dtype=np.float32)
     mask = np.zeros((num_frames, skeleton.num_bones), dtype=bool)
-    for place, (stroke, arrival) in enumerate(planned):
-        first, last = arrival - stroke.arrival, arrival - stroke.arrival + len(stroke.directions)
-        for other, time in planned[place + 1 :]:
-            if set(other.sides) & set(stroke.sides):
-                last = min(last, time - other.arrival - _GAP)
+    told = []
+    for place, item in enumerate(planned):
+        last = item.last
+        for other in planned[place + 1 :]:
+            if other.meets(item) and other.first - _GAP < last:
+                last = max(other.first - _GAP, item.first)
+                told.append(
+                    f"The gesture {item.stroke.name} at {item.arrival / fps:.2f} s is cut short: "
+                    f"{other.stroke.name} follows with the same hand at {other.arrival / fps:.2f} s."
+                )
+                break
         # A stroke that had to give way before it arrived is shown at its arrival at least.
-        frames = np.arange(max(first, 0), min(max(last, arrival + 1), num_frames))
-        bones = arm_bones(skeleton, stroke.sides)
-        directions[np.ix_(frames, bones)] = stroke.directions[frames - first][:, bones]
+        last = max(last, min(item.arrival + 1, item.last))
+        frames = np.arange(max(item.first, 0), min(last, num_frames))
+        bones = arm_bones(skeleton, item.stroke.sides)
+        directions[np.ix_(frames, bones)] = item.stroke.directions[frames - item.first][:, bones]
         mask[np.ix_(frames, bones)] = True
     if kept is not None:
         directions[kept.mask], mask[kept.mask] = kept.directions[kept.mask], True
-    return Constraints(directions, mask, fps, skeleton.name)
+    return Constraints(directions, mask, fps, skeleton.name), told
+
+
+@dataclass(frozen=True, eq=False)
+class _Planned:
+    """A stroke and the frame of the motion in which it arrives."""
+
+    stroke: Stroke
+    arrival: int
+
+    @property
+    def first(self) -> int:
+        return self.arrival - self.stroke.arrival
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.stroke.directions)
+
+    def meets(self, other: "_Planned") -> bool:
+        """Whether both use an arm."""
+        return bool(set(self.stroke.sides) & set(other.stroke.sides))
+
+
+def _plan(choices: Sequence[Stroke], arrival: int, before: Sequence[_Planned]) -> _Planned:
+    """The first of ``choices`` whose arms are free, or else the first."""
+    options = [_Planned(stroke, arrival) for stroke in choices]
+    for option in options:
+        if all(not option.meets(other) or other.last + _GAP <= option.first for other in before):
+            return option
+    return options[0]
 
 
 def arm_bones(skeleton: Skeleton, sides: Sequence[str]) -> list[int]:
@@ -131,40 +169,16 @@ def turn_head(
     seed: int,
 ) -> np.ndarray:
     """Directions (T, B, 3) with nods, shakes and tilts added to what the head does; ``kept`` bones stay."""
-    events = [(number, cue) for number, cue in enumerate(cues) if cue[0] in HEAD]
+    events = [(number, cue) for number, cue in enumerate(cues) if cue[0] in HEAD_CUES]
     if not events:
         return directions
     times = np.arange(len(directions)) / fps
     vectors = np.zeros((len(directions), 3))
     for number, (name, time) in events:
-        vectors += _head_turn(name, times - time, np.random.default_rng([seed, number, len(name)]))
+        vectors += head_turn(name, times - time, np.random.default_rng([seed, number, len(name)]))
     head = [
         b for b, name in enumerate(skeleton.bone_names) if name.split(">")[-1].endswith(("nose", "_eye", "_ear"))
     ]
     turned = directions.copy()
     turned[:, head] = rotation.rotate(rotation.exp(vectors)[:, None], directions[:, head])
     return turned if kept is None else np.where(kept.mask[..., None], directions, turned)
-
-
-def _head_turn(name: str, t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Rotation vectors (T, 3); the main extreme is at ``t`` = 0. Sizes and rates as in composing/cues.py."""
-    vectors = np.zeros((len(t), 3))
-    if name == "tilt":
-        held = _ease((t + 0.45) / 0.45) * (1.0 - _ease((t - rng.uniform(0.4, 1.0)) / 0.6))
-        vectors[:, 2] = rng.choice([-1.0, 1.0]) * np.deg2rad(rng.uniform(9.0, 15.0)) * held
-        return vectors
-    frequency = rng.uniform(1.7, 2.3)
-    cycles = rng.integers(2, 4) if name == "shake" else rng.integers(1, 3)
-    phase = 2.0 * np.pi * frequency * t
-    window = _ease((t + 0.30) / 0.25) * (1.0 - _ease((t - (cycles - 0.6) / frequency) / 0.3))
-    if name == "shake":
-        vectors[:, 1] = rng.choice([-1.0, 1.0]) * np.deg2rad(rng.uniform(12.0, 18.0)) * np.cos(phase) * window
-    else:
-        vectors[:, 0] = np.deg2rad(rng.uniform(9.0, 14.0)) * (0.35 + 0.65 * np.cos(phase)) * window
-    return vectors
-
-
-def _ease(x: np.ndarray) -> np.ndarray:
-    """0 to 1 with the least jerk (Flash and Hogan 1985)."""
-    x = x.clip(0.0, 1.0)
-    return x**3 * (10.0 - 15.0 * x + 6.0 * x**2)

@@ -6,25 +6,24 @@ add-on. Words without a time of their own are spread over their caption by sylla
 """
 
 import html
-import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from ..errors import ConfigError
-from ..speech.features import SAMPLE_RATE
+from ..reading import parse_json, read_bytes, understood
 
 MOST_TOLD: Final = 5
+_MAX_BYTES: Final = 16 << 20
 _TIME: Final = r"(-?(?:\d+:)?\d+:\d+[.,]\d+|-?\d+:\d+:\d+)"
 _ARROW: Final = re.compile(rf"{_TIME}\s*-->\s*{_TIME}")
 _ASS: Final = re.compile(rf"^Dialogue:[^,]*,{_TIME},{_TIME},(?:[^,]*,){{6}}(.*)$")
-_TAGS: Final = re.compile(r"<[^>]*>|\{[^}]*\}|\[[^\]]*\]|♪")
-_INTERVAL: Final = re.compile(r'xmin\s*=\s*(\S+)\s+xmax\s*=\s*(\S+)\s+text\s*=\s*"((?:[^"]|"")*)"')
-_FRAME: Final = SAMPLE_RATE // 100
+# What is repeated has a bound or excludes its own beginning, so that no text takes quadratic time.
+_TAGS: Final = re.compile(r"<[^<>]*>|\{[^{}]*\}|\[[^\[\]]*\]|♪")
+_INTERVAL: Final = re.compile(
+    r'xmin\s{0,9}=\s{0,9}(\S{1,40})\s{1,99}xmax\s{0,9}=\s{0,9}(\S{1,40})\s{1,99}text\s{0,9}=\s{0,9}"((?:[^"]|""){0,1000})"'
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Transcript:
         text = " ".join(html.unescape(_TAGS.sub(" ", str(text)).replace("\\N", " ")).split())
         try:
             first, last = float(start), float(end)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             first, last = 0.0, -1.0
         if not text:
             return
@@ -81,10 +80,7 @@ class Transcript:
 
 def read_transcript(path: Path) -> Transcript:
     """The pieces of a file by what it holds, not by its ending; ConfigError where nothing in it can be used."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"The transcript {path} cannot be read: {error.strerror or error}.") from error
+    data = read_bytes(path, "transcript", ConfigError, _MAX_BYTES)
     result = Transcript()
     try:
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
@@ -92,18 +88,8 @@ def read_transcript(path: Path) -> Transcript:
         text = data.decode("cp1252", errors="replace")
         result.notes.append(f"{path.name} is not UTF-8; it is read as Western European (Windows-1252).")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "\nDialogue:" in text:
-        for number, line in enumerate(text.split("\n"), 1):
-            if found := _ASS.match(line):
-                result.add(found[3], _seconds(found[1]), _seconds(found[2]), f"Line {number}")
-    elif text.lstrip()[:1] in ("{", "["):
-        _json(text, result, path.name)
-    elif "-->" in text:
-        _captions(text, result)
-    elif "ooTextFile" in text[:200]:
-        _text_grid(text, result)
-    elif text.strip():
-        result.pieces = [Piece(" ".join(text.split()))]
+    with understood(f"The transcript {path.name} cannot be understood", ConfigError):
+        _parse(text, result, path.name)
     if not result.pieces:
         raise ConfigError(
             f"The transcript {path.name} holds no words that can be used. {' '.join(result.notes[:1])}"
@@ -114,6 +100,21 @@ def read_transcript(path: Path) -> Transcript:
     return result
 
 
+def _parse(text: str, result: Transcript, name: str) -> None:
+    if "\nDialogue:" in text:
+        for number, line in enumerate(text.split("\n"), 1):
+            if found := _ASS.match(line):
+                result.add(found[3], _seconds(found[1]), _seconds(found[2]), f"Line {number}")
+    elif text.lstrip()[:1] in ("{", "["):
+        _json(text, result, name)
+    elif "-->" in text:
+        _captions(text, result)
+    elif "ooTextFile" in text[:200]:
+        _text_grid(text, result)
+    elif text.strip():
+        result.pieces = [Piece(" ".join(text.split()))]
+
+
 def _seconds(text: str) -> float:
     parts = text.lstrip("-").replace(",", ".").split(":")
     value = sum(float(part) * 60**power for power, part in enumerate(reversed(parts)))
@@ -122,7 +123,7 @@ def _seconds(text: str) -> float:
 
 def _captions(text: str, result: Transcript) -> None:
     lines, start = text.split("\n"), 0
-    heads = [(number, found) for number, line in enumerate(lines) if (found := _ARROW.search(line))]
+    heads = [(number, found) for number, line in enumerate(lines) if (found := _ARROW.search(line[:200]))]
     for place, (number, found) in enumerate(heads):
         start = number + 1
         stop = heads[place + 1][0] if place + 1 < len(heads) else len(lines)
@@ -133,10 +134,7 @@ def _captions(text: str, result: Transcript) -> None:
 
 
 def _json(text: str, result: Transcript, name: str) -> None:
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"{name} is not JSON: {error}.") from error
+    data = parse_json(text, name, ConfigError)
     if isinstance(data, dict):
         if isinstance(data.get("transcription"), list):  # whisper.cpp, milliseconds
             for number, item in enumerate(data["transcription"], 1):
@@ -164,70 +162,3 @@ def _text_grid(text: str, result: Transcript) -> None:
     for number, (start, end, spoken) in enumerate(_INTERVAL.findall(tier), 1):
         if spoken.strip() not in ("", "sp", "sil", "<eps>"):
             result.add(spoken.replace('""', '"'), start, end, f"Interval {number}", timed=True)
-
-
-def aligned(transcript: Transcript, audio: np.ndarray) -> tuple[list[Word], list[str]]:
-    """Every word with its time in ``audio`` (samples,) at 16 kHz, and what to say.
-
-    Words without times share the voiced time of their caption by their syllables: pauses hold no words.
-    """
-    seconds = len(audio) / SAMPLE_RATE
-    notes, words = list(transcript.notes), []
-    beyond = sum(piece.start >= seconds for piece in transcript.pieces)
-    if beyond:
-        notes.append(
-            f"{beyond} lines of the transcript begin after the speech ends ({seconds:.1f} s) and are left out."
-        )
-    if transcript.pieces and beyond == len(transcript.pieces):
-        notes.append("The transcript seems to be of another recording.")
-    voiced = np.concatenate([[0.0], np.cumsum(_voiced(audio))])
-    for piece in transcript.pieces:
-        if piece.start >= seconds:
-            continue
-        end = seconds if piece.end is None else min(piece.end, seconds)
-        if piece.timed:
-            words.append(Word(piece.text, piece.start, end))
-        else:
-            words += _spread(piece.text, piece.start, end, voiced)
-    return words, notes
-
-
-def _voiced(audio: np.ndarray) -> np.ndarray:
-    """1 for each 10 ms that is spoken, nearly 0 for each that is not."""
-    count = len(audio) // _FRAME
-    level = np.sqrt((audio[: count * _FRAME].astype(np.float64).reshape(count, _FRAME) ** 2).mean(axis=1) + 1e-12)
-    level = 20.0 * np.log10(np.convolve(level, np.ones(5) / 5.0, mode="same") + 1e-9)
-    if not count:
-        return np.ones(1)
-    quiet, loud = np.percentile(level, [5, 95])
-    return np.where(level > max(quiet + 0.35 * (loud - quiet), loud - 30.0), 1.0, 1e-3)
-
-
-def _spread(text: str, start: float, end: float, voiced: np.ndarray) -> list[Word]:
-    spoken = text.split() if len(text.split()) > 1 or len(text) < 12 else list(text)
-    counts = np.array([max(syllables(word), 1) for word in spoken], dtype=np.float64)
-    ends = np.cumsum(counts) / counts.sum()
-    starts, margin = ends - counts / counts.sum(), 0.06 * counts / counts.sum()
-    frames = np.arange(len(voiced))
-    low, high = np.interp(np.array([start, end]) * SAMPLE_RATE / _FRAME, frames, voiced)
-    # A little within the word, so that one after a pause begins where the pause ends.
-    times = [
-        np.interp(low + share * (high - low), voiced, frames) * _FRAME / SAMPLE_RATE
-        for share in (starts + margin, ends - margin)
-    ]
-    return [Word(word, float(first), float(last)) for word, first, last in zip(spoken, *times, strict=True)]
-
-
-def syllables(word: str) -> int:
-    """About how many syllables a word has in a language that writes its vowels; characters of others count one."""
-    plain = re.sub(r"[^\w]", "", word.casefold())
-    groups = len(re.findall(r"[aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýœ]+", plain))
-    if groups > 1 and re.search(r"[^aeiouyl]e$", plain) and plain.isascii():
-        groups -= 1
-    digits, others = len(re.findall(r"\d", plain)), len(re.findall(r"[^\x00-\u024f]", plain))
-    return groups + 2 * digits + others
-
-
-def plain_words(words: Sequence[Word]) -> list[str]:
-    """Each word as a table writes it: small letters, no punctuation, plain apostrophes."""
-    return [re.sub(r"^[^\w]+|[^\w]+$", "", word.text.casefold().replace("’", "'")) for word in words]

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import ConfigError
+from ..reading import parse_json, read_text, understood
 
+_MAX_BYTES: Final = 16 << 20
 FOLDER: Final = Path(__file__).resolve().parents[2] / "words"
 Cue = tuple[str, float]
 """A class of the vocabulary and the seconds at which it arrives."""
@@ -71,22 +73,16 @@ def parse_cues(text: str) -> list[Cue]:
 
 
 def _read(path: Path) -> list[Cue]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or error
-        raise ConfigError(f"The cues cannot be read from {path}: {why}.") from error
+    text = read_text(path, "cue file", ConfigError, _MAX_BYTES)
     if path.suffix.casefold() == ".csv":
-        rows = [(number, row) for number, row in enumerate(csv.reader(io.StringIO(text)), 1) if any(row)]
+        with understood(f"{path.name} is no CSV table", ConfigError):
+            rows = [(number, row) for number, row in enumerate(csv.reader(io.StringIO(text)), 1) if any(row)]
         if rows and not _is_number(rows[0][1][0]):
             rows = rows[1:]
         return _sorted(
             (f"{path.name}, line {number}", row[1] if len(row) > 1 else "", row[0]) for number, row in rows
         )
-    try:
-        items = json.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"{path.name} is not JSON: {error}.") from error
+    items = parse_json(text, path.name, ConfigError)
     if not isinstance(items, list):
         raise ConfigError(f'{path.name} must hold a list such as [{{"time": 1.2, "cue": "you"}}].')
     return _sorted((f"{path.name}, item {number}", *_pair(item)) for number, item in enumerate(items, 1))
@@ -101,7 +97,7 @@ def _pair(item: Any) -> tuple[Any, Any]:
 def _is_number(value: Any) -> bool:
     try:
         return math.isfinite(float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 

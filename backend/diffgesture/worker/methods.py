@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the worker can be asked: ``hello``, ``generate``, ``bvh``."""
+"""What the worker can be asked: ``hello``, ``generate``, ``find_cues``, ``bvh``."""
 
 import dataclasses
 import platform
@@ -13,8 +13,9 @@ import numpy as np
 
 from .. import __version__
 from ..controls import is_control
-from ..errors import DeviceError, GestureError, OutputError
+from ..errors import DeviceError, EngineError, GestureError, OutputError
 from ..generation.engine import Generator, Request, torch_is_installed, write_motions
+from ..generation.spoken_cues import listen, words_cues
 from ..generation.synthesis import Settings
 from ..model.arithmetic import has_blas, num_threads
 from ..model.card import Card
@@ -23,6 +24,7 @@ from ..motion.bvh import save_bvh
 from ..motion.constraints import load_constraints
 from ..motion.motion_file import load_motion
 from ..motion.skeletons import neutral_directions
+from ..speech.audio import load_audio
 from ..words.vocabulary import parse_cues
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ _REQUEST_FIELDS: Final = {f.name for f in dataclasses.fields(Request)} - {
     "audio",
     "checkpoint",
     "transcript",
+    "word_table",
 }
 # Large parts of the card that a user interface has no use for.
 _BULKY_CARD_FIELDS: Final = ("normalisation", "features", "streams", "rest_directions", "training")
@@ -53,6 +56,8 @@ def make_methods(server: "Server") -> dict[str, Method]:
         try:
             checkpoint = generator.checkpoint(path, "auto" if engine == "auto" else "cpu", engine)
             chosen, card = checkpoint.engine, _public_card(path, checkpoint.card)
+        except EngineError:
+            raise
         except GestureError as error:
             problem = str(error)
         return {
@@ -77,6 +82,7 @@ def make_methods(server: "Server") -> dict[str, Method]:
         checkpoint = path_or_none(params.pop("checkpoint", None), "checkpoint")
         constraints = path_or_none(params.pop("constraints", None), "constraints")
         transcript = path_or_none(params.pop("transcript", None), "transcript")
+        word_table = path_or_none(params.pop("word_table", None), "word_table")
         if audio is None or folder is None:
             raise RpcError(INVALID_PARAMS, "audio and output_dir are needed.")
         if not folder.is_dir():
@@ -89,7 +95,12 @@ def make_methods(server: "Server") -> dict[str, Method]:
         try:
             settings = Settings(kept, cues, **given)
             request = Request(
-                audio=audio, checkpoint=checkpoint, settings=settings, transcript=transcript, **params
+                audio=audio,
+                checkpoint=checkpoint,
+                settings=settings,
+                transcript=transcript,
+                word_table=word_table,
+                **params,
             )
         except TypeError as error:
             raise RpcError(INVALID_PARAMS, f"a parameter has the wrong type: {error}") from error
@@ -111,6 +122,22 @@ def make_methods(server: "Server") -> dict[str, Method]:
             **response.summary(),
         }
 
+    def find_cues(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
+        audio = path_or_none(params.get("audio"), "audio")
+        transcript = path_or_none(params.get("transcript"), "transcript")
+        if audio is None or transcript is None:
+            raise RpcError(INVALID_PARAMS, "audio and transcript are needed.")
+        settings = Settings(**{name: value for name, value in params.items() if is_control(name)})
+        start, end = float(params.get("audio_start") or 0.0), params.get("audio_end")
+        heard = load_audio(audio, start, end)
+        table = path_or_none(params.get("word_table"), "word_table")
+        spoken = listen(heard, settings, transcript, table, start)
+        return {
+            "cues": [[item.name, round(time, 3), item.said] for item, time in words_cues(spoken, settings)],
+            "language": spoken.language,
+            "warnings": list(spoken.notes),
+        }
+
     def bvh(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
         source = path_or_none(params.get("motion"), "motion")
         folder = path_or_none(params.get("output_dir"), "output_dir")
@@ -120,7 +147,7 @@ def make_methods(server: "Server") -> dict[str, Method]:
         save_bvh(target, load_motion(source))
         return {"path": str(target)}
 
-    return {"hello": hello, "generate": generate, "bvh": bvh}
+    return {"hello": hello, "generate": generate, "find_cues": find_cues, "bvh": bvh}
 
 
 def _cues(value: Any) -> list[tuple[str, float]]:

@@ -21,6 +21,11 @@ PROTOCOL_VERSION: Final = 1
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
 APPLICATION_ERROR, REQUEST_CANCELLED = -32000, -32800
 _PROGRESS_SECONDS: Final = 0.05
+MAX_LINE: Final = 1 << 22
+_LOAD_HINT: Final = (
+    "Repair or reinstall it in that Python, choose another Python in the add-on's preferences, or choose the"
+    " engine NumPy, which needs nothing else."
+)
 
 
 class RpcError(Exception):
@@ -48,8 +53,12 @@ class Server:
     def serve(self, lines: TextIO) -> int:
         worker = threading.Thread(target=self._work, name="worker", daemon=True)
         worker.start()
-        for line in lines:
-            if line.strip() and not self._receive(line):
+        while line := lines.readline(MAX_LINE):
+            if len(line) == MAX_LINE and not line.endswith("\n"):
+                while (rest := lines.readline(MAX_LINE)) and not rest.endswith("\n"):
+                    continue
+                self._reply_error(None, RpcError(PARSE_ERROR, f"A line is longer than {MAX_LINE} characters."))
+            elif line.strip() and not self._receive(line):
                 break
         # The client is gone or said goodbye: whatever still runs has no reader.
         with self._state_lock:
@@ -62,16 +71,21 @@ class Server:
         """Take one message; False ends the service."""
         try:
             message = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._reply_error(None, RpcError(PARSE_ERROR, f"Not JSON: {error}"))
             return True
         if not isinstance(message, dict) or not isinstance(message.get("method"), str):
             self._reply_error(None, RpcError(INVALID_REQUEST, "Not a JSON-RPC request."))
             return True
-        params = message.get("params") or {}
+        params = message.get("params")
+        params = {} if params is None else params
         identity = message.get("id")
-        if not isinstance(params, dict) or isinstance(identity, (dict, list)):
-            self._reply_error(None, RpcError(INVALID_REQUEST, "params must be an object and id a plain value."))
+        if not isinstance(params, dict) or not _can_be_id(identity):
+            self._reply_error(
+                None, RpcError(INVALID_REQUEST, "params must be an object and id a text, a whole number or null.")
+            )
+        elif identity is not None and identity in self._pending:
+            self._reply_error(None, RpcError(INVALID_REQUEST, "A request with this id is not yet answered."))
         elif message["method"] == "shutdown":
             self._reply(identity, {})
             return False
@@ -85,7 +99,7 @@ class Server:
 
     def _cancel(self, identity: Any) -> bool:
         with self._state_lock:
-            if identity not in self._pending:
+            if not _can_be_id(identity) or identity not in self._pending:
                 return False
             self._cancelled.add(identity)
             return True
@@ -94,21 +108,26 @@ class Server:
 
     def _work(self) -> None:
         # Imported here: hello and generate need torch, which takes seconds, but a cancel must be read meanwhile.
-        from .methods import make_methods
+        unusable: RpcError | None = None
+        try:
+            from .methods import make_methods
 
-        self._methods = make_methods(self)
+            self._methods = make_methods(self)
+        except BaseException as error:  # a package that is there but cannot be loaded: every request is told so
+            unusable = cannot_be_loaded(error)
         while (job := self._jobs.get()) is not None:
             identity = job["id"]
             try:
                 self.check_cancelled(identity)
+                if unusable is not None:
+                    raise unusable
                 method = self._methods.get(job["method"])
                 if method is None:
                     raise RpcError(METHOD_NOT_FOUND, f"There is no method '{job['method']}'.")
                 result = method(identity, job["params"])
-            except Exception as error:  # every failure is an answer; the worker goes on
-                self._reply_error(identity, _as_rpc_error(error))
-            else:
                 self._reply(identity, result)
+            except BaseException as error:  # every failure is an answer; the worker goes on
+                self._reply_error(identity, _as_rpc_error(error))
             with self._state_lock:
                 self._pending.discard(identity)
                 self._cancelled.discard(identity)
@@ -142,9 +161,10 @@ class Server:
     def _send(self, message: dict[str, Any]) -> None:
         try:
             with self._write_lock:
-                self._output.write(json.dumps(message, ensure_ascii=True) + "\n")
+                line = json.dumps(message, ensure_ascii=True)
+                self._output.write(line + "\n")
                 self._output.flush()
-        except (BrokenPipeError, ValueError):
+        except OSError:
             # Nobody listens any more; the reading side sees the closed stdin and ends the service.
             return
 
@@ -158,7 +178,29 @@ class Server:
         self._send({"jsonrpc": "2.0", "id": identity, "error": content})
 
 
-def _as_rpc_error(error: Exception) -> RpcError:
+def _can_be_id(value: Any) -> bool:
+    """JSON-RPC 2.0, 4: a text, a number (whole, or it cannot be told again) or null."""
+    return value is None or (isinstance(value, str | int) and not isinstance(value, bool))
+
+
+def cannot_be_loaded(error: BaseException) -> RpcError:
+    """A package that is installed and fails while it is imported: what failed and what to do."""
+    traceback.print_exc(file=sys.stderr)
+    package = getattr(error, "name", None) or _package_of(error) or "a package"
+    text = f"{package} is installed in this Python but cannot be loaded: {type(error).__name__}: {error}."
+    return RpcError(APPLICATION_ERROR, " ".join(text.split()), {"type": "python", "hint": _LOAD_HINT})
+
+
+def _package_of(error: BaseException) -> str:
+    """The package whose import the error came from: the outermost that is no part of this program."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        name = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if name and name not in ("diffgesture", "importlib", "_frozen_importlib", "__main__"):
+            return name
+    return ""
+
+
+def _as_rpc_error(error: BaseException) -> RpcError:
     if isinstance(error, RpcError):
         return error
     if isinstance(error, Cancelled):

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.signal import butter, sosfiltfilt
 
 from ...errors import DataError
 from ...motion import rotation
@@ -30,6 +31,7 @@ _SHOULDERS_TO_NECK: Final = 0.085
 # The heading is followed slowly, so that turns of the trunk while standing stay in the motion.
 _HIP_SECONDS: Final = 0.5
 _SHOULDER_SECONDS: Final = 2.0
+_SHORTEST_FILTERED: Final = 16
 # A relaxed finger: how far middle and last joint are bent, degrees.
 _CURL: Final = (0.0, 20.0, 40.0)
 _UP: Final = np.array([0.0, 1.0, 0.0])
@@ -75,16 +77,18 @@ def named_body(armature: Armature, joint_map: JointMap) -> Body:
     return body
 
 
-def layout_directions(body: Body, skeleton: Skeleton, fps: float) -> FloatArray:
+def layout_directions(body: Body, skeleton: Skeleton, fps: float, *, low_pass: bool = False) -> FloatArray:
     """Unit directions (T, B, 3) of ``skeleton`` in the public frame at ``fps``; adds remarks to ``body.notes``.
 
-    T is the body's length in seconds times ``fps``. Raises DataError for joints that are not numbers or coincide.
+    T is the body's length in seconds times ``fps``. ``low_pass``: what is faster than ``fps`` can show is taken
+    away before frames are left out; otherwise they are picked as they are, as published. Raises DataError for
+    joints that are not numbers or coincide.
     """
     for part, track in body.joints.items():
         if not np.isfinite(track).all():
             frame = int(np.nonzero(~np.isfinite(track).all(axis=1))[0][0])
             raise DataError(f"joint '{part}', frame {frame}: the position is not a number")
-    body = _at_rate(body, fps)
+    body = _at_rate(_without_fast(body, fps) if low_pass else body, fps)
     _complete(body)
     body = _upright_and_ahead(body)
     bones = _arm_bones(body)
@@ -96,6 +100,31 @@ def layout_directions(body: Body, skeleton: Skeleton, fps: float) -> FloatArray:
         if not length.min() > 0:
             raise DataError(f"bone '{name}', frame {int(np.argmin(length))}: its ends coincide")
     return normalize(np.stack([bones[name] for name in skeleton.bone_names], axis=1))
+
+
+def _without_fast(body: Body, fps: float) -> Body:
+    """The body without frequencies above 0.45 ``fps`` (Butterworth of fourth order, forwards and backwards)."""
+    if body.fps <= fps or body.frames < _SHORTEST_FILTERED:
+        return body
+    sections = butter(4, 0.45 * fps, fs=body.fps, output="sos")
+
+    def smooth(track: FloatArray) -> FloatArray:
+        return sosfiltfilt(sections, track.astype(float), axis=0)
+
+    def smooth_turn(turn: FloatArray) -> FloatArray:
+        # One sign for each rotation, so that neighbours can be averaged.
+        flips = np.sign((turn[1:] * turn[:-1]).sum(-1))
+        signs = np.concatenate([[1.0], np.cumprod(np.where(flips == 0, 1.0, flips))])
+        return normalize(smooth(turn * signs[:, None]))
+
+    return Body(
+        body.fps,
+        {part: smooth(track) for part, track in body.joints.items()},
+        [smooth(track) for track in body.spine],
+        {part: smooth_turn(turn) for part, turn in body.turns.items()},
+        body.rest,
+        body.notes,
+    )
 
 
 def _at_rate(body: Body, fps: float) -> Body:

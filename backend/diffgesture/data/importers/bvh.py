@@ -15,6 +15,7 @@ import numpy as np
 from ...errors import DataError
 from ...motion import rotation
 from ...motion.armature import Armature, forward_kinematics
+from ...reading import read_bytes
 
 FloatArray = np.ndarray
 
@@ -22,6 +23,10 @@ _AXES: Final = {"x": 0, "y": 1, "z": 2}
 _CHANNEL: Final = re.compile(r"([xyz])(position|rotation)", re.IGNORECASE)
 _COMMENT: Final = re.compile(r"(?:#|//).*")
 MAX_FPS: Final = 1000.0
+MAX_JOINTS: Final = 1000
+MAX_POSES: Final = 16_000_000
+"""Frames times joints: half an hour of 75 joints at 120 frames a second; about 2 GB while it is read."""
+_MAX_BYTES: Final = 1 << 30
 
 
 @dataclass
@@ -34,17 +39,21 @@ class _Joint:
 
 def read_bvh(path: Path) -> Armature:
     """The motion of a BVH file. Raises DataError naming file and field."""
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    text = read_bytes(path, "BVH file", DataError, _MAX_BYTES).decode("utf-8-sig", errors="replace")
     lines = [_COMMENT.sub("", line).strip() for line in text.replace("\x00", "").splitlines()]
     lines = [line for line in lines if line]
     starts = [k for k, line in enumerate(lines) if line.upper().split()[0] == "MOTION"]
     if not lines or not lines[0].upper().startswith("HIERARCHY") or not starts:
         raise DataError(f"{path} is not a BVH file: HIERARCHY or MOTION is missing.")
     joints = _read_hierarchy(path, lines[1 : starts[0]])
+    if len(joints) > MAX_JOINTS:
+        raise DataError(f"{path}: HIERARCHY has {len(joints)} joints, more than the {MAX_JOINTS} that are taken.")
     fps, values = _read_motion(path, lines[starts[0] + 1 :], sum(len(joint.channels) for joint in joints))
+    if len(values) * len(joints) > MAX_POSES:
+        raise DataError(
+            f"{path}: {len(values)} frames of {len(joints)} joints are too long to be read at once. Cut it into"
+            " shorter takes."
+        )
     return _armature(joints, values, fps)
 
 
@@ -124,7 +133,7 @@ def _read_motion(path: Path, lines: list[str], num_channels: int) -> tuple[float
             f"{path}: field 'Frames' is {frames} and each frame has {num_channels} channels, "
             f"but {len(values)} numbers follow. The file is cut off or damaged."
         )
-    values = values.reshape(rows, num_channels)
+    values = values.reshape(rows, max(num_channels, 1))
     if not np.isfinite(values).all():
         frame = int(np.nonzero(~np.isfinite(values).all(axis=1))[0][0])
         raise DataError(f"{path}: frame {frame} of MOTION contains NaN or infinity.")

@@ -144,6 +144,11 @@ def _add_folder(
         metavar="REGEX",
         help="finds the speaker in a file's name, by its first group (default: the folder the file is in)",
     )
+    parser.add_argument(
+        "--low-pass",
+        action="store_true",
+        help="take what the frame rate cannot show away before frames are left out (default: as published, not)",
+    )
     parser.add_argument("--licence", default="", metavar="TEXT", help="licence of the data, kept with each take")
     if name != "beat2":
         parser.add_argument(
@@ -168,9 +173,20 @@ def _run_folder(arguments: argparse.Namespace, report: Report) -> dict[str, obje
     windows = filters.WindowFilter(skeleton, MEAN_POSES[skeleton.name], picked) if picked else None
     writer = DatasetWriter(arguments.output, skeleton.name, arguments.fps)
     provenance = {"importer": arguments.command, "source": arguments.source.name, "licence": arguments.licence}
+    provenance |= {"low_pass": True} if arguments.low_pass else {}
 
     def run() -> None:
-        import_folder(recordings, splits, writer, arguments.tolerance, arguments.licence, bad, windows, report)
+        import_folder(
+            recordings,
+            splits,
+            writer,
+            arguments.tolerance,
+            arguments.licence,
+            bad,
+            windows,
+            report,
+            arguments.low_pass,
+        )
 
     return _complete(writer, run, provenance, windows, bad)
 

@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import DataError, GestureError
 from ...motion.joint_names import map_joints
 from ...motion.skeletons import directions_to_joints
+from ...reading import beside
 from ...speech.audio import load_audio
 from ...speech.features import SAMPLE_RATE
 from ..dataset import DatasetWriter
@@ -64,7 +65,11 @@ def find_npz(folder: Path, speaker: str | None, map_file: Path | None, on_bad: O
             on_bad(str(error))
             continue
         for k, (_, audio_name) in enumerate(clips):
-            audio = motion.with_name(Path(audio_name).name) if audio_name else None
+            try:
+                audio = beside(motion, audio_name, "recording", DataError) if audio_name else None
+            except DataError as error:
+                on_bad(f"clip {k}: {error}")
+                continue
             if audio is None:
                 audio = (
                     _one_audio(motion, audios.get(motion.stem.lower(), []), on_bad) if len(clips) == 1 else None
@@ -170,10 +175,11 @@ def import_folder(
     on_bad: OnDamage,
     windows: WindowFilter | None = None,
     report: Callable[[str], None] = lambda _: None,
+    low_pass: bool = False,
 ) -> None:
     """Adds each recording to ``writer``; ``splits`` gives the split of a take's name.
 
-    Remarks on a take (missing fingers and the like) go to ``report``.
+    ``low_pass``: before frames are left out. Remarks on a take (missing fingers and the like) go to ``report``.
     """
     skeleton, fps = writer.skeleton, writer.fps
     for recording in recordings:
@@ -183,7 +189,7 @@ def import_folder(
             body = recording.read()
             check_lengths(place, len(audio) / SAMPLE_RATE, body.seconds, tolerance)
             try:
-                directions = layout_directions(body, skeleton, fps)
+                directions = layout_directions(body, skeleton, fps, low_pass=low_pass)
             except DataError as error:
                 raise DataError(f"{place}: {error}.") from error
             directions = directions[: max(1, round(len(audio) / SAMPLE_RATE * fps))]
