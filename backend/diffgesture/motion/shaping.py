@@ -74,7 +74,7 @@ def part_scales(
     """
     envelope = rest_envelope(num_frames, fps, shaping.rest_in, shaping.rest_out)
     bones = part_bones(skeleton)
-    lowered = float(_ease(np.array(shaping.intensity / LOWERS_BELOW)))
+    lowered = float(minimum_jerk(np.array(shaping.intensity / LOWERS_BELOW)))
     scales = {}
     for part, own in bones.items():
         side = part.partition("_")[0]
