@@ -94,9 +94,7 @@ def test_a_short_pause_within_a_word_moves_no_boundary() -> None:
 
 def test_text_over_silence_and_no_text_are_spread_or_nothing() -> None:
     words, _ = aligned(Transcript([Piece("not a sound", 1.0, 2.5)]), np.zeros(48000))
-    assert [round(word.start, 1) for word in words] == [1.0, 1.6, 1.8] or words[0].start == pytest.approx(
-        1.0, abs=0.1
-    )
+    assert words[0].start == pytest.approx(1.0, abs=0.1)
     assert words[-1].end <= 2.51
 
 
@@ -120,7 +118,7 @@ def test_forced_alignment_keeps_what_it_cannot_find() -> None:
 
 def test_a_draft_without_pocketsphinx_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pocketsphinx", None)
-    with pytest.raises(ConfigError, match="pocketsphinx|PocketSphinx"):
+    with pytest.raises(ConfigError, match="PocketSphinx"):
         forced.drafted(np.zeros(16000))
 
 
@@ -136,7 +134,7 @@ def test_plain_text_is_laid_over_the_spoken_parts() -> None:
     audio = np.concatenate([np.zeros(16000), speech, np.zeros(32000), speech])
     words, notes = aligned(Transcript([Piece("stop it stop it")]), audio)
     assert notes == []
-    assert [round(word.start, 1) for word in words[1:]] == [1.5, 4.0, 4.5]
+    assert [word.start for word in words[1:]] == pytest.approx([1.55, 4.0, 4.55], abs=0.06)
     late, told = aligned(Transcript([Piece("late", 9.0, 10.0, True)]), audio)
     assert late == []
     assert "another recording" in told[-1]

@@ -2,10 +2,11 @@
 """When each word is spoken where only its caption's time is known, or none: by syllables and pauses.
 
 Words share the voiced time of their caption by their length. Which of the pauses heard lie between which words is
-found by dynamic programming: a full stop wants a pause, a pause wants a boundary of words, and what lies between two
-pauses should take as long as it was spoken.
+found by dynamic programming: a full stop wants a pause, a pause wants a boundary of words, and what lies between
+two pauses should take as long as it was spoken.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ _SPREAD: Final = 0.10
 """Variance, in seconds, of a second of speech against its syllables."""
 _MERGED: Final = 5
 """So many pauses in a row may lie within words."""
-_BAND: Final = 6.0
+_BAND: Final = (6.0, 20.0)
+"""Seconds by which the text may be ahead of the sound or behind it, for short and for long ones."""
 _STOPS: Final = {"full": (0.0, 1.5), "half": (0.3, 0.4), "none": (2.0, 0.0)}
 """Cost of a pause after a word, and of none, by the word's punctuation."""
 
@@ -103,7 +105,7 @@ def _spread(text: str, start: float, end: float, heard: _Heard) -> list[Word]:
     lengths *= (high - low) / lengths.sum()
     anchors = _anchors(spoken, lengths, heard.spoken_until(pauses.mean(axis=1)) - low, pauses, high - low)
     words = []
-    for (first, begin), (last, stop) in zip(anchors, anchors[1:], strict=False):
+    for (first, begin), (last, stop) in itertools.pairwise(anchors):
         if last == first:
             continue
         share = np.concatenate([[0.0], np.cumsum(lengths[first:last])]) / lengths[first:last].sum()
@@ -129,7 +131,7 @@ def _anchors(
     certain = np.minimum((pauses[:, 1] - pauses[:, 0]) / _SURE_PAUSE, 2.0) if len(pauses) else np.zeros(0)
     skipped = np.concatenate([[0.0], np.cumsum(2.0 * certain)])
     places = np.concatenate([[0.0], at, [total]])
-    band = [np.flatnonzero(np.abs(said - place) <= max(_BAND, 0.1 * total)) for place in places]
+    band = [np.flatnonzero(np.abs(said - place) <= min(max(_BAND[0], 0.1 * total), _BAND[1])) for place in places]
     band[0], band[-1] = np.array([0]), np.array([count])
     best = [np.zeros(1)]
     came: list[list[tuple[int, int]]] = [[(0, 0)]]

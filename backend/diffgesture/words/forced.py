@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """English words found in the sound by PocketSphinx (optional; BSD licence, its wheel has model and dictionary).
 
-Each sentence is aligned alone, around where ``alignment`` puts it, so that one that cannot be found costs no other.
+Each sentence is aligned alone, around where ``alignment`` puts it: one that cannot be found costs no other.
 """
 
 import importlib.util
