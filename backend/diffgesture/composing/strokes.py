@@ -78,7 +78,9 @@ def _chosen(name: str, candidates: list[_Candidate]) -> list[_Candidate]:
     kept: dict[str, _Candidate] = {}
     for number, item in enumerate(candidates):
         body = body_of(item.directions, TED_EXPRESSIVE, FPS)
-        if any(shows(name, body, side, item.arrival) for side in item.sides):
+        # Also a frame off, for the network's way to the stroke shifts what is seen.
+        moments = (max(item.arrival - 1, 0), item.arrival, item.arrival + 1)
+        if all(any(shows(name, body, side, at) for side in item.sides) for at in moments):
             kept.setdefault(f"{item.source} {number}" if item.source == OWN else item.source, item)
     return list(kept.values())[:MOST]
 

@@ -136,7 +136,7 @@ def _negation(body: Body, hand: Hand, frame: int) -> bool:
 
 def _contrast(body: Body, hand: Hand, frame: int) -> bool:
     moved = hand.centre[frame, 0] - hand.centre[_around(body, frame, 0.6, 0.0), 0].min()
-    return bool(moved >= 0.12 and _held(body, frame, hand.raised & (hand.wrist[:, 0] > 0.42)))
+    return bool(moved >= 0.10 and _held(body, frame, hand.raised & (hand.wrist[:, 0] > 0.38)))
 
 
 def _all(body: Body, hand: Hand, frame: int) -> bool:
