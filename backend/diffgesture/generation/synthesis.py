@@ -21,7 +21,7 @@ from ..model.card import Card
 from ..model.checkpoint import Checkpoint
 from ..motion.constraints import Constraints
 from ..motion.motion_file import Motion, num_motion_frames
-from ..motion.shaping import Shaping, shape_motion
+from ..motion.shaping import Shaping, settle, shape_motion
 from ..motion.skeletons import neutral_directions, normalize
 from ..sampling.noise import GaussianNoise
 from ..sampling.reference import ReferenceSampling
@@ -215,6 +215,8 @@ def generate(
             f"The network of {checkpoint.path.name} gave NaN or infinity for this speech. Take another checkpoint."
         )
     directions = normalize(card.to_directions(poses.astype(np.float64)))
+    if settings.preset == "default":
+        directions = settle(directions, card.fps, None if constraints is None else constraints.mask)
     directions = turn_head(directions, cues, kept, skeleton, card.fps, settings.seed)
     directions = shape_motion(directions, card.rest, skeleton, card.fps, settings.shaping, constraints)
     if not np.isfinite(directions).all():

@@ -21,6 +21,8 @@ FloatArray = np.ndarray
 SMOOTHING_SECONDS: Final = 0.25
 # Below this intensity the hands come down to rest with the strokes.
 LOWERS_BELOW: Final = 0.5
+# How long before its end a motion begins to slow down.
+SETTLE_SECONDS: Final = 0.8
 # How far from a given direction a change is in full effect.
 FADE_SECONDS: Final = 0.6
 
@@ -63,6 +65,23 @@ def shape_motion(
     if constraints is not None:
         directions = np.where(known[..., None], constraints.directions, directions)
     return directions
+
+
+def settle(directions: FloatArray, fps: float, known: FloatArray | None = None) -> FloatArray:
+    """Directions (T, B, 3) that come to a halt at their end: a recording may stop in the middle of a stroke.
+
+    Over the last ``SETTLE_SECONDS`` time slows down to a stop. What is ``known`` (T, B) there leaves all as it is.
+    """
+    frames = len(directions)
+    length = min(round(SETTLE_SECONDS * fps), frames - 1)
+    if length < 2 or (known is not None and known[-length - 1 :].any()):
+        return directions
+    passed = np.arange(1, length + 1) / length
+    times = frames - 1 - length + length * (passed - 0.5 * passed**2)
+    before = times.astype(int)
+    share = (times - before)[:, None, None]
+    slowed = (1 - share) * directions[before] + share * directions[np.minimum(before + 1, frames - 1)]
+    return np.concatenate([directions[: frames - length], normalize(slowed)])
 
 
 def part_scales(
