@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure a checkpoint: python backend/evaluate.py --checkpoint F --speech FOLDER --real FOLDER"""
+"""Measure checkpoints and motion files: python backend/evaluate.py --checkpoint F --speech FOLDER --real FOLDER"""
 
 import argparse
 import json
@@ -10,47 +10,76 @@ from typing import TYPE_CHECKING, Any
 
 from diffgesture.command_line import run_command
 from diffgesture.controls import parse_controls
+from diffgesture.errors import ConfigError, OutputError
+from diffgesture.writing import file_name, write_file
 
 if TYPE_CHECKING:
     from diffgesture.model.card import Card
-from diffgesture.errors import ConfigError, OutputError
-from diffgesture.writing import file_name, write_file
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="evaluate.py",
-        description="Generate from held-out speech and measure the motion beside that of real people. What each"
-        " number means is written in docs/EVALUATION.md.",
+        description="Generate from held-out speech, or take motion files of any system, and measure"
+        " the motion beside that of real people. What each number means is written in docs/EVALUATION.md.",
     )
-    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights (default: the bundled ones)")
-    parser.add_argument(
-        "--data", type=Path, metavar="DATASET", help="speech and real motion: its validation split"
+    what = parser.add_argument_group("what is measured")
+    what.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights (default: the bundled ones)")
+    what.add_argument("--reference", type=Path, metavar="FILE", help="a second checkpoint, preset reference")
+    what.add_argument(
+        "--motions",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="[NAME=]FOLDER",
+        help="motion files of other systems (our npz, BVH, SMPL-X npz), with speech of the same names",
     )
-    parser.add_argument(
+    what.add_argument(
+        "--baselines",
+        nargs="*",
+        choices=("static", "nearest", "random"),
+        metavar="NAME",
+        help="with --data: a static pose, the training clip with the nearest speech, another clip (default: all)",
+    )
+    against = parser.add_argument_group("against what")
+    against.add_argument("--data", type=Path, metavar="DATASET", help="speech and real motion: a split of it")
+    against.add_argument(
         "--split", default="val", choices=("val", "test", "train"), help="which part of --data (default: val)"
     )
-    parser.add_argument("--speech", type=Path, metavar="FOLDER", help="speech: audio files")
-    parser.add_argument("--real", type=Path, metavar="FOLDER", help="real takes to compare with: npz and audio")
-    parser.add_argument("--reference", type=Path, metavar="FILE", help="a second checkpoint, preset reference")
-    parser.add_argument("--legacy", action="store_true", help="the published metrics instead (needs --data)")
-    parser.add_argument(
+    against.add_argument("--speech", type=Path, metavar="FOLDER", help="speech: audio files")
+    against.add_argument("--real", type=Path, metavar="FOLDER", help="real takes to compare with: npz and audio")
+    published = parser.add_argument_group("published metrics")
+    published.add_argument("--legacy", action="store_true", help="the published metrics instead (needs --data)")
+    published.add_argument(
         "--windows",
         choices=("filtered", "all"),
-        help="with --legacy: those that passed the published filters, as the official loader scores,"
-        " or one every 10"
-        " frames (default: filtered where the data set lists any)",
+        help="those that passed the published filters, as the official loader scores, or one every 10 frames"
+        " (default: filtered where the data set lists any)",
     )
-    parser.add_argument("--autoencoder", type=Path, metavar="FILE", help="for the published FGD and Diversity")
-    parser.add_argument(
+    published.add_argument("--autoencoder", type=Path, metavar="FILE", help="for the published FGD and Diversity")
+    words = parser.add_argument_group("gestures by words")
+    words.add_argument(
+        "--cues",
+        nargs="?",
+        type=int,
+        const=20,
+        metavar="ROUNDS",
+        help="instead: ask for gesture cues over --speech, this often (default: 20), and see which come when",
+    )
+    words.add_argument(
+        "--sentences", type=Path, metavar="FILE.csv", help="instead: what a table of words proposes for these"
+    )
+    words.add_argument("--word-table", type=Path, metavar="FILE.json", help="for --sentences (default: English)")
+    how = parser.add_argument_group("how it is generated")
+    how.add_argument(
         "--preset",
         choices=("default", "reference"),
         help="default: default; with --legacy and a published network, reference",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
-    parser.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the preset's)")
-    parser.add_argument("--guidance", type=float, metavar="W", help="guidance scale (default: the preset's)")
-    parser.add_argument(
+    how.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    how.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the preset's)")
+    how.add_argument("--guidance", type=float, metavar="W", help="guidance scale (default: the preset's)")
+    how.add_argument(
         "--set",
         nargs="+",
         action="extend",
@@ -58,32 +87,38 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="CONTROL=VALUE",
         help="other controls of docs/CONTROLS.md, such as stabilizer=none or schedule=new",
     )
-    parser.add_argument(
+    how.add_argument(
         "--seeded",
         action="store_true",
         help="with --data and --preset reference: begin each take with its own first frames",
     )
+    how.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N clips (with --legacy: windows)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write panel.json, panel.md and plots")
     parser.add_argument(
         "--video",
         action="store_true",
-        help="also draw generated beside human motion of the same speech: three takes, or with"
-        " --legacy five windows"
-        " (needs -o)",
+        help="also draw all systems beside human motion: three takes, or with --legacy five windows (needs -o)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     return parser.parse_args(arguments)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    if not arguments.data and not (arguments.speech and not arguments.legacy):
-        raise ConfigError(
-            "Give --data DATASET" + (" with --legacy." if arguments.legacy else " or --speech FOLDER.")
-        )
+    if arguments.sentences:
+        _sentences(arguments)
+        return
+    if arguments.cues is not None:
+        _cues(arguments)
+        return
+    if arguments.legacy and not arguments.data:
+        raise ConfigError("Give --data DATASET with --legacy.")
+    if not arguments.data and not arguments.speech and not arguments.motions:
+        raise ConfigError("Give --data DATASET, --speech FOLDER or --motions FOLDER.")
     if arguments.data and arguments.speech:
         raise ConfigError("Give either --data or --speech, not both.")
+    if arguments.baselines is not None and not arguments.data:
+        raise ConfigError("--baselines needs --data DATASET, whose training takes they are made from.")
     if arguments.video and not arguments.output:
         raise ConfigError("--video needs a folder to write to: add -o FOLDER.")
     if arguments.seeded and (arguments.preset != "reference" or not arguments.data or arguments.legacy):
@@ -93,41 +128,69 @@ def main(arguments: argparse.Namespace) -> None:
     (_legacy if arguments.legacy else _panel)(arguments)
 
 
-def _panel(arguments: argparse.Namespace) -> None:
-    from diffgesture.data.dataset import Dataset
-    from diffgesture.evaluation import evaluation as ev
-    from diffgesture.evaluation.report import markdown_table
-    from diffgesture.evaluation.takes import load_real_takes
-    from diffgesture.generation.synthesis import Settings
+def _networks(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Checkpoints by name; none where only motion files are measured."""
     from diffgesture.model.checkpoint import load_checkpoint
     from diffgesture.model.devices import pick_device
 
-    checkpoint = load_checkpoint(arguments.checkpoint, pick_device(arguments.device))
-    layout = checkpoint.skeleton.name
-    settings = Settings(**{**_controls(arguments), "preset": arguments.preset or "default"})
-    paired = []
-    if arguments.data:
-        paired = ev.takes_of_dataset(Dataset(arguments.data, layout), arguments.split, arguments.limit)
+    if arguments.checkpoint is None and arguments.motions:
+        return {}
+    networks = {"ours": load_checkpoint(arguments.checkpoint, pick_device(arguments.device))}
+    if arguments.reference:
+        networks["reference"] = load_checkpoint(arguments.reference, pick_device(arguments.device))
+    return networks
+
+
+def _baselines(arguments: argparse.Namespace) -> list[str]:
+    from diffgesture.evaluation.baselines import BASELINES
+
+    return [] if arguments.baselines is None else arguments.baselines or list(BASELINES)
+
+
+def _panel(arguments: argparse.Namespace) -> None:
+    from diffgesture.data.dataset import Dataset
+    from diffgesture.evaluation import evaluation as ev
+    from diffgesture.evaluation.baselines import baseline_takes
+    from diffgesture.evaluation.report import markdown_table
+    from diffgesture.evaluation.systems import motions_of, named_paths
+    from diffgesture.evaluation.takes import load_real_takes
+    from diffgesture.generation.synthesis import Settings
+
+    networks = _networks(arguments)
+    dataset = Dataset(arguments.data) if arguments.data else None
+    layout = next(iter(networks.values())).skeleton.name if networks else None
+    if dataset is not None and layout not in (None, dataset.layout):
+        Dataset(arguments.data, layout)  # says what is wrong
+    layout = layout or (dataset.layout if dataset else "ted_expressive")
+    paired = ev.takes_of_dataset(dataset, arguments.split, arguments.limit) if dataset else []
     real = load_real_takes(arguments.real, layout) if arguments.real else paired
     if paired:
         speech = [ev.speech_of_take(take, arguments.seeded) for take in paired]
     else:
-        speech = ev.speech_of_folder(arguments.speech, arguments.limit)
-    systems = {"ours": (checkpoint, settings)}
-    if arguments.reference:
-        reference = load_checkpoint(arguments.reference, pick_device(arguments.device))
-        systems["reference"] = (
-            reference,
-            Settings(**{**_controls(arguments), "preset": "reference", "guidance": None}),
-        )
-    generated = {
-        name: ev.generate_takes(network, speech, options, _say) for name, (network, options) in systems.items()
+        speech = ev.speech_of_folder(arguments.speech, arguments.limit) if arguments.speech else []
+    controls = _controls(arguments)
+    settings = {
+        "ours": Settings(**{**controls, "preset": arguments.preset or "default"}),
+        "reference": Settings(**{**controls, "preset": "reference", "guidance": None}),
     }
-    evaluation = ev.evaluate(generated, real, "real" if arguments.real else "data", _say)
-    header = _header(arguments, checkpoint.card, settings.preset)
+    systems = {
+        name: ev.generate_takes(network, speech, settings[name], _say) for name, network in networks.items()
+    }
+    for name, folder in named_paths(arguments.motions, "--motions").items():
+        systems[name] = motions_of(folder, layout, speech)
+    for name in _baselines(arguments):
+        assert dataset is not None
+        systems[name] = baseline_takes(name, paired, dataset)
+    evaluation = ev.evaluate(systems, real, "real" if arguments.real else "data", _say)
+    card = networks["ours"].card if networks else None
+    header = _header(arguments, card, settings["ours"].preset)
     written = ev.write_evaluation(evaluation, arguments.output, header) if arguments.output else []
     if arguments.video:
-        written += _videos(arguments, systems, generated, paired or real)
+        if networks and not paired and real:
+            for name, network in networks.items():  # the people's own speech
+                own = [ev.speech_of_take(take) for take in real[:3]]
+                systems[name] = ev.generate_takes(network, own, settings[name], _say)
+        written += _videos(arguments.output, systems, "data" if dataset else "human", paired or real, layout)
     if arguments.json:
         print(json.dumps({**header, **evaluation.as_json(), "files": [str(path) for path in written]}))
     else:
@@ -136,60 +199,93 @@ def _panel(arguments: argparse.Namespace) -> None:
         _say(str(path))
 
 
-def _videos(arguments: argparse.Namespace, systems: Any, generated: Any, human: list[Any]) -> list[Path]:
-    """Generated beside given motion of the same speech, for up to three takes."""
-    from diffgesture.evaluation import evaluation as ev
+def _videos(folder: Path, systems: dict[str, Any], given: str, human: list[Any], layout: str) -> list[Path]:
+    """All systems beside the people's motion of the same speech, for up to three takes."""
     from diffgesture.evaluation.side_by_side import save_comparison
 
+    shown = [(take.name, {given: take}) for take in human[:3]] or [(next(iter(systems.values()))[0].name, {})]
     paths = []
-    given = "data" if arguments.data else "human"
-    checkpoint, _ = systems["ours"]
-    for take in human[:3]:
-        takes = {}
-        for name, (network, options) in systems.items():
-            known = next((own for own in generated[name] if arguments.data and own.name == take.name), None)
-            takes[name] = known or ev.generate_takes(network, [ev.speech_of_take(take)], options, _say)[0]
-        path = arguments.output / f"{file_name(take.name)}.mp4"
-        save_comparison(path, {**takes, given: take}, checkpoint.skeleton.name, checkpoint.card.fps)
-        paths.append(path)
-    if not human:
-        path = arguments.output / f"{file_name(generated['ours'][0].name)}.mp4"
-        takes = {name: group[0] for name, group in generated.items()}
-        save_comparison(path, takes, checkpoint.skeleton.name, checkpoint.card.fps)
+    for name, people in shown:
+        takes = {
+            system: own
+            for system, group in systems.items()
+            if (own := next((take for take in group if file_name(take.name) == file_name(name)), None))
+        }
+        if not takes:
+            continue
+        path = folder / f"{file_name(name)}.mp4"
+        save_comparison(path, {**takes, **people}, layout, next(iter(takes.values())).fps)
         paths.append(path)
     return paths
 
 
+def _cues(arguments: argparse.Namespace) -> None:
+    from diffgesture.evaluation.cues import cue_table, evaluate_cues
+    from diffgesture.evaluation.evaluation import speech_of_folder
+    from diffgesture.generation.engine import Generator
+    from diffgesture.generation.synthesis import Settings
+
+    if not arguments.speech or arguments.cues < 1:
+        raise ConfigError("--cues needs --speech FOLDER, and at least 1 round.")
+    checkpoint = Generator().checkpoint(arguments.checkpoint, arguments.device)
+    speech = speech_of_folder(arguments.speech, arguments.limit)
+    settings = Settings(seed=arguments.seed, steps=arguments.steps, guidance=arguments.guidance)
+    scores = evaluate_cues(checkpoint, speech, settings, arguments.cues, _say)
+    if arguments.json:
+        cues = {name: score.as_json() for name, score in scores.items()}
+        print(json.dumps({**_header(arguments, checkpoint.card, "default"), "cues": cues}))
+    else:
+        print(cue_table(scores), end="")
+
+
+def _sentences(arguments: argparse.Namespace) -> None:
+    from diffgesture.evaluation.sentences import evaluate_sentences, read_sentences, sentence_table
+    from diffgesture.words.tables import read_table, table
+
+    chosen = read_table(arguments.word_table) if arguments.word_table else table("en")
+    score = evaluate_sentences(read_sentences(arguments.sentences), chosen)
+    print(json.dumps(score.__dict__) if arguments.json else sentence_table(score), end="")
+
+
 def _legacy(arguments: argparse.Namespace) -> None:
     from diffgesture.data.dataset import Dataset
-    from diffgesture.evaluation.legacy import (
-        cut_windows,
-        default_preset,
-        generate_windows,
-        published_metrics,
-    )
+    from diffgesture.evaluation import evaluation as ev
+    from diffgesture.evaluation.baselines import baseline_windows
+    from diffgesture.evaluation.legacy import cut_windows, default_preset, generate_windows, published_metrics
     from diffgesture.evaluation.side_by_side import save_windows
+    from diffgesture.evaluation.systems import motions_of, named_paths, per_system, windows_of_takes
     from diffgesture.generation.synthesis import Settings
-    from diffgesture.model.checkpoint import load_checkpoint
-    from diffgesture.model.devices import pick_device
     from diffgesture.model.embedding import load_autoencoder
 
-    checkpoint = load_checkpoint(arguments.checkpoint, pick_device(arguments.device))
+    networks = _networks(arguments)
     autoencoder = load_autoencoder(arguments.autoencoder) if arguments.autoencoder else None
-    dataset = Dataset(arguments.data, checkpoint.skeleton.name)
+    dataset = Dataset(arguments.data, networks["ours"].skeleton.name if networks else None)
     windows = cut_windows(dataset, arguments.split, arguments.limit, arguments.windows)
-    generated = generate_windows(
-        checkpoint,
-        windows,
-        preset=arguments.preset,
-        sampling=Settings(**_controls(arguments)).reference,
-        seed=arguments.seed,
-        report=_say,
-    )
-    metrics = published_metrics(generated, windows, dataset, autoencoder, arguments.seed)
-    preset = arguments.preset or default_preset(checkpoint)
-    result = {**_header(arguments, checkpoint.card, preset), "split": arguments.split, "windows": windows.kind}
-    result["legacy"] = metrics
+    systems = {}
+    for name, network in networks.items():
+        systems[name] = generate_windows(
+            network,
+            windows,
+            preset="reference" if name == "reference" else arguments.preset,
+            sampling=Settings(**_controls(arguments)).reference,
+            seed=arguments.seed,
+            report=_say,
+        )
+    for name, folder in named_paths(arguments.motions, "--motions").items():
+        people = ev.takes_of_dataset(dataset, arguments.split)
+        takes = motions_of(folder, dataset.layout, [ev.speech_of_take(take) for take in people])
+        systems[name] = windows_of_takes(takes, windows, dataset)
+    for name in _baselines(arguments):
+        systems[name] = baseline_windows(name, windows, dataset)
+    metrics = {
+        name: published_metrics(motion, windows, dataset, autoencoder, arguments.seed)
+        for name, motion in systems.items()
+    }
+    preset = arguments.preset or (default_preset(networks["ours"]) if networks else None)
+    card = networks["ours"].card if networks else None
+    result = {**_header(arguments, card, preset), "split": arguments.split, "windows": windows.kind}
+    result["legacy"] = next(iter(metrics.values()))
+    result["systems"] = metrics
     if arguments.output:
         try:
             arguments.output.mkdir(parents=True, exist_ok=True)
@@ -199,15 +295,13 @@ def _legacy(arguments: argparse.Namespace) -> None:
             ) from error
         write_file(arguments.output / "legacy.json", json.dumps(result, indent=1) + "\n")
     if arguments.video:
-        for path in save_windows(arguments.output, generated, windows, dataset):
+        for path in save_windows(arguments.output, systems, windows, dataset):
             _say(str(path))
-    _say(f"{len(generated)} windows of the split '{arguments.split}', {windows.kind}")
+    _say(f"{len(windows.rows)} windows of the split '{arguments.split}', {windows.kind}")
     if arguments.json:
         print(json.dumps(result))
         return
-    print("| published metric | value |\n|---|---|")
-    for name, value in metrics.items():
-        print(f"| {name} | {'undefined' if value is None else f'{value:.5g}'} |")
+    print(per_system(metrics), end="")
     if autoencoder is None:
         _say("FGD, feature distance and Diversity need --autoencoder FILE.")
 
@@ -218,9 +312,9 @@ def _controls(arguments: argparse.Namespace) -> dict[str, Any]:
     return {**given, **parse_controls(arguments.set)}
 
 
-def _header(arguments: argparse.Namespace, card: "Card", preset: str) -> dict[str, Any]:
+def _header(arguments: argparse.Namespace, card: "Card | None", preset: str | None) -> dict[str, Any]:
     return {
-        "checkpoint": card.name,
+        "checkpoint": None if card is None else card.name,
         "preset": preset,
         "seed": arguments.seed,
         "steps": arguments.steps,

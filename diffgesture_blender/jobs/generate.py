@@ -7,7 +7,7 @@ reference into Blender's data; scene and armature are looked up again by their s
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from ..animation.key_writing import KeyReport
 from ..animation.layers import is_generated, mark_generated
 from ..errors import DiffGestureError
 from ..motion import Motion, load_motion
+from ..retarget.aim_measure import aim_at
 from ..retarget.apply import RetargetReport, retarget
 from ..retarget.look import Look
 from ..retarget.present_pose import model_rest
@@ -242,6 +243,9 @@ class GenerateJob:
     ) -> RetargetReport:
         """One motion as keys of a new action, and a take of it in the character's list."""
         request, name = self.request, self.request.action_name(seed)
+        told: list[str] = []
+        if request.targets:
+            motion, told = aim_at(armature, motion, request.targets, frame_start=request.frame_start, scene=scene)
         if request.plan is not None:
             report = apply_plan(request.plan, armature, motion, scene, request.frame_start, name, request.keys)
         else:
@@ -254,6 +258,7 @@ class GenerateJob:
                 rest_motion=self._rest_motion() if request.keys.layer == "ADDITIVE" else None,
                 scene=scene,
             )
+        report = replace(report, warnings=(*told, *report.warnings))
         action = bpy.data.actions[report.action_name]
         mark_generated(action)
         takes.record(

@@ -11,7 +11,8 @@ from .. import compat
 from ..animation.key_writing import KeyOptions
 from ..errors import DiffGestureError
 from ..retarget import find_bone_map
-from ..settings.cues import cues_of_scene
+from ..retarget.aim_measure import Target
+from ..settings.cues import aims_of_scene, cues_of_scene
 from ..settings.machine import Machine
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
@@ -40,6 +41,7 @@ class JobRequest:
     variations: int = 1
     cues: tuple[tuple[str, float] | str, ...] = ()
     notes: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ()
     transcript: str | None = None
     word_table: str | None = None
 
@@ -103,8 +105,8 @@ def build_request(
     """The request of the panel, of the command line and of scripts alike.
 
     ``frame_start``: None where the speech is heard or the scene begins. ``cues``: gestures as on the command line
-    (``1.2:you,3.4:no`` or a file), beside those of the scene's markers; ``transcript``: a file of what is said;
-    ``word_table``: a person's own table of words.
+    (``1.2:you,3.4:point Cup`` or a file), beside those of the scene's markers; ``transcript``: a file of what is
+    said; ``word_table``: a person's own table of words.
     Raises DiffGestureError before anything is started.
     """
     armature = check_armature(armature, scene)
@@ -116,6 +118,7 @@ def build_request(
             raise DiffGestureError("The reference algorithm cannot keep a part of a motion; take the default one.")
     start = start_frame(frame_start, scene, clip)
     placed, notes = cues_of_scene(scene, armature, start)
+    targets, cues = aims_of_scene(scene, armature, start, cues)
     if controls.get("preset") == "reference" and (placed or cues):
         raise DiffGestureError(
             "The reference algorithm cannot take gesture cues; take the default one, or switch the cues off."
@@ -137,6 +140,7 @@ def build_request(
         variations=variations if plan is None else 1,
         cues=(*placed, *([cues] if cues else [])),
         notes=tuple(notes),
+        targets=targets,
         transcript=transcript,
         word_table=word_table,
     )

@@ -2,12 +2,13 @@
 """Gesture cues on the timeline: add, switch, remove. The markers themselves are dragged as any marker is."""
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, IntProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
 from ..jobs import runner as pump
 from ..jobs.find_cues import FindCuesJob
 from ..jobs.reasons import generate_disabled_reason
 from ..jobs.request import request_from_scene
+from ..retarget.aim_measure import found_target
 from ..settings import cues
 from ..settings.machine import machine_settings
 from ..state import character
@@ -41,6 +42,43 @@ class DIFFGESTURE_OT_add_cue(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class DIFFGESTURE_OT_add_aim(bpy.types.Operator):
+    """Put a timeline marker at the current frame that points or looks at an object of the scene"""
+
+    bl_idname = "diffgesture.add_aim"
+    bl_label = "Aim at Object"
+    bl_options = {"REGISTER", "UNDO"}
+
+    kind: EnumProperty(
+        name="Aim",
+        items=(
+            ("point", "Point", "The nearer arm and its index finger point at the object"),
+            ("look", "Look", "The head turns to the object"),
+        ),
+    )
+    target: StringProperty(name="Object", description="An object of the scene; it may move")
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        armature = character.chosen_armature(context.scene.diffgesture, context)
+        chosen = [item.name for item in context.selected_objects if item != armature]
+        self.target = self.target or (chosen[0] if chosen else "")
+        return context.window_manager.invoke_props_dialog(self)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        self.layout.prop(self, "kind", expand=True)
+        self.layout.prop_search(self, "target", context.scene, "objects")
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        scene = context.scene
+        armature = character.chosen_armature(scene.diffgesture, context)
+        if found_target(self.target, scene) is None:
+            self.report({"ERROR"}, "Choose an object of the scene to aim at.")
+            return {"CANCELLED"}
+        owner = "" if armature is None else armature.name
+        scene.timeline_markers.new(cues.aim_name(self.kind, self.target, owner), frame=scene.frame_current)
+        return {"FINISHED"}
+
+
 class _OnMarker:
     """What is done to one cue of the list."""
 
@@ -68,7 +106,7 @@ class DIFFGESTURE_OT_switch_cue(_OnMarker, bpy.types.Operator):
         cue = None if marker is None else cues.cue_of(marker)
         if marker is None or cue is None:
             return {"CANCELLED"}
-        marker.name = cues.marker_name(cue.name, cue.character, not cue.on)
+        marker.name = cues.switched(cue)
         return {"FINISHED"}
 
 
@@ -148,10 +186,12 @@ def draw_marker_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
     """The entry in the Marker menus of the animation editors."""
     menu.layout.separator()
     menu.layout.operator_menu_enum("diffgesture.add_cue", "cue", icon="HAND")
+    menu.layout.operator("diffgesture.add_aim")
 
 
 CLASSES = (
     DIFFGESTURE_OT_add_cue,
+    DIFFGESTURE_OT_add_aim,
     DIFFGESTURE_OT_switch_cue,
     DIFFGESTURE_OT_remove_cue,
     DIFFGESTURE_OT_go_to_cue,

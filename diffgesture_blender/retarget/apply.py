@@ -115,7 +115,14 @@ def retarget(
         keys=report,
         frame_start=float(frames[0]),
         frame_end=float(frames[-1]),
-        warnings=(*bone_map.problems, *bone_map.notes, *plan.notes, *warnings, *unclear, *look.sentences),
+        warnings=(
+            *bone_map.problems,
+            *bone_map.notes,
+            *plan.notes,
+            *warnings,
+            *unclear,
+            *look.sentences,
+        ),
         look=look,
     )
 

@@ -14,10 +14,12 @@ from typing import Any, Final
 import bpy
 
 from ..errors import DiffGestureError
+from ..retarget.aim_measure import Target
 from ..timing import frame_rate
 
 PREFIX: Final = "cue "
 _OFF: Final = "off "
+_AIMS: Final = ("point ", "look ")
 _TABLE: Final = Path(__file__).resolve().parents[2] / "backend" / "words" / "cues.json"
 
 
@@ -30,8 +32,19 @@ class MarkerCue:
     on: bool
     character: str
 
+    @property
+    def aim(self) -> tuple[str, str] | None:
+        """("point" or "look", the target's name) of a cue that aims at something."""
+        return aim_of(self.name)
+
     def meant_for(self, armature: bpy.types.Object | None) -> bool:
         return not self.character or (armature is not None and armature.name == self.character)
+
+
+def aim_of(text: str) -> tuple[str, str] | None:
+    """("point" or "look", the target's name) of ``point Cup``, ``look camera``; None for other cues."""
+    kind, _, name = text.strip().partition(" ")
+    return (kind.casefold(), name.strip()) if f"{kind.casefold()} " in _AIMS and name.strip() else None
 
 
 @cache
@@ -69,6 +82,18 @@ def marker_name(name: str, character: str = "", on: bool = True) -> str:
     return f"{PREFIX}{'' if on else _OFF}{label(name)}{f' @{character}' if character else ''}"
 
 
+def aim_name(kind: str, target: str, character: str = "", on: bool = True) -> str:
+    """The name of a marker that aims at an object."""
+    return f"{PREFIX}{'' if on else _OFF}{kind} {target}{f' @{character}' if character else ''}"
+
+
+def switched(cue: MarkerCue) -> str:
+    """The name of the cue's marker switched on or off."""
+    if cue.aim:
+        return aim_name(*cue.aim, cue.character, not cue.on)
+    return marker_name(cue.name, cue.character, not cue.on)
+
+
 def cue_of(marker: bpy.types.TimelineMarker) -> MarkerCue | None:
     """What a marker asks for; None for a marker that is no cue."""
     if not marker.name.casefold().startswith(PREFIX):
@@ -94,10 +119,37 @@ def cues_of_scene(
     """(class, seconds of the speech) of the markers that are on, and a sentence for each that cannot be used."""
     cues, told = [], []
     for _, marker, cue in markers(scene, armature):
-        if not cue.on:
+        if not cue.on or cue.aim:
             continue
         try:
             cues.append((class_of(cue.name), round((cue.frame - frame_start) / frame_rate(scene), 4)))
         except DiffGestureError as error:
             told.append(f"The marker '{marker.name}' at frame {marker.frame} is left out. {error}")
     return cues, told
+
+
+def aims_of_scene(
+    scene: bpy.types.Scene, armature: bpy.types.Object, frame_start: float, text: str = ""
+) -> tuple[tuple[Target, ...], str]:
+    """What markers and ``text`` (as on a command line) aim at, and the rest of the text."""
+    found = [
+        Target(*cue.aim, (cue.frame - frame_start) / frame_rate(scene), f"The marker '{marker.name}'")
+        for _, marker, cue in markers(scene, armature)
+        if cue.on and cue.aim
+    ]
+    rest = []
+    for item in text.split(","):
+        seconds, _, name = item.partition(":")
+        aim, time = aim_of(name), _number(seconds)
+        if aim is None or time is None:
+            rest.append(item)
+        else:
+            found.append(Target(*aim, time, f"The cue '{item.strip()}'"))
+    return tuple(found), ",".join(rest)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

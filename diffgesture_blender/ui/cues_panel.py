@@ -38,6 +38,7 @@ class DIFFGESTURE_PT_cues(bpy.types.Panel):
             source.prop(settings, "words")
             source.operator("diffgesture.find_cues", icon="MARKER_HLT")
         layout.operator_menu_enum("diffgesture.add_cue", "cue", icon="ADD")
+        layout.operator("diffgesture.add_aim", icon="TRACKER")
         found = cues.markers(scene, character.chosen_armature(scene.diffgesture, context))
         column, problems = layout.column(align=True), []
         for index, marker, cue in found[:_SHOWN]:
@@ -45,7 +46,7 @@ class DIFFGESTURE_PT_cues(bpy.types.Panel):
             row.active = cue.on
             icon = "ERROR"
             try:
-                icon = cues.vocabulary()[cues.class_of(cue.name)]["icon"]
+                icon = "TRACKER" if cue.aim else cues.vocabulary()[cues.class_of(cue.name)]["icon"]
             except DiffGestureError as error:
                 problems.append(str(error))
             switch = "CHECKBOX_HLT" if cue.on else "CHECKBOX_DEHLT"

@@ -13,10 +13,11 @@ from diffgesture.errors import ConfigError
 from diffgesture.evaluation.anatomy import joint_limits
 from diffgesture.generation.synthesis import Settings, generate
 from diffgesture.model.checkpoint import load_checkpoint
-from diffgesture.motion.amplitude import part_bones, scale_amplitude
+from diffgesture.motion import rotation
+from diffgesture.motion.amplitude import Scale, part_bones, scale_amplitude
 from diffgesture.motion.constraints import Constraints, keep_motion, load_constraints
 from diffgesture.motion.motion_file import Motion, save_motion
-from diffgesture.motion.shaping import Shaping, part_factors, rest_envelope, shape_motion
+from diffgesture.motion.shaping import Shaping, part_scales, rest_envelope, settle, shape_motion
 from diffgesture.motion.skeletons import SKELETONS, TED, TED_EXPRESSIVE, neutral_directions, normalize
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,8 +42,12 @@ def gesturing(frames: int = 60, seed: int = 0, rest: np.ndarray = REST, skeleton
     return normalize(rest + 0.3 * noise)
 
 
-def constant(value: float, frames: int, skeleton=TED_EXPRESSIVE) -> dict[str, np.ndarray]:
-    return {part: np.full(frames, value) for part in part_bones(skeleton)}
+def scale(value: float, frames: int) -> Scale:
+    return Scale(np.full(frames, value), np.ones(frames), FPS)
+
+
+def constant(value: float, frames: int, skeleton=TED_EXPRESSIVE) -> dict[str, Scale]:
+    return {part: scale(value, frames) for part in part_bones(skeleton)}
 
 
 def test_every_bone_belongs_to_exactly_one_part():
@@ -64,18 +69,18 @@ def test_one_is_the_motion_and_zero_the_rest_pose(layout: str):
 
 def test_half_halves_the_swing_of_the_upper_arm_along_the_same_arc():
     moving = gesturing()
-    factors = constant(1.0, len(moving)) | {"left_arm": np.full(len(moving), 0.5)}
+    factors = constant(1.0, len(moving)) | {"left_arm": scale(0.5, len(moving))}
     half = scale_amplitude(moving, REST, TED_EXPRESSIVE, factors)
     trunk = [TED_EXPRESSIVE.bone("spine", "neck"), TED_EXPRESSIVE.bone("neck", "right_shoulder")]
     assert angle(half[:, trunk], moving[:, trunk]).max() < 0.05
-    still = scale_amplitude(moving, REST, TED_EXPRESSIVE, factors | {"left_arm": np.zeros(len(moving))})
+    still = scale_amplitude(moving, REST, TED_EXPRESSIVE, factors | {"left_arm": scale(0.0, len(moving))})
     bone = TED_EXPRESSIVE.bone("left_shoulder", "left_elbow")
     assert np.allclose(angle(half[:, bone], still[:, bone]), angle(moving[:, bone], still[:, bone]) / 2, atol=0.1)
 
 
 def test_a_hand_goes_with_its_arm_and_keeps_its_shape():
     moving = gesturing()
-    factors = constant(1.0, len(moving)) | {"left_arm": np.full(len(moving), 0.3)}
+    factors = constant(1.0, len(moving)) | {"left_arm": scale(0.3, len(moving))}
     less = scale_amplitude(moving, REST, TED_EXPRESSIVE, factors)
     parts = part_bones(TED_EXPRESSIVE)
     fingers = parts["left_fingers"]
@@ -92,7 +97,7 @@ def test_a_hand_goes_with_its_arm_and_keeps_its_shape():
 def test_the_torso_carries_head_and_arms():
     moving = gesturing()
     still = scale_amplitude(
-        moving, REST, TED_EXPRESSIVE, constant(1.0, len(moving)) | {"torso": np.zeros(len(moving))}
+        moving, REST, TED_EXPRESSIVE, constant(1.0, len(moving)) | {"torso": scale(0.0, len(moving))}
     )
     bones = [TED_EXPRESSIVE.bone("left_elbow", "left_wrist"), TED_EXPRESSIVE.bone("neck", "nose")]
     trunk = TED_EXPRESSIVE.bone("spine", "neck")
@@ -154,12 +159,50 @@ def test_a_given_arm_leaves_the_other_parts_free():
     parts = part_bones(TED_EXPRESSIVE)
     mask = np.zeros((60, 42), dtype=bool)
     mask[:, parts["right_arm"] + parts["right_fingers"]] = True
-    factors = part_factors(60, TED_EXPRESSIVE, FPS, Shaping(intensity=0.5), mask)
-    assert (factors["left_arm"] == 0.5).all()
-    assert (factors["head"] == 0.5).all()
+    scales = part_scales(60, TED_EXPRESSIVE, FPS, Shaping(intensity=0.5), mask)
+    assert (scales["left_arm"].stroke == 0.5).all()
+    assert (scales["head"].stroke == 0.5).all()
     # The torso carries the given arm, so it must not turn under it.
-    assert (factors["right_arm"] == 1).all()
-    assert (factors["torso"] == 1).all()
+    assert (scales["right_arm"].stroke == 1).all()
+    assert (scales["torso"].stroke == 1).all()
+
+
+def test_a_motion_that_is_cut_off_comes_to_a_halt():
+    moving = gesturing(90)
+    ended = settle(moving, FPS)
+    assert ended.shape == moving.shape
+    assert np.array_equal(ended[:77], moving[:77])
+    steps = angle(ended[1:], ended[:-1]).max(axis=1)
+    assert steps[-1] < 0.1 * steps[:77].mean()
+    assert steps.max() <= angle(moving[1:], moving[:-1]).max() * 1.001
+    mask = np.zeros((90, 42), dtype=bool)
+    mask[85, 3] = True
+    assert settle(moving, FPS, mask) is moving
+    assert settle(moving[:1], FPS) is not None
+    assert settle(moving[:2], FPS).shape == (2, 42, 3)
+
+
+def test_intensity_enlarges_strokes_and_does_not_lift_the_hands():
+    """Arms that wave about a raised pose wave further, about the same pose; arms at rest stay there."""
+    times = np.arange(150) / FPS
+    bone = TED_EXPRESSIVE.bone("left_elbow", "left_wrist")
+    swing = np.radians(60 + 15 * np.sin(2 * np.pi * 0.8 * times)) * np.clip((times - 3.0) / 0.5, 0, 1)
+    moving = np.tile(REST, (150, 1, 1))
+    hinge = normalize(np.cross(REST[bone], np.array([0.0, 0.0, 1.0])))
+    moving[:, bone] = rotation.rotate(rotation.exp(swing[:, None] * hinge), REST[bone])
+
+    def raised(intensity: float) -> np.ndarray:
+        shaped = shape_motion(moving, REST, TED_EXPRESSIVE, FPS, Shaping(intensity))
+        return angle(shaped[:, bone], np.broadcast_to(REST[bone], (150, 3)))
+
+    plain, more, less = raised(1.0), raised(1.6), raised(0.6)
+    waving = slice(90, 130)
+    assert np.ptp(more[waving]) == pytest.approx(1.6 * np.ptp(plain[waving]), rel=0.1)
+    assert np.ptp(less[waving]) == pytest.approx(0.6 * np.ptp(plain[waving]), rel=0.1)
+    assert more[waving].mean() == pytest.approx(plain[waving].mean(), abs=2.0)
+    assert less[waving].mean() == pytest.approx(plain[waving].mean(), abs=2.0)
+    assert more[:40].max() < 0.1
+    assert raised(0.0).max() < 0.1
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,11 @@ def test_directions_are_equal_with_constraints(engines) -> None:
     assert np.abs(first - motion.directions)[~mask].max() > 0.05
 
 
+def test_directions_are_equal_with_cues(engines) -> None:
+    cues = [("you", 1.4), ("negation", 3.1), ("count_3", 5.0), ("nod", 6.2)]
+    assert apart(engines, babble(8.0), cues=cues, seed=2) < TOLERANCE
+
+
 @pytest.mark.slow
 def test_directions_are_equal_with_every_control(engines) -> None:
     speech = babble(4.0)

@@ -98,7 +98,7 @@ def test_as_many_windows_as_the_official_loader(kind: str, tmp_path: Path):
         poses = resample_published(clip.skeletons, clip.seconds, 15.0)
         for first in range(0, len(poses) - 41, 10):
             begin, end = clip.start + first / 15, clip.start + (first + 42) / 15
-            words = sum(word[0] < end and word[1] > begin for word in clip.words)
+            words = sum(word[1] < end and word[2] > begin for word in clip.words)
             sequence = poses[first : first + 42]
             passed = filter_sequence(sequence, data.skeleton, MEAN_POSES[data.layout]) == PASS
             expected += words >= 2 and passed

@@ -123,3 +123,25 @@ def test_a_table_of_words_that_is_gone_is_told(scene: Any, tmp_path: Any) -> Non
         request()
     (tmp_path / "none.json").write_text("{}", encoding="utf-8")
     assert request().words_params()["word_table"] == str(tmp_path / "none.json")
+
+
+def test_markers_and_cues_of_a_command_line_aim_at_objects(scene: Any) -> None:
+    start, rate = scene.frame_start, frame_rate(scene)
+    cup = bpy.data.objects.new("Coffee Cup", None)
+    scene.collection.objects.link(cup)
+    scene.frame_set(start + 24)
+    assert bpy.ops.diffgesture.add_aim(kind="point", target="Coffee Cup") == {"FINISHED"}
+    scene.timeline_markers.new("cue Look camera", frame=start + 48)
+    made = request()
+    assert [(t.kind, t.name, round(t.time, 3)) for t in made.targets] == [
+        ("point", "Coffee Cup", round(24 / rate, 3)),
+        ("look", "camera", round(48 / rate, 3)),
+    ]
+    assert "cues" not in made.worker_params()
+    bpy.ops.diffgesture.switch_cue(index=0)
+    assert scene.timeline_markers[0].name == f"cue off point Coffee Cup @{scene.diffgesture.armature.name}"
+    assert len(request().targets) == 1
+    targets, rest = cues.aims_of_scene(scene, scene.diffgesture.armature, start, "1.5:point Coffee Cup,2:you")
+    assert (targets[-1].name, targets[-1].time, rest) == ("Coffee Cup", 1.5, "2:you")
+    with pytest.raises(RuntimeError, match="Choose an object"):
+        bpy.ops.diffgesture.add_aim(kind="look", target="nothing there")

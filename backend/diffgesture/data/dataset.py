@@ -23,7 +23,7 @@ from ..errors import DataError, OutputError
 from ..motion.skeletons import SKELETONS, Skeleton
 from ..reading import Items, Named, Real, Table, Text, Whole, check_file, read_json, understood
 from ..speech.features import SAMPLE_RATE
-from ..writing import written
+from ..writing import write_file, written
 
 FloatArray = np.ndarray
 
@@ -83,6 +83,7 @@ class DatasetWriter:
         self.takes: list[Take] = []
         self._windows: list[tuple[int, int, int]] = []
         self._has_windows = False
+        self._words: list[list[tuple[str, float, float]]] = []
         self._frames = 0
         self._samples = 0
         try:
@@ -112,10 +113,12 @@ class DatasetWriter:
         source: str,
         windows: Sequence[tuple[int, int]] | None = None,
         streams: Mapping[str, FloatArray] | None = None,
+        words: Sequence[tuple[str, float, float]] = (),
     ) -> None:
         """Adds a take: audio (N,) float in -1..1, directions (T, B, 3). Audio is cut or zero-padded to fit.
 
-        ``streams`` (T, n) are all those that the writer was made for.
+        ``streams`` (T, n) are all those that the writer was made for. ``words`` are what is said, each with its
+        begin and end in seconds of the take.
 
         ``windows``: (first frame, first sample) of those that are good to learn from. Raises DataError for arrays
         of a wrong shape or with NaN or infinity, OutputError when the take cannot be written.
@@ -141,7 +144,10 @@ class DatasetWriter:
             _write(self._audio, pcm.tobytes())
             for stream, file in self._streams.items():
                 _write(file, np.ascontiguousarray(streams[stream], dtype="<f2").tobytes())
-            _write(self._reserve, bytes(2 * len(json.dumps(asdict(take))) + 24 * len(windows or ()) + 256))
+            _write(
+                self._reserve,
+                bytes(2 * len(json.dumps(asdict(take))) + 24 * len(windows or ()) + 64 * len(words) + 256),
+            )
         except OSError as error:
             raise OutputError(
                 f"Take {name} cannot be written to {self.folder}: {error.strerror}. "
@@ -150,6 +156,7 @@ class DatasetWriter:
         if windows is not None:
             self._has_windows = True
             self._windows += [(len(self.takes), frame, sample) for frame, sample in windows]
+        self._words.append([(str(word), round(begin, 3), round(end, 3)) for word, begin, end in words])
         self.takes.append(take)
         self._frames += frames
         self._samples += samples
@@ -172,6 +179,8 @@ class DatasetWriter:
             **({"streams": {n: {"columns": c} for n, c in self._columns.items()}} if self._columns else {}),
             "takes": [asdict(take) for take in self.takes],
         }
+        if any(self._words):
+            card["words"] = sum(map(len, self._words))
         if self._has_windows:
             card["windows"] = {"count": len(self._windows), **(selection or {})}
         try:
@@ -210,6 +219,8 @@ class DatasetWriter:
         (self.folder / "reserve.part").unlink()
         windows = self.folder / "windows.npy"
         targets = [self.folder / "dataset.json", *([windows] if self._has_windows else [])]
+        if "words" in card:
+            write_file(self.folder / "words.json", json.dumps(self._words, ensure_ascii=False))
         with written(*targets) as parts:
             parts[0].write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
             if self._has_windows:
@@ -269,6 +280,7 @@ class Dataset:
         if strange := [name for name in streams if not name.isidentifier()]:
             raise ValueError(f"a stream is called {strange[0]!r:.40}, which can be no file's name")
         self._streams = {name: self._map(f"streams/{name}.npy") for name in self.stream_columns}
+        self._words: list[list[tuple[str, float, float]]] | None = None
         self.windows: np.ndarray | None = self._map("windows.npy") if "windows" in card else None
         self._check()
 
@@ -356,6 +368,21 @@ class Dataset:
         if not np.isfinite(directions).all():
             raise DataError(f"{self.folder / 'directions.npy'}: take '{take.name}' contains NaN or infinity.")
         return pcm.astype(np.float32) / 32768.0, np.array(directions, dtype=np.float32)
+
+    def words(self, index: int) -> list[tuple[str, float, float]]:
+        """What is said in a take: words with begin and end in seconds; none where the data do not tell."""
+        if "words" not in self.card:
+            return []
+        if self._words is None:
+            path = self.folder / "words.json"
+            try:
+                lists = json.loads(path.read_text(encoding="utf-8"))
+                self._words = [[(str(w), float(a), float(b)) for w, a, b in words] for words in lists]
+            except (OSError, ValueError, TypeError) as error:
+                raise DataError(f"{path} cannot be read: {error}.") from error
+            if len(self._words) != len(self.takes):
+                raise DataError(f"{path} tells of {len(self._words)} takes, but there are {len(self.takes)}.")
+        return self._words[index]
 
     def streams(self, index: int) -> dict[str, FloatArray]:
         """The further conditions of one take, (T, n) float32 each; their columns are in ``stream_columns``."""

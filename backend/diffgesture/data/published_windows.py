@@ -79,4 +79,4 @@ class WindowAudio(Sequence[FloatArray]):
         """(samples,) of one window, or (K, samples) of a slice."""
         if isinstance(item, slice):
             return window_audio(self._dataset, self._rows[item], self._samples)
-        return window_audio(self._dataset, self._rows[item : item + 1], self._samples)[0]
+        return window_audio(self._dataset, self._rows[[item]], self._samples)[0]

@@ -8,7 +8,7 @@ it is never switched off), the last incomplete batch counts, and windows without
 by zero.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,7 @@ from ..data.published_windows import (
 )
 from ..errors import ConfigError, DataError
 from ..generation.default_preset import log_snrs_of, sampler_of, speech_guidance
+from ..generation.recurrent_preset import recurrent_windows, speaker_of, vocabulary_of
 from ..generation.reference_preset import seeded_clean_windows, seeded_windows
 from ..model.checkpoint import Checkpoint
 from ..model.embedding import Autoencoder
@@ -48,9 +49,10 @@ class Windows:
     """
 
     directions: np.ndarray
-    audio: Sequence[np.ndarray]
+    audio: WindowAudio
     kind: str
     rows: np.ndarray
+    dataset: Dataset
 
 
 def cut_windows(
@@ -77,7 +79,7 @@ def cut_windows(
         rows = rows[np.linspace(0, len(rows) - 1, limit).round().astype(int)]
     directions = np.asarray(window_directions(dataset, rows, WINDOW), dtype=np.float32)
     sound = WindowAudio(dataset, rows, window_samples(WINDOW, dataset.fps))
-    return Windows(directions, sound, kind or "filtered", rows)
+    return Windows(directions, sound, kind or "filtered", rows, dataset)
 
 
 def generate_windows(
@@ -99,14 +101,16 @@ def generate_windows(
         raise ConfigError(
             f"The published metrics need windows of {WINDOW} frames; {checkpoint.path.name} has fewer."
         )
-    if checkpoint.is_official and card.window != WINDOW:
+    if card.is_published and card.window != WINDOW:
         raise ConfigError(
             f"The published metrics need windows of {WINDOW} frames; {checkpoint.path.name} was trained on"
             f" {card.window}."
         )
     preset = preset or default_preset(checkpoint)
-    if preset == "default" and checkpoint.is_official:
+    if preset == "default" and card.is_published:
         raise ConfigError("With a published network, --legacy takes the preset 'reference' alone.")
+    if card.is_recurrent:
+        return _recurrent(checkpoint, windows, seed)
     sample = _sample_published if preset == "reference" else _sample_in_few_steps
     seeds = card.to_poses(windows.directions)[:, :SEED_FRAMES]
     noise = GaussianNoise(seed)
@@ -121,7 +125,25 @@ def generate_windows(
 
 def default_preset(checkpoint: Checkpoint) -> str:
     """How windows of this network are sampled unless told otherwise."""
-    return "reference" if checkpoint.is_official else "default"
+    return "reference" if checkpoint.card.is_published else "default"
+
+
+def _recurrent(checkpoint: Checkpoint, windows: Windows, seed: int) -> np.ndarray:
+    """The network's windows with the words and speakers of their takes, as far as it knows them."""
+    card, data = checkpoint.card, windows.dataset
+    vocabulary = vocabulary_of(checkpoint)
+    takes = windows.rows[:, 0]
+    speakers = np.array([speaker_of(checkpoint, data.takes[t].speaker, seed + k) for k, t in enumerate(takes)])
+    words = np.stack(
+        [vocabulary.of_window(data.words(t), first / data.fps, WINDOW, data.fps) for t, first, _ in windows.rows]
+    )
+    seeds = card.to_poses(windows.directions)[:, :SEED_FRAMES]
+    parts = []
+    for start in range(0, len(seeds), _BATCH):
+        part = slice(start, start + _BATCH)
+        poses = recurrent_windows(checkpoint, windows.audio[part], seeds[part], words[part], speakers[part])
+        parts.append(card.to_directions(poses))
+    return np.concatenate(parts)
 
 
 def _sample_published(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from . import anatomy, kinematics, synchrony
+from . import anatomy, challenge, kinematics, synchrony
 from .character import character
 from .measure import Measure, undefined
 from .takes import Take
@@ -60,6 +60,12 @@ ROWS: Final = {
     "unit_norm_error": Row("largest error of a direction's length", "0"),
     "inside_limits": Row("frames inside joint limits", "1"),
     "hands_outside_torso": Row("frames with hands outside the torso", "1"),
+    "genea_acceleration": Row("GENEA average acceleration, cm/s² [± sd of clips]", "near real"),
+    "genea_jerk": Row("GENEA average jerk, cm/s³ [± sd of clips]", "near real"),
+    "genea_hellinger": Row("GENEA Hellinger distance of velocity"),
+    "genea_cca": Row("GENEA global CCA with the people's motion"),
+    "emage_bc": Row("EMAGE BC", "near real"),
+    "emage_l1div": Row("EMAGE L1div, m", "near real"),
     "real_time_factor": Row("seconds to generate one second", "≤ 0.033"),
 }
 """In the order of the table. Targets are this project's for its default checkpoint."""
@@ -95,6 +101,8 @@ def measure(takes: Sequence[Take], real: Sequence[Take]) -> Column:
         "hands_outside_torso": anatomy.frames_with_hands_outside(takes),
         "real_time_factor": _real_time_factor(takes),
         **character(takes),
+        **challenge.genea(takes, real),
+        **challenge.emage(takes, real),
     }
     if real:
         column |= {
@@ -118,6 +126,8 @@ def measure_real(real: Sequence[Take]) -> tuple[Column, dict[str, Column]]:
     """
     alone = {take.name: measure([take], [other for other in real if other is not take]) for take in real}
     together = measure(real, [])
+    # BC's normaliser is the people's own speed; as among themselves nobody has a partner, there is no CCA.
+    together |= challenge.emage(real, real)
     for name in _AGAINST_REAL[:-1]:
         values = [column[name].value for column in alone.values()]
         known = [value for value in values if value is not None]

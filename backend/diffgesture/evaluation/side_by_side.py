@@ -32,16 +32,17 @@ def save_comparison(path: Path, takes: dict[str, Take], layout: str, fps: float)
 
 
 def save_windows(
-    folder: Path, generated: np.ndarray, windows: Windows, dataset: Dataset, count: int = 5
+    folder: Path, systems: dict[str, np.ndarray], windows: Windows, dataset: Dataset, count: int = 5
 ) -> list[Path]:
     """Generated windows (N, 34, B, 3) beside the people's, ``count`` of them, evenly spread: the official
     `short`.
     """
     paths = []
-    for index in np.unique(np.linspace(0, len(generated) - 1, count).round().astype(int)):
+    for index in np.unique(np.linspace(0, len(windows.rows) - 1, count).round().astype(int)):
         take, first, _ = windows.rows[index]
         name = f"{dataset.takes[take].name}_{first}"
-        motions = {"generated": normalize(generated[index]), "data": windows.directions[index]}
+        motions = {system: normalize(motion[index]) for system, motion in systems.items()}
+        motions["data"] = windows.directions[index]
         takes = {
             system: take_of_directions(name, windows.audio[index], motion, dataset.layout, dataset.fps)
             for system, motion in motions.items()

@@ -144,7 +144,7 @@ class Generator:
         """The checkpoint (None: the bundled one), loaded for the engine that suits the request."""
         path = DEFAULT_CHECKPOINT if path is None else path
         card = read_card(path)
-        chosen = choose_engine(engine, preset=preset, device=device, official=card.is_official)
+        chosen = choose_engine(engine, preset=preset, device=device, official=card.is_published)
         place: object = "cpu"
         if chosen == "torch":
             load_torch()
@@ -175,7 +175,10 @@ class Generator:
         response.timings = {"audio": read, "sampling": 0.0, "shaping": 0.0, "speech_seconds": seconds}
         for variation in range(request.variations):
             settings = request.settings.with_seed(request.settings.seed + variation)
-            settings = directed(settings, spoken)
+            if checkpoint.card.is_recurrent:
+                settings = settings.with_spoken([(word.text, word.start, word.end) for word in spoken.words])
+            else:
+                settings = directed(settings, spoken)
 
             def share(stage: str, fraction: float, message: str, done: int = variation) -> None:
                 progress(stage, (done + fraction) / request.variations, message)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..speech.audio import Heard
 from ..speech.syllables import nearest_accent, nuclei
+from ..words import forced
 from ..words.alignment import aligned
 from ..words.finder import GAP, Candidate, find_cues
 from ..words.tables import Table, chosen_table
@@ -45,6 +46,8 @@ def listen(
     read = read_transcript(transcript)
     words, notes = aligned(read.shifted(-begin), audio)
     table, language = chosen_table(settings.language, word_table, words)
+    if language == forced.LANGUAGE and forced.is_installed() and not all(piece.timed for piece in read.pieces):
+        words = forced.refined(words, audio)
     return Spoken(audio, words, table, language, tuple(notes))
 
 

@@ -6,6 +6,8 @@ after another, cross-fade. ``default`` denoises the clip at once in a few DPM-So
 with both networks; only with an official network and preset ``reference`` is the whole chain the published one.
 """
 
+import copy
+import math
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -21,7 +23,7 @@ from ..model.card import Card
 from ..model.checkpoint import Checkpoint
 from ..motion.constraints import Constraints
 from ..motion.motion_file import Motion, num_motion_frames
-from ..motion.shaping import Shaping, shape_motion
+from ..motion.shaping import Shaping, settle, shape_motion
 from ..motion.skeletons import neutral_directions, normalize
 from ..sampling.noise import GaussianNoise
 from ..sampling.reference import ReferenceSampling
@@ -59,6 +61,7 @@ class Settings:
                 "the preset 'default'."
             )
         self.seed_motion = seed_motion
+        self.spoken: tuple[tuple[str, float, float], ...] = ()
         if seed_motion is not None and self.controls["preset"] != "reference":
             raise ConfigError(
                 "A seed motion is how the preset 'reference' begins; with the preset 'default' keep the"
@@ -74,15 +77,27 @@ class Settings:
 
     def with_seed(self, seed: int) -> "Settings":
         """The same with another seed."""
-        return Settings(self.constraints, self.cues, self.seed_motion, **{**self.controls, "seed": seed})
+        return self._but(controls={**self.controls, "seed": Settings(seed=seed).seed})
 
     def seeded(self, motion: Motion) -> "Settings":
         """The same, beginning with the first frames of a motion."""
-        return Settings(self.constraints, self.cues, motion, **self.controls)
+        changed = Settings(self.constraints, self.cues, motion, **self.controls)
+        return self._but(seed_motion=changed.seed_motion)
+
+    def with_spoken(self, words: Sequence[tuple[str, float, float]]) -> "Settings":
+        """The same with what is said, each word with its begin and end in seconds, for networks that hear
+        words.
+        """
+        return self._but(spoken=tuple(words))
+
+    def _but(self, **changes: Any) -> "Settings":
+        changed = copy.copy(self)
+        changed.__dict__.update(changes)
+        return changed
 
     def with_cues(self, cues: Sequence[tuple[str, float]]) -> "Settings":
         """The same with other cues."""
-        return Settings(self.constraints, cues, self.seed_motion, **self.controls)
+        return self._but(cues=Settings(cues=cues).cues)
 
     @property
     def direction(self) -> dict[str, Any]:
@@ -156,7 +171,22 @@ def generate(
         warnings += told
     progress("audio", 0.0, "Listening")
     noise = GaussianNoise(noise_seed(audio, settings.seed))
-    if settings.preset == "reference":
+    if card.is_recurrent:
+        from .recurrent_preset import sample_recurrent
+
+        if settings.preset != "reference":
+            raise ConfigError(f"{card.name} makes windows one after another: choose the preset 'reference'.")
+        steps = 1
+        poses = sample_recurrent(
+            audio,
+            checkpoint,
+            num_frames,
+            seed=settings.seed,
+            words=settings.spoken,
+            first_seed=_first_seed(card, settings.seed_motion),
+            on_window=lambda index, count: progress("sampling", index / count, f"Window {index + 1} of {count}"),
+        )
+    elif settings.preset == "reference":
         steps = settings.reference.schedule_of(card.diffusion).num_steps
 
         def on_window(index: int, count: int, step: int, total: int) -> None:
@@ -193,6 +223,9 @@ def generate(
     for part in row_blocks(num_frames, _ROWS):
         directions[part] = normalize(card.to_directions(poses[part].astype(np.float64)))
     del poses
+    if settings.preset == "default":
+        end = slice(max(0, num_frames - math.ceil(2 * card.fps)), None)  # all that is looked at
+        directions[end] = settle(directions[end], card.fps, None if constraints is None else constraints.mask[end])
     directions = turn_head(directions, cues, kept, skeleton, card.fps, settings.seed)
     directions = shape_motion(directions, card.rest, skeleton, card.fps, settings.shaping, constraints)
     if not np.isfinite(directions).all():

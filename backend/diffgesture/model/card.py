@@ -17,7 +17,7 @@ from .conditioning import Stream, condition_dim
 CARD_FORMAT: Final = "diffgesture-checkpoint"
 CARD_VERSION: Final = 1
 AUTOENCODER_FORMAT: Final = "diffgesture-autoencoder"
-NETWORKS: Final = ("masked_pose_transformer", "official")
+NETWORKS: Final = ("masked_pose_transformer", "official", "trimodal", "ha2g")
 _MAX_CARD_BYTES: Final = 4 << 20
 _LIMITS: Final[dict[str, tuple[float, float]]] = {
     "fps": (1, 240),
@@ -108,6 +108,16 @@ class Card:
         return self.network == "official"
 
     @property
+    def is_recurrent(self) -> bool:
+        """Whether it gives a window at once, from seeds, speech, words and a speaker: ``trimodal``, ``ha2g``."""
+        return self.network in ("trimodal", "ha2g")
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is a network of a paper, which runs in PyTorch and window by window."""
+        return self.is_official or self.is_recurrent
+
+    @property
     def reach(self) -> int:
         """Frames that attention reaches to each side; 0: over a whole window."""
         return int(self.hyperparameters.get("reach", 0))
@@ -193,7 +203,7 @@ def card_from_data(data: Mapping[str, Any], stem: str = "") -> Card:
     rest = np.asarray(data.get("rest_directions", neutral), dtype=np.float64)
     if rest.shape != neutral.shape or not np.isfinite(rest).all():
         raise ValueError(f"rest_directions must be {neutral.shape[0]} vectors")
-    streams = () if data["network"] == "official" else Stream.all_of_card(data)
+    streams = () if data["network"] != "masked_pose_transformer" else Stream.all_of_card(data)
     if streams and hyperparameters.get("condition_dim", 29) != condition_dim(streams):
         raise ValueError(f"its streams have {condition_dim(streams)} columns, which the network does not take")
     training = data.get("training", {})

@@ -69,9 +69,9 @@ def load_checkpoint(
     """
     path = DEFAULT_CHECKPOINT if path is None else Path(path)
     card = card or read_card(path)
-    if engine == "numpy" and card.is_official:
+    if engine == "numpy" and card.is_published:
         raise ConfigError(
-            f"{path.name} is an official network, which needs PyTorch.",
+            f"{path.name} is a published network, which needs PyTorch.",
             "Install the PyTorch backend in the add-on's preferences, or choose the engine torch.",
         )
     weights = read_weights(path)

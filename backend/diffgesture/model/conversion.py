@@ -15,6 +15,7 @@ from ..writing import check_outputs
 from .autoencoder import AUTOENCODERS, WINDOW
 from .card import card_from_data, check_hyperparameters
 from .embedding import save_autoencoder
+from .neighbour_conversion import neighbour_kind, neighbour_network, words_and_speakers
 from .official import OfficialNetwork
 from .official_files import Record, read_official_file
 from .saving import save_checkpoint
@@ -29,8 +30,9 @@ _UNKNOWN_LICENCE: Final = "not stated in the official file; ask its authors befo
 def convert(source: Path, output: Path, *, name: str | None = None, licence: str | None = None) -> dict[str, Any]:
     """Convert ``source`` to ``output`` (.safetensors) and a card; returns what was found.
 
-    Recognised are checkpoints of the official trainer (``state_dict``), the TED autoencoder (``gen_dict``) and the
-    TED Expressive one (``motion_ae``). Raises CheckpointError for anything else, OutputError for a bad ``output``.
+    Recognised are checkpoints of the official trainer (``state_dict``), of Trimodal (``gen_dict`` with a recurrent
+    part) and HA2G (``gen_dict_1`` …), the TED autoencoder (``gen_dict``) and the TED Expressive one
+    (``motion_ae``). Raises CheckpointError for anything else, OutputError for a bad ``output``.
     """
     if output.suffix != ".safetensors":
         raise OutputError(f"{output} must end in .safetensors.")
@@ -42,6 +44,8 @@ def convert(source: Path, output: Path, *, name: str | None = None, licence: str
     with understood(f"{source.name} cannot be converted", CheckpointError):
         if "state_dict" in contents:
             summary = _convert_diffusion(source, contents, output, name, licence)
+        elif kind := neighbour_kind(contents):
+            summary = _convert_neighbour(source, contents, kind, output, name, licence)
         elif "gen_dict" in contents:
             summary = _convert_autoencoder(source, contents, "gen_dict", "embedding_net", output, name, licence)
         elif "motion_ae" in contents:
@@ -91,6 +95,34 @@ def _convert_diffusion(
     card_from_data(card)  # what is written can be read
     save_checkpoint(output, network, card, half=False)
     return {"kind": "DiffGesture checkpoint", "layout": skeleton.name, "parameters": _count(network)}
+
+
+def _convert_neighbour(
+    source: Path, contents: dict[str, Any], kind: str, output: Path, name: str, licence: str
+) -> dict[str, Any]:
+    entries = [entry for entry in contents if re.fullmatch(r"gen_dict(_\d)?|audio_dict", str(entry))]
+    states = {entry: _state(source, contents, entry) for entry in entries if contents[entry]}
+    skeleton = _skeleton(source, contents.get("pose_dim", 0))
+    seed_frames = _setting(contents, "n_pre_poses", 4)
+    network, settings = neighbour_network(source, kind, states, skeleton, seed_frames)
+    card = {
+        "name": name,
+        "layout": skeleton.name,
+        "frame": "native",
+        "fps": float(_setting(contents, "motion_resampling_framerate", _FPS)),
+        "window": WINDOW,
+        "overlap": _OVERLAP,
+        "seed_frames": seed_frames,
+        "network": kind,
+        "hyperparameters": settings,
+        **words_and_speakers(contents, settings),
+        "normalisation": {"mean": _mean(source, contents, skeleton), "std": [1.0] * skeleton.pose_dim},
+        "licence": licence,
+        "training": _training(contents),
+    }
+    save_checkpoint(output, network, card, half=False)
+    title = {"trimodal": "Trimodal checkpoint", "ha2g": "HA2G checkpoint"}[kind]
+    return {"kind": title, "layout": skeleton.name, "parameters": _count(network)}
 
 
 def _convert_autoencoder(

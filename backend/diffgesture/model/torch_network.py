@@ -9,12 +9,16 @@ import torch
 from torch import nn
 
 from .card import Card
+from .hierarchical import HierarchicalNetwork
 from .masked import MaskedPoseTransformer
 from .official import OfficialNetwork
+from .recurrent import TrimodalNetwork
 
 NETWORK_CLASSES: Final[dict[str, type[nn.Module]]] = {
     "masked_pose_transformer": MaskedPoseTransformer,
     "official": OfficialNetwork,
+    "trimodal": TrimodalNetwork,
+    "ha2g": HierarchicalNetwork,
 }
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from .amplitude import part_bones, scale_amplitude
+from .amplitude import Scale, gaussian, part_bones, scale_amplitude
 from .constraints import Constraints
 from .easing import minimum_jerk
 from .skeletons import Skeleton, normalize
@@ -19,8 +19,10 @@ from .skeletons import Skeleton, normalize
 FloatArray = np.ndarray
 
 SMOOTHING_SECONDS: Final = 0.25
-_ROWS: Final = 8192
-"""Frames that are scaled together."""
+# Below this intensity the hands come down to rest with the strokes.
+LOWERS_BELOW: Final = 0.5
+# How long before its end a motion begins to slow down.
+SETTLE_SECONDS: Final = 0.8
 # How far from a given direction a change is in full effect.
 FADE_SECONDS: Final = 0.6
 
@@ -29,8 +31,9 @@ FADE_SECONDS: Final = 0.6
 class Shaping:
     """The animator's wishes.
 
-    ``intensity`` scales all swings about the rest pose, ``amounts`` those of left_arm, right_arm, head, torso
-    and fingers; ``smoothing`` 1 is strong;
+    ``intensity`` scales all strokes about the motion's slow mean, and below 0.5 the way from rest, too;
+    ``amounts`` scale the swings of left_arm, right_arm, head, torso and fingers about the rest pose;
+    ``smoothing`` 1 is strong;
     ``rest_in`` and ``rest_out`` are the seconds over which the motion leaves the rest pose at its start and
     returns to it at its end.
     """
@@ -59,43 +62,56 @@ def shape_motion(
             smoothed = smooth(directions[:, bone], fps, shaping.smoothing)
             calm[:, bone] = normalize(own * smoothed + (1 - own) * directions[:, bone])
         directions = calm
-    factors = part_factors(len(directions), skeleton, fps, shaping, known)
-    if any(np.any(factor != 1) for factor in factors.values()):
-        scaled = np.empty(directions.shape)
-        for start in range(0, len(directions), _ROWS):
-            part = slice(start, start + _ROWS)
-            those = {name: factor[part] for name, factor in factors.items()}
-            scaled[part] = scale_amplitude(directions[part], rest, skeleton, those)
-        directions = scaled
+    scales = part_scales(len(directions), skeleton, fps, shaping, known)
+    if any(np.any(scale.swing != 1) or np.any(scale.stroke != 1) for scale in scales.values()):
+        directions = scale_amplitude(directions, rest, skeleton, scales)
     if constraints is not None:
         directions = np.where(known[..., None], constraints.directions, directions)
     return directions
 
 
-def part_factors(
+def settle(directions: FloatArray, fps: float, known: FloatArray | None = None) -> FloatArray:
+    """Directions (T, B, 3) that come to a halt at their end: a recording may stop in the middle of a stroke.
+
+    Over the last ``SETTLE_SECONDS`` time slows down to a stop. What is ``known`` (T, B) there leaves all as it is.
+    """
+    frames = len(directions)
+    length = min(round(SETTLE_SECONDS * fps), frames - 1)
+    if length < 2 or (known is not None and known[-length - 1 :].any()):
+        return directions
+    passed = np.arange(1, length + 1) / length
+    times = frames - 1 - length + length * (passed - 0.5 * passed**2)
+    before = times.astype(int)
+    share = (times - before)[:, None, None]
+    slowed = (1 - share) * directions[before] + share * directions[np.minimum(before + 1, frames - 1)]
+    return np.concatenate([directions[: frames - length], normalize(slowed)])
+
+
+def part_scales(
     num_frames: int, skeleton: Skeleton, fps: float, shaping: Shaping, known: FloatArray
-) -> dict[str, FloatArray]:
-    """(T,) factor of each part's swing: the amounts and the rest envelope, 1 where ``known`` (T, B) has a say.
+) -> dict[str, Scale]:
+    """How each part is scaled: nothing changes where ``known`` (T, B) has a say.
 
     The torso carries everything and an arm its fingers, so what is known of those counts for them, too.
     """
     envelope = rest_envelope(num_frames, fps, shaping.rest_in, shaping.rest_out)
     bones = part_bones(skeleton)
-    factors = {}
+    lowered = float(minimum_jerk(np.array(shaping.intensity / LOWERS_BELOW)))
+    scales = {}
     for part, own in bones.items():
         side = part.partition("_")[0]
         amount = shaping.amounts.get("fingers" if part.endswith("fingers") else part, 1.0)
         carried = own if part != "torso" else [bone for others in bones.values() for bone in others]
         if part.endswith("_arm"):
             carried = own + bones[f"{side}_fingers"]
-        wanted = shaping.intensity * amount * envelope
+        wanted = lowered * amount * envelope
         freedom = (
             _freedom(np.asarray(known[:, carried].any(axis=1))[:, None], fps)[:, 0]
             if carried
             else np.ones(num_frames)
         )
-        factors[part] = 1 + freedom * (wanted - 1)
-    return factors
+        scales[part] = Scale(1 + freedom * (wanted - 1), 1 + freedom * (shaping.intensity - 1), fps)
+    return scales
 
 
 def rest_envelope(num_frames: int, fps: float, rest_in: float, rest_out: float) -> FloatArray:
@@ -116,7 +132,7 @@ def smooth(directions: FloatArray, fps: float, smoothing: float) -> FloatArray:
     if smoothing <= 0 or len(directions) < 2:
         return directions
     sigma = smoothing * SMOOTHING_SECONDS * fps
-    return normalize(_gaussian(directions, sigma))
+    return normalize(gaussian(directions, sigma))
 
 
 def _freedom(known: FloatArray, fps: float) -> FloatArray:
@@ -125,18 +141,6 @@ def _freedom(known: FloatArray, fps: float) -> FloatArray:
     for column in np.flatnonzero(known.any(axis=0)):
         frames_away = _frames_away(known[:, column])
         result[:, column] = minimum_jerk(frames_away / (FADE_SECONDS * fps))
-    return result
-
-
-def _gaussian(values: FloatArray, sigma: float) -> FloatArray:
-    """(T, ...) smoothed along the first axis by a Gaussian of ``sigma`` frames, cut at four; ends are repeated."""
-    radius = int(4 * sigma + 0.5)
-    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    weights /= weights.sum()
-    padded = np.concatenate([values[:1].repeat(radius, 0), values, values[-1:].repeat(radius, 0)])
-    result = np.zeros(values.shape)
-    for offset, weight in enumerate(weights):
-        result += weight * padded[offset : offset + len(values)]
     return result
 
 

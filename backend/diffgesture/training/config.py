@@ -32,6 +32,19 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
+class AdversarialConfig:
+    """Weights of the losses of trimodal and hierarchical networks (Yoon et al. 2020), and the discriminator's
+    rate.
+    """
+
+    regression: float = 500.0
+    discriminator: float = 5.0
+    style: float = 0.05
+    divergence: float = 0.1
+    discriminator_rate: float = 0.2
+
+
+@dataclass(frozen=True)
 class AugmentConfig:
     """Chances and strengths of what is varied in a batch."""
 
@@ -69,7 +82,10 @@ class Config:
     every ``log_steps``. Every ``panel_steps`` (0: never) ``panel_clips`` held-out clips are generated and
     measured, and the checkpoint with the lowest ``best_by`` (a row of the panel) is kept. Every ``keep_steps`` (0:
     never) the checkpoint is kept beside the last one. ``amp``: ``off``, ``bf16`` or ``fp16`` (mixed precision).
-    ``wandb``: a project of Weights & Biases that the curves go to as well.
+    ``adversarial_from``: first step whose generator is judged by a discriminator. ``word_vectors``: a fastText
+    text file for networks that hear words, empty: they learn their own; words that occur fewer than
+    ``least_words`` times are unknown to them. ``wandb``: a project of Weights & Biases that the curves go to as
+    well.
     """
 
     layout: str
@@ -107,9 +123,13 @@ class Config:
     best_by: str = "gesture_distance"
     keep_steps: int = 0
     wandb: str = ""
+    adversarial_from: int = 0
+    word_vectors: str = ""
+    least_words: int = 1
     model: dict = field(default_factory=dict)
     loss: LossConfig = field(default_factory=LossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ class Trainer:
             self.network = recipe.make_network().to(group.device)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"[model] does not describe the network: {error}.") from error
-        self.optimizer = make_optimizer(config, self.network)
+        self.optimizer = make_optimizer(config, self.network, getattr(recipe, "rates", None))
         self.ema = ExponentialMovingAverage(self.network, config.ema_decay)
         self.wrapped = group.wrap(self.network)
         self.step = 0
@@ -86,7 +86,7 @@ class Trainer:
         """
         config = self.config
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(config, self.step)
+            group["lr"] = learning_rate(config, self.step) * group.get("rate", 1.0)
         batch, seed = self._batches.get(self.step)
         torch.manual_seed(seed)  # dropout
         self.optimizer.zero_grad(set_to_none=True)
@@ -278,13 +278,25 @@ def _train(
     return result
 
 
-def make_optimizer(config: Config, network: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser that ``config.optimizer`` names; where the device allows, one fused pass over the weights."""
-    weights = list(network.parameters())
+def make_optimizer(
+    config: Config, network: nn.Module, rates: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
+    """The optimiser that ``config.optimizer`` names; where the device allows, one fused pass over the weights.
+
+    ``rates``: factors of the learning rate for parameters whose names begin so.
+    """
+    weights: list[Any] = list(network.parameters())
+    fused = weights[0].device.type in ("cpu", "cuda")
+    if rates:
+        named = list(network.named_parameters())
+        weights = [
+            {"params": [w for name, w in named if name.startswith(prefix)], "rate": rate}
+            for prefix, rate in rates.items()
+        ]
+        weights.append({"params": [w for name, w in named if not name.startswith(tuple(rates))], "rate": 1.0})
     betas = (config.betas[0], config.betas[1])
     if config.optimizer == "muon":
         return MuonAdamW(network, config.learning_rate, betas, config.weight_decay)
-    fused = weights[0].device.type in ("cpu", "cuda")
     if config.optimizer == "adam":
         return torch.optim.Adam(weights, config.learning_rate, betas=betas, fused=fused)
     return torch.optim.AdamW(

@@ -10,6 +10,7 @@ from .config import Config
 from .masked_recipe import MaskedRecipe
 from .official_recipe import OfficialRecipe
 from .recipe import Recipe
+from .recurrent_recipe import RECURRENT, RecurrentRecipe
 
 
 def make_recipe(config: Config, dataset: Dataset, start: Checkpoint | None = None) -> Recipe:
@@ -34,6 +35,8 @@ def make_recipe(config: Config, dataset: Dataset, start: Checkpoint | None = Non
         )
     if config.network == "official":
         return OfficialRecipe(config, dataset)
+    if config.network in RECURRENT:
+        return RecurrentRecipe(config, dataset)
     if config.network in AUTOENCODERS:
         return AutoencoderRecipe(config, dataset)
     raise ConfigError(f"There is no network '{config.network}' to train.")

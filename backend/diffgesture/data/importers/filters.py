@@ -94,19 +94,19 @@ class WindowFilter:
         self,
         joints: FloatArray,
         fps: float,
-        words: Sequence[tuple[float, float]] | None = None,
+        words: Sequence[tuple] | None = None,
         start: float = 0.0,
     ) -> list[int]:
         """First frames of the windows of joints (T, J, 3) that pass.
 
-        ``words`` are (begin, end) seconds, ``start`` is the time of the first frame on their clock.
+        ``words`` end with their (begin, end) seconds, ``start`` is the time of the first frame on their clock.
         """
         firsts = []
         for first in range(0, len(joints) - self.window + 1, self.stride):
             reason = PASS
             if WORDS in self.filters and words is not None:
                 begin, end = start + first / fps, start + (first + self.window) / fps
-                if sum(word[0] < end and word[1] > begin for word in words) < _MIN_WORDS:
+                if sum(word[-2] < end and word[-1] > begin for word in words) < _MIN_WORDS:
                     reason = WORDS
             if reason == PASS:
                 sequence = joints[first : first + self.window]

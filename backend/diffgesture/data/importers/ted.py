@@ -34,7 +34,8 @@ _MIN_FRAMES: Final = 2
 class Clip:
     """A clip as stored: ``skeletons`` (T, J, 3) in official units and axes, ``audio`` (N,) at 16 kHz.
 
-    ``start`` and ``words`` (begin, end) are seconds in the video; ``place`` is how messages name the clip.
+    ``start`` and the times of ``words`` (word, begin, end) are seconds in the video; ``place`` is how messages
+    name the clip.
     """
 
     place: str
@@ -45,7 +46,7 @@ class Clip:
     audio: FloatArray
     start: float
     seconds: float
-    words: list[tuple[float, float]]
+    words: list[tuple[str, float, float]]
 
 
 def find_databases(source: Path) -> list[tuple[Path, str]]:
@@ -106,7 +107,7 @@ def _clip(place: str, video: str, record: int, index: int, clip: Any) -> Clip:
         skeletons = np.array(clip["skeletons_3d"], dtype=None)
         skeletons = skeletons.reshape(len(skeletons), -1, 3)
         begin, end = float(clip["start_time"]), float(clip["end_time"])
-        words = [(float(word[1]), float(word[2])) for word in clip.get("words") or []]
+        words = [(str(word[0]), float(word[1]), float(word[2])) for word in clip.get("words") or []]
         audio = np.asarray(clip["audio_raw"])
     except (ValueError, TypeError, IndexError) as error:
         raise DataError(f"{place}: a field is not as expected: {error}.") from error
@@ -178,6 +179,7 @@ def import_ted(
                 "TED talks: research only",
                 path.name,
                 windows=list(zip(firsts, samples, strict=True)),
+                words=[(word, begin - clip.start, end - clip.start) for word, begin, end in clip.words],
             )
             if len(writer.takes) % 100 == 0:
                 report(f"{len(writer.takes)} takes")
