@@ -4,7 +4,7 @@
 
     python benchmarks/blocks.py [--seconds 60] [--repeats 5] [--keys MOTION|FRAMES|REDUCED]
 
-Run it in a Python that has bpy and the backend. The motion is the demo's speech, repeated to length; medians are printed.
+Run it in a Python that has bpy and the backend. The motion is the demo's speech, repeated to length.
 """
 
 import argparse
