@@ -58,6 +58,28 @@ def _add_strokes(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.set_defaults(run=lambda arguments: {"strokes": write_strokes(arguments.source, arguments.output)})
 
 
+def _add_draft(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "draft", help="a draft of a transcript (English; needs pocketsphinx), to be corrected"
+    )
+    parser.add_argument("source", type=Path, metavar="AUDIO", help="clean English speech")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.srt", help="the captions")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.set_defaults(run=_draft)
+
+
+def _draft(arguments: argparse.Namespace) -> dict[str, object]:
+    from diffgesture.speech.audio import load_audio
+    from diffgesture.words.forced import captions, drafted
+    from diffgesture.writing import write_file
+
+    words = drafted(load_audio(arguments.source))
+    if not words:
+        raise DataError(f"No words were heard in {arguments.source}.")
+    write_file(arguments.output, captions(words))
+    return {"transcript": str(arguments.output), "words": len(words)}
+
+
 def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("report", help="the panel of a data set, beside real takes if given")
     parser.add_argument("source", type=Path, help="data set folder")
@@ -87,6 +109,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     _add_compose(commands)
     _add_held_out(commands)
     _add_strokes(commands)
+    _add_draft(commands)
     _add_report(commands)
     add_importers(commands, _say)
     return parser.parse_args(arguments)

@@ -17,7 +17,7 @@ from diffgesture.motion import rotation
 from diffgesture.motion.amplitude import Scale, part_bones, scale_amplitude
 from diffgesture.motion.constraints import Constraints, keep_motion, load_constraints
 from diffgesture.motion.motion_file import Motion, save_motion
-from diffgesture.motion.shaping import Shaping, part_scales, rest_envelope, shape_motion
+from diffgesture.motion.shaping import Shaping, part_scales, rest_envelope, settle, shape_motion
 from diffgesture.motion.skeletons import SKELETONS, TED, TED_EXPRESSIVE, neutral_directions, normalize
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -165,6 +165,21 @@ def test_a_given_arm_leaves_the_other_parts_free():
     # The torso carries the given arm, so it must not turn under it.
     assert (scales["right_arm"].stroke == 1).all()
     assert (scales["torso"].stroke == 1).all()
+
+
+def test_a_motion_that_is_cut_off_comes_to_a_halt():
+    moving = gesturing(90)
+    ended = settle(moving, FPS)
+    assert ended.shape == moving.shape
+    assert np.array_equal(ended[:77], moving[:77])
+    steps = angle(ended[1:], ended[:-1]).max(axis=1)
+    assert steps[-1] < 0.1 * steps[:77].mean()
+    assert steps.max() <= angle(moving[1:], moving[:-1]).max() * 1.001
+    mask = np.zeros((90, 42), dtype=bool)
+    mask[85, 3] = True
+    assert settle(moving, FPS, mask) is moving
+    assert settle(moving[:1], FPS) is not None
+    assert settle(moving[:2], FPS).shape == (2, 42, 3)
 
 
 def test_intensity_enlarges_strokes_and_does_not_lift_the_hands():

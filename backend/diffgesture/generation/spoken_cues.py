@@ -8,7 +8,9 @@ from typing import Final
 
 import numpy as np
 
+from ..speech.audio import Heard
 from ..speech.syllables import nearest_accent, nuclei
+from ..words import forced
 from ..words.alignment import aligned
 from ..words.finder import GAP, Candidate, find_cues
 from ..words.tables import Table, chosen_table
@@ -24,7 +26,7 @@ REACH: Final = 0.1
 class Spoken:
     """The words of a speech in its own seconds, their table, and what to say about them."""
 
-    audio: np.ndarray
+    audio: np.ndarray | Heard
     words: Sequence[Word] = ()
     table: Table | None = None
     language: str = ""
@@ -32,7 +34,11 @@ class Spoken:
 
 
 def listen(
-    audio: np.ndarray, settings: Settings, transcript: Path | None, word_table: Path | None, begin: float = 0.0
+    audio: np.ndarray | Heard,
+    settings: Settings,
+    transcript: Path | None,
+    word_table: Path | None,
+    begin: float = 0.0,
 ) -> Spoken:
     """The words of ``transcript``, whose second ``begin`` is the first of ``audio`` (samples,) at 16 kHz."""
     if transcript is None:
@@ -40,6 +46,8 @@ def listen(
     read = read_transcript(transcript)
     words, notes = aligned(read.shifted(-begin), audio)
     table, language = chosen_table(settings.language, word_table, words)
+    if language == forced.LANGUAGE and forced.is_installed() and not all(piece.timed for piece in read.pieces):
+        words = forced.refined(words, audio)
     return Spoken(audio, words, table, language, tuple(notes))
 
 

@@ -21,6 +21,8 @@ FloatArray = np.ndarray
 SMOOTHING_SECONDS: Final = 0.25
 # Below this intensity the hands come down to rest with the strokes.
 LOWERS_BELOW: Final = 0.5
+# How long before its end a motion begins to slow down.
+SETTLE_SECONDS: Final = 0.8
 # How far from a given direction a change is in full effect.
 FADE_SECONDS: Final = 0.6
 
@@ -54,15 +56,35 @@ def shape_motion(
     """Directions (T, B, 3) as the animator wants them; swings are scaled about the pose ``rest`` (B, 3)."""
     known = np.zeros(directions.shape[:2], dtype=bool) if constraints is None else constraints.mask
     if shaping.smoothing > 0:
-        freedom = _freedom(known, fps)[..., None]
-        calm = smooth(directions, fps, shaping.smoothing)
-        directions = normalize(freedom * calm + (1 - freedom) * directions)
+        freedom, calm = _freedom(known, fps), np.empty_like(directions)
+        for bone in range(directions.shape[1]):  # one by one: a copy of hours of motion is large
+            own = freedom[:, bone, None]
+            smoothed = smooth(directions[:, bone], fps, shaping.smoothing)
+            calm[:, bone] = normalize(own * smoothed + (1 - own) * directions[:, bone])
+        directions = calm
     scales = part_scales(len(directions), skeleton, fps, shaping, known)
     if any(np.any(scale.swing != 1) or np.any(scale.stroke != 1) for scale in scales.values()):
         directions = scale_amplitude(directions, rest, skeleton, scales)
     if constraints is not None:
         directions = np.where(known[..., None], constraints.directions, directions)
     return directions
+
+
+def settle(directions: FloatArray, fps: float, known: FloatArray | None = None) -> FloatArray:
+    """Directions (T, B, 3) that come to a halt at their end: a recording may stop in the middle of a stroke.
+
+    Over the last ``SETTLE_SECONDS`` time slows down to a stop. What is ``known`` (T, B) there leaves all as it is.
+    """
+    frames = len(directions)
+    length = min(round(SETTLE_SECONDS * fps), frames - 1)
+    if length < 2 or (known is not None and known[-length - 1 :].any()):
+        return directions
+    passed = np.arange(1, length + 1) / length
+    times = frames - 1 - length + length * (passed - 0.5 * passed**2)
+    before = times.astype(int)
+    share = (times - before)[:, None, None]
+    slowed = (1 - share) * directions[before] + share * directions[np.minimum(before + 1, frames - 1)]
+    return np.concatenate([directions[: frames - length], normalize(slowed)])
 
 
 def part_scales(
