@@ -26,17 +26,22 @@ _BESIDE: Final = (".blend", ".fbx")
 _DEVICES: Final = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
 
 
-def check_outputs(targets: Iterable[Path], inputs: Iterable[Path | None] = ()) -> None:
+def check_outputs(
+    targets: Iterable[Path], inputs: Iterable[Path | None] = (), *, new_folders: bool = False
+) -> None:
     """OutputError, before any work is done, where a target cannot be written.
 
     That is: a folder, a device, a file that is read-only, in a folder that is missing or read-only, with a name
-    that is too long, named twice, or one of ``inputs``.
+    that is too long, named twice, or one of ``inputs``. ``new_folders``: missing ones will be made.
     """
     seen: set[str] = set()
     read = [path for path in inputs if path is not None]
     folders: set[Path] = set()
     for target in map(Path, targets):
         path = _real(target)
+        if new_folders and not path.parent.exists():
+            folders.add(next(folder for folder in path.parents if folder.exists()))
+            continue
         if any(_same(path, other) for other in read):
             raise OutputError(f"{target} is read by this command and would be overwritten; write to another file.")
         # Two names that differ in case alone are one file on Windows and macOS.

@@ -16,11 +16,12 @@ from ..sampling.noise import NoiseSource
 from ..sampling.reference import PUBLISHED, OnStep
 from ..sampling.solver import Denoise, cosine_log_snr, few_step_times, sample_dpm_solver_pp_2m
 from ..sampling.windows import Windows, official_samples
+from ..speech.audio import Heard
 from .conditions import condition_clip
 
 
 def sample_clip(
-    audio: np.ndarray,
+    audio: np.ndarray | Heard,
     checkpoint: Checkpoint,
     num_frames: int,
     noise: NoiseSource,
@@ -39,6 +40,14 @@ def sample_clip(
     sampler = sampler_of(card, steps, guidance)
     length = max(num_frames, card.window)
     known = known_poses(constraints, card, length)
+    at = (0, sampler.steps)
+
+    def tell(step: int, of: int) -> None:
+        nonlocal at
+        at = (step, of)
+        if on_step:
+            on_step(step, of)
+
     if checkpoint.is_official:
         denoise, log_snrs = _official(audio, checkpoint, length, sampler)
     else:
@@ -50,11 +59,12 @@ def sample_clip(
             known,
             window=card.window,
             overlap=card.overlap,
+            on_part=lambda: tell(*at),
         )
         log_snrs = log_snrs_of(sampler)
     denoise = constrained(bounded(denoise, card.mean, card.std), known)
     x_T = noise.own(0, (length, len(card.mean)))
-    clip = sample_dpm_solver_pp_2m(denoise, x_T, log_snrs, noise=noise, eta=sampler.eta, on_step=on_step)
+    clip = sample_dpm_solver_pp_2m(denoise, x_T, log_snrs, noise=noise, eta=sampler.eta, on_step=tell)
     return clip[:num_frames]
 
 
@@ -84,7 +94,7 @@ def known_poses(constraints: Constraints | None, card: Card, length: int) -> Kno
 
 
 def _official(
-    audio: np.ndarray, checkpoint: Checkpoint, length: int, sampler: SamplerSettings
+    audio: np.ndarray | Heard, checkpoint: Checkpoint, length: int, sampler: SamplerSettings
 ) -> tuple[Denoise, np.ndarray]:
     """The published network on blended windows, with speech only: the seed bit says that no seed is given.
 

@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..errors import ConfigError, EngineError
 from ..model.card import read_card
 from ..model.checkpoint import DEFAULT_CHECKPOINT, ENGINES, Checkpoint, Engine, load_checkpoint
 from ..motion.motion_file import Motion, write_motion
 from ..reading import Real, Text, Whole, understood
-from ..speech.audio import load_audio
+from ..speech.audio import Heard, hear
 from ..speech.features import SAMPLE_RATE
 from ..words.vocabulary import Cue
 from ..writing import written
@@ -162,7 +160,12 @@ class Generator:
         """Generate every variation; variation ``k`` has the seed ``seed + k``."""
         started = time.perf_counter()
         progress("audio", 0.0, "Reading the speech")
-        audio = load_audio(request.audio, request.audio_start, request.audio_end)
+        audio = hear(
+            request.audio,
+            request.audio_start,
+            request.audio_end,
+            lambda seconds: progress("audio", 0.0, "Reading the speech"),
+        )
         spoken = spoken_words(request, audio)
         read = time.perf_counter() - started
         progress("model", 0.0, "Loading the model")
@@ -185,14 +188,14 @@ class Generator:
             response.steps = result.steps
             for part in ("sampling", "shaping"):
                 response.timings[part] += result.timings[part]
-            response.warnings = [*spoken.notes, *result.warnings]
+            response.warnings = [*audio.notes, *spoken.notes, *result.warnings]
             if variation == 0:
                 response.cues = sorted(settings.cues, key=lambda cue: cue[1])
         response.timings["total"] = time.perf_counter() - started
         return response
 
 
-def spoken_words(request: Request, audio: np.ndarray) -> Spoken:
+def spoken_words(request: Request, audio: Heard) -> Spoken:
     """The words of the request's transcript in seconds of ``audio``."""
     return listen(audio, request.settings, request.transcript, request.word_table, request.audio_start)
 

@@ -21,12 +21,13 @@ from ..sampling.reference import (
 )
 from ..sampling.solver import Denoise
 from ..sampling.windows import count_sequential_windows, official_audio_window, sequential_windows
+from ..speech.audio import Heard
 from ..speech.features import SAMPLE_RATE
 from .conditions import condition_clip
 
 
 def sample_windows(
-    audio: np.ndarray,
+    audio: np.ndarray | Heard,
     checkpoint: Checkpoint,
     num_frames: int,
     noise: NoiseSource,
@@ -61,7 +62,7 @@ def sample_windows(
 
 
 def seeded_windows(
-    audio: np.ndarray, seeds: np.ndarray, checkpoint: Checkpoint, schedule: Schedule, guidance: float
+    audio: np.ndarray | Heard, seeds: np.ndarray, checkpoint: Checkpoint, schedule: Schedule, guidance: float
 ) -> PredictNoise:
     """Many unrelated windows at once, each with its own speech (W, samples) and its own seed (W, S, D)."""
     if checkpoint.is_official:
@@ -70,7 +71,7 @@ def seeded_windows(
 
 
 def seeded_clean_windows(
-    audio: np.ndarray, seeds: np.ndarray | None, checkpoint: Checkpoint, guidance: Guidance
+    audio: np.ndarray | Heard, seeds: np.ndarray | None, checkpoint: Checkpoint, guidance: Guidance
 ) -> Denoise:
     """The same for our own network: (W, N, D) noisy windows at a log-SNR to clean ones."""
     card = checkpoint.card
@@ -91,7 +92,7 @@ def noise_of_clean(denoise: Denoise, schedule: Schedule) -> PredictNoise:
 
 
 def _window_predictor(
-    audio: np.ndarray, checkpoint: Checkpoint, num_frames: int
+    audio: np.ndarray | Heard, checkpoint: Checkpoint, num_frames: int
 ) -> Callable[[int, np.ndarray | None, Schedule, float], PredictNoise]:
     """For the official window ``index`` with seed (1, S, D) or none."""
     card = checkpoint.card

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from ..speech.audio import Heard
 from ..speech.syllables import nearest_accent, nuclei
 from ..words import forced
 from ..words.alignment import aligned
@@ -25,7 +26,7 @@ REACH: Final = 0.1
 class Spoken:
     """The words of a speech in its own seconds, their table, and what to say about them."""
 
-    audio: np.ndarray
+    audio: np.ndarray | Heard
     words: Sequence[Word] = ()
     table: Table | None = None
     language: str = ""
@@ -33,7 +34,11 @@ class Spoken:
 
 
 def listen(
-    audio: np.ndarray, settings: Settings, transcript: Path | None, word_table: Path | None, begin: float = 0.0
+    audio: np.ndarray | Heard,
+    settings: Settings,
+    transcript: Path | None,
+    word_table: Path | None,
+    begin: float = 0.0,
 ) -> Spoken:
     """The words of ``transcript``, whose second ``begin`` is the first of ``audio`` (samples,) at 16 kHz."""
     if transcript is None:

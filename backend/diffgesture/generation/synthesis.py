@@ -7,6 +7,7 @@ with both networks; only with an official network and preset ``reference`` is th
 """
 
 import copy
+import math
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ import numpy as np
 
 from ..controls import checked_controls, values_of_option
 from ..errors import CheckpointError, ConfigError
+from ..model.arithmetic import row_blocks
 from ..model.card import Card
 from ..model.checkpoint import Checkpoint
 from ..motion.constraints import Constraints
@@ -25,7 +27,7 @@ from ..motion.shaping import Shaping, settle, shape_motion
 from ..motion.skeletons import neutral_directions, normalize
 from ..sampling.noise import GaussianNoise
 from ..sampling.reference import ReferenceSampling
-from ..speech.audio import is_silent
+from ..speech.audio import Heard, is_silent
 from ..speech.features import SAMPLE_RATE
 from ..words.strokes import Played, can_play, carry_with_trunk, turn_head, with_strokes
 from ..words.vocabulary import cue_name, within
@@ -132,6 +134,9 @@ class Result:
     warnings: list[str] = field(default_factory=list)
 
 
+_ROWS = 8192
+"""Frames that are looked at together where each is for itself: hours of motion need little beside themselves."""
+
 Progress = Callable[[str, float, str], None]
 """Called with (stage, fraction 0..1, message); may raise to cancel."""
 
@@ -141,9 +146,9 @@ def _no_progress(stage: str, fraction: float, message: str) -> None:
 
 
 def generate(
-    audio: np.ndarray, checkpoint: Checkpoint, settings: Settings, progress: Progress = _no_progress
+    audio: np.ndarray | Heard, checkpoint: Checkpoint, settings: Settings, progress: Progress = _no_progress
 ) -> Result:
-    """(samples,) of 16 kHz speech to a motion exactly as long as the speech."""
+    """(samples,) of 16 kHz speech, or what was heard of it, to a motion exactly as long as the speech."""
     started = time.perf_counter()
     card, skeleton = checkpoint.card, checkpoint.skeleton
     seconds = len(audio) / SAMPLE_RATE
@@ -215,9 +220,13 @@ def generate(
         raise CheckpointError(
             f"The network of {checkpoint.path.name} gave NaN or infinity for this speech. Take another checkpoint."
         )
-    directions = normalize(card.to_directions(poses.astype(np.float64)))
+    directions = np.empty((num_frames, skeleton.num_bones, 3))
+    for part in row_blocks(num_frames, _ROWS):
+        directions[part] = normalize(card.to_directions(poses[part].astype(np.float64)))
+    del poses
     if settings.preset == "default":
-        directions = settle(directions, card.fps, None if constraints is None else constraints.mask)
+        end = slice(max(0, num_frames - math.ceil(2 * card.fps)), None)  # all that is looked at
+        directions[end] = settle(directions[end], card.fps, None if constraints is None else constraints.mask[end])
     directions = turn_head(directions, cues, kept, skeleton, card.fps, settings.seed)
     directions = shape_motion(directions, card.rest, skeleton, card.fps, settings.shaping, constraints)
     directions = carry_with_trunk(directions, played, kept, skeleton)
@@ -275,7 +284,7 @@ def check_direction(card: Card, settings: Settings) -> None:
         )
 
 
-def noise_seed(audio: np.ndarray, seed: int) -> int:
+def noise_seed(audio: np.ndarray | Heard, seed: int) -> int:
     """Where the randomness of one clip begins: the same seed does not give two recordings the same gestures.
 
     Only the beginning of the speech counts, so that a sentence added at the end leaves the rest as it was.

@@ -10,7 +10,10 @@ import torch
 
 from ..errors import CheckpointError, OutputError
 from ..motion.skeletons import SKELETONS, Skeleton
+from ..reading import Whole, understood
+from ..writing import check_outputs
 from .autoencoder import AUTOENCODERS, WINDOW
+from .card import card_from_data, check_hyperparameters
 from .embedding import save_autoencoder
 from .neighbour_conversion import neighbour_kind, neighbour_network, words_and_speakers
 from .official import OfficialNetwork
@@ -33,11 +36,12 @@ def convert(source: Path, output: Path, *, name: str | None = None, licence: str
     """
     if output.suffix != ".safetensors":
         raise OutputError(f"{output} must end in .safetensors.")
+    check_outputs([output, output.with_suffix(".json")], [source], new_folders=True)
     contents = read_official_file(source)
     if not isinstance(contents, dict):
         raise CheckpointError(f"{source.name} holds no official checkpoint.")
     name, licence = name or source.stem, licence or _UNKNOWN_LICENCE
-    try:
+    with understood(f"{source.name} cannot be converted", CheckpointError):
         if "state_dict" in contents:
             summary = _convert_diffusion(source, contents, output, name, licence)
         elif kind := neighbour_kind(contents):
@@ -51,8 +55,6 @@ def convert(source: Path, output: Path, *, name: str | None = None, licence: str
                 f"{source.name} is neither an official checkpoint nor an official autoencoder: it has the entries"
                 f" {', '.join(map(str, list(contents)[:8])) or 'none'}."
             )
-    except OSError as error:
-        raise OutputError(f"{output} cannot be written: {error.strerror or error}.") from error
     return {"output": str(output), "card": str(output.with_suffix(".json")), **summary}
 
 
@@ -74,8 +76,8 @@ def _convert_diffusion(
         "window": window,
         "seed_frames": _setting(contents, "n_pre_poses", 4),
     }
-    network = OfficialNetwork(pose_dim=skeleton.pose_dim, **hyperparameters)
-    _load(source, network, state)
+    check_hyperparameters("official", hyperparameters)
+    network = _made(source, OfficialNetwork, state, pose_dim=skeleton.pose_dim, **hyperparameters)
     card = {
         "name": name,
         "layout": skeleton.name,
@@ -90,6 +92,7 @@ def _convert_diffusion(
         "licence": licence,
         "training": _training(contents),
     }
+    card_from_data(card)  # what is written can be read
     save_checkpoint(output, network, card, half=False)
     return {"kind": "DiffGesture checkpoint", "layout": skeleton.name, "parameters": _count(network)}
 
@@ -135,8 +138,8 @@ def _convert_autoencoder(
     except (KeyError, IndexError) as error:
         raise CheckpointError(f"{source.name} lacks the autoencoder's parameter {error}.") from error
     skeleton = _skeleton(source, pose_dim)
-    network = AUTOENCODERS[kind](pose_dim=pose_dim, latent_dim=latent_dim)
-    _load(source, network, state)
+    Whole(1, 4096)(latent_dim, "latent_dim")
+    network = _made(source, AUTOENCODERS[kind], state, pose_dim=pose_dim, latent_dim=latent_dim)
     card = {
         "name": name,
         "network": kind,
@@ -165,12 +168,19 @@ def _state(source: Path, contents: dict[str, Any], entry: str) -> dict[str, torc
     return {key.removeprefix("module."): tensor for key, tensor in state.items()}
 
 
-def _load(source: Path, network: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"The weights of {source.name} are not the official network's: {reason}") from error
+def _made(source: Path, make: Any, state: dict[str, torch.Tensor], **arguments: Any) -> Any:
+    """The network with these weights; described without memory first, which a file could ask too much of."""
+    with torch.device("meta"):
+        described = {name: value.shape for name, value in make(**arguments).state_dict().items()}
+    given = {name: value.shape for name, value in state.items()}
+    if given != described:
+        other = sorted(set(given) ^ set(described)) or [n for n in given if given[n] != described[n]]
+        raise CheckpointError(
+            f"The weights of {source.name} are not the official network's: see {', '.join(other[:5])[:300]}."
+        )
+    network = make(**arguments)
+    network.load_state_dict(state)
+    return network
 
 
 def _skeleton(source: Path, pose_dim: int) -> Skeleton:
@@ -207,7 +217,10 @@ def _training(contents: dict[str, Any]) -> dict[str, Any]:
     settings = {
         key: value
         for key, value in fields.items()
-        if isinstance(value, bool | int | float | str) and not key.endswith("_path") and "/" not in str(value)
+        if isinstance(value, bool | int | float | str)
+        and not key.endswith("_path")
+        and len(str(value)) <= 200
+        and "/" not in str(value)
     }
     epoch = contents.get("epoch")
     return {"program": "official code", "epoch": epoch if isinstance(epoch, int) else None, "settings": settings}

@@ -130,6 +130,7 @@ class MaskedPoseTransformer(nn.Module):
         """``condition_dim``: columns of all streams with their bits; ``reach`` in frames, 0: all of them."""
         super().__init__()
         self.pose_dim, self.hidden_dim, self.num_heads, self.reach = pose_dim, hidden_dim, num_heads, reach
+        self.depth = depth
         self.linear = nn.Linear(2 * pose_dim + pose_dim // 3 + condition_dim, hidden_dim)
         self.time = nn.Sequential(
             nn.Linear(_TIME_DIM, hidden_dim), nn.SiLU(), nn.Linear(hidden_dim, hidden_dim), nn.SiLU()

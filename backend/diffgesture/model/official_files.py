@@ -16,16 +16,22 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 import torch
 
 from ..errors import CheckpointError
+from ..reading import check_file
 
 _LEGACY_MAGIC: Final = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL: Final = 1001
-_MAX_PICKLE_BYTES: Final = 1 << 30
+_MAX_PICKLE_BYTES: Final = 1 << 28
+_MAX_COPIED: Final = 1 << 28
+_MAX_NAME: Final = 1000
+_MAX_LINE: Final = 1 << 20
+_MAX_DIMENSIONS: Final = 16
+_KEYS: Final = (str, int, float, bool, bytes, type(None))
 _STORAGES: Final = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -90,7 +96,6 @@ class _Refused(Exception):
     """The pickle wants something that data do not need."""
 
 
-_Mark: Final = object()
 _LoadStorage = Callable[[tuple[Any, ...]], _Storage]
 
 
@@ -101,8 +106,7 @@ def read_official_file(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        if not path.is_file():
-            raise CheckpointError(f"There is no file at {path}.")
+        check_file(path, "file", CheckpointError)
         if zipfile.is_zipfile(path):
             return _read_zip(path)
         return _read_legacy(path)
@@ -112,8 +116,9 @@ def read_official_file(path: str | Path) -> Any:
         ) from None
     except CheckpointError:
         raise
-    except (OSError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile, RuntimeError) as error:
-        raise CheckpointError(f"{path.name} is not a readable torch.save file ({error}).") from error
+    except Exception as error:  # what pickletools, zipfile and torch have to say of damaged files
+        said = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path.name} is not a readable torch.save file ({said}).") from error
 
 
 # -- The two containers ----------------------------------------------------------------------------------------
@@ -128,8 +133,10 @@ def _read_zip(path: Path) -> Any:
         folder = programs[0].removesuffix("data.pkl")
         if any(info.compress_type != zipfile.ZIP_STORED for info in members.values()):
             raise _Refused("it is compressed, which torch.save never does")
+        if sum(info.file_size for info in archive.infolist()) > path.stat().st_size:
+            raise _Refused("its parts lie on one another")
         if members[programs[0]].file_size > _MAX_PICKLE_BYTES:
-            raise _Refused("its settings are larger than 1 GB")
+            raise _Refused("its settings are larger than 256 MB")
         if f"{folder}byteorder" in members and archive.read(f"{folder}byteorder") != b"little":
             raise CheckpointError(f"{path.name} was written on a big-endian machine; save it on another one.")
         storages: dict[str, _Storage] = {}
@@ -151,7 +158,8 @@ def _read_zip(path: Path) -> Any:
 def _read_legacy(path: Path) -> Any:
     """Before torch 1.6: five pickles, then each storage as a count and its numbers."""
     available = path.stat().st_size
-    with path.open("rb") as file:
+    with path.open("rb") as opened:
+        file = _Bounded(opened, available)
         magic = _interpret(file, _no_storage)
         if magic != _LEGACY_MAGIC:
             raise CheckpointError(f"{path.name} was not written by torch.save.")
@@ -185,6 +193,23 @@ def _read_legacy(path: Path) -> Any:
         return _finish(contents)
 
 
+class _Bounded:
+    """A file that is asked for no more than it has: a length of 2^60 would be allocated before it is read."""
+
+    def __init__(self, file: IO[bytes], size: int):
+        self._file, self._size = file, size
+
+    def read(self, count: int = -1) -> bytes:
+        left = max(0, self._size - self._file.tell())
+        return self._file.read(left if count < 0 else min(count, left))
+
+    def readline(self) -> bytes:
+        return self._file.readline(_MAX_LINE)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
 def _no_storage(identity: tuple[Any, ...]) -> _Storage:
     raise _Refused("it refers to a tensor where none can be")
 
@@ -216,19 +241,30 @@ _TUPLES: Final = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 def _interpret(file: Any, load_storage: _LoadStorage) -> Any:
-    """Run one pickle from ``file``, which is then just behind it, over plain data."""
+    """Run one pickle from ``file``, which is then just behind it, over plain data.
+
+    Linear in the file's size: what an instruction copies is counted, and nothing is looked into but flat keys.
+    """
     stack: list[Any] = []
+    marks: list[int] = []  # heights of the stack at which marks lie
     memo: dict[int, Any] = {}
+    budget = _Budget()
+
+    def floor() -> int:
+        return marks[-1] if marks else 0
 
     def pop() -> Any:
-        value = stack.pop()
-        if value is _Mark:
+        top()
+        return stack.pop()
+
+    def top() -> Any:
+        if stack and len(stack) <= floor():
             raise _Refused("its settings are not well formed")
-        return value
+        return stack[-1]
 
     def pop_to_mark() -> list[Any]:
-        start = len(stack) - 1 - stack[::-1].index(_Mark)
-        items = stack[start + 1 :]
+        start = marks.pop()
+        items = stack[start:]
         del stack[start:]
         return items
 
@@ -240,21 +276,24 @@ def _interpret(file: Any, load_storage: _LoadStorage) -> Any:
         if name == "STOP":
             return pop()
         if name == "MARK":
-            stack.append(_Mark)
+            marks.append(len(stack))
         elif name == "POP":
-            stack.pop()
+            if marks and marks[-1] == len(stack):
+                marks.pop()
+            else:
+                pop()
         elif name == "POP_MARK":
             pop_to_mark()
         elif name == "DUP":
-            stack.append(stack[-1])
+            stack.append(top())
         elif name in _CONSTANTS:
             stack.append(_CONSTANTS[name])
         elif name in _LITERALS:
             stack.append(argument)
         elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            memo[int(argument)] = stack[-1]
+            memo[int(argument)] = top()
         elif name == "MEMOIZE":
-            memo[len(memo)] = stack[-1]
+            memo[len(memo)] = top()
         elif name in ("GET", "BINGET", "LONG_BINGET"):
             stack.append(memo[int(argument)])
         elif name in _TUPLES:
@@ -273,27 +312,27 @@ def _interpret(file: Any, load_storage: _LoadStorage) -> Any:
         elif name == "EMPTY_SET":
             stack.append(set())
         elif name == "FROZENSET":
-            stack.append(frozenset(pop_to_mark()))
+            stack.append(frozenset(map(_flat, pop_to_mark())))
         elif name in ("APPEND", "APPENDS"):
             items = [pop()] if name == "APPEND" else pop_to_mark()
-            _require(stack[-1], list).extend(items)
+            _require(top(), list).extend(items)
         elif name == "ADDITEMS":
             items = pop_to_mark()
-            _require(stack[-1], set).update(items)
+            _require(top(), set).update(map(_flat, items))
         elif name in ("SETITEM", "SETITEMS"):
             items = [pop(), pop()][::-1] if name == "SETITEM" else pop_to_mark()
-            _require(stack[-1], dict).update(_pairs(items))
+            _require(top(), dict).update(_pairs(items))
         elif name == "GLOBAL":
-            stack.append(_Name(argument.replace(" ", ".", 1)))
+            stack.append(_name(*argument.split(" ", 1)))
         elif name == "STACK_GLOBAL":
             attribute, module = pop(), pop()
-            stack.append(_Name(f"{_require(module, str)}.{_require(attribute, str)}"))
+            stack.append(_name(_require(module, str), _require(attribute, str)))
         elif name in ("REDUCE", "NEWOBJ"):
             arguments, called = pop(), pop()
-            stack.append(_build(called, _require(arguments, tuple)))
+            stack.append(_build(called, _require(arguments, tuple), budget))
         elif name == "BUILD":
             state = pop()
-            _set_state(stack[-1], state)
+            _set_state(top(), state, budget)
         elif name == "BINPERSID":
             stack.append(load_storage(pop()))
         else:
@@ -308,10 +347,36 @@ def _require(value: Any, kind: type) -> Any:
 
 
 def _pairs(items: list[Any]) -> dict[Any, Any]:
-    return dict(zip(items[::2], items[1::2], strict=True))
+    return dict(zip(map(_flat, items[::2]), items[1::2], strict=True))
 
 
-def _build(called: Any, arguments: tuple[Any, ...]) -> Any:
+def _flat(key: Any) -> Any:
+    """A key that needs no look inside: the hash of a nested one takes as many C frames as it is deep."""
+    if type(key) not in _KEYS:
+        raise _Refused("it has a key that is no text and no number")
+    return key
+
+
+def _name(module: str, attribute: str) -> _Name:
+    if len(module) + len(attribute) > _MAX_NAME:
+        raise _Refused("it names something in thousands of letters")
+    return _Name(f"{module}.{attribute}")
+
+
+class _Budget:
+    """What all instructions together may copy, so that a small file cannot ask for much."""
+
+    def __init__(self) -> None:
+        self._left = _MAX_COPIED
+
+    def take(self, amount: int) -> None:
+        """Refused where more is copied than any checkpoint has."""
+        self._left -= amount
+        if self._left < 0:
+            raise _Refused("it copies its contents over and over")
+
+
+def _build(called: Any, arguments: tuple[Any, ...], budget: _Budget) -> Any:
     """What the named class or function stands for, made without it."""
     if not isinstance(called, _Name):
         raise _Refused("it calls an object that it has built")
@@ -323,7 +388,11 @@ def _build(called: Any, arguments: tuple[Any, ...]) -> Any:
         if len(arguments) == 3 and isinstance(arguments[0], _Name) and arguments[0].path in _RECORDS:
             return Record(arguments[0].path)
     elif name == "collections.OrderedDict" and len(arguments) <= 1:
-        return dict(arguments[0]) if arguments else {}
+        items = arguments[0] if arguments else {}
+        if not isinstance(items, dict | list):
+            raise _Refused("it makes a table of something else")
+        budget.take(16 * len(items))
+        return dict(items) if isinstance(items, dict) else _pairs([part for pair in items for part in _two(pair)])
     elif name in ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor") and len(arguments) >= 4:
         return _rebuild_tensor(*arguments[:4])
     elif name == "torch._utils._rebuild_parameter" and arguments and isinstance(arguments[0], torch.Tensor):
@@ -331,19 +400,27 @@ def _build(called: Any, arguments: tuple[Any, ...]) -> Any:
     elif name == "torch.Size" and len(arguments) == 1:
         return tuple(_require(arguments[0], tuple))
     elif name == "_codecs.encode" and len(arguments) == 2 and arguments[1] == "latin1":
-        return _require(arguments[0], str).encode("latin1")
-    elif name == "numpy.dtype" and arguments and arguments[0] in _ARRAY_TYPES:
+        budget.take(len(_require(arguments[0], str)))
+        return arguments[0].encode("latin1")
+    elif name == "numpy.dtype" and arguments and type(arguments[0]) is str and arguments[0] in _ARRAY_TYPES:
         return _DataType(arguments[0])
     elif name == "numpy.core.multiarray._reconstruct":
         return _Array()
     elif name == "numpy.core.multiarray.scalar" and len(arguments) == 2:
-        return _numbers(arguments[0], arguments[1], (1,))[0].item()
+        return _numbers(arguments[0], arguments[1], (1,), budget)[0].item()
     raise _Refused(f"it wants to call '{called.path}'")
 
 
-def _set_state(target: Any, state: Any) -> None:
+def _two(pair: Any) -> tuple[Any, ...]:
+    if type(pair) not in (tuple, list) or len(pair) != 2:
+        raise _Refused("it makes a table of something else")
+    return tuple(pair)
+
+
+def _set_state(target: Any, state: Any, budget: _Budget) -> None:
     if isinstance(target, Record):
         fields = _require(state, dict)
+        budget.take(16 * len(fields))
         if not all(type(key) is str for key in fields):
             raise _Refused("its settings are not well formed")
         target.fields.update(fields)
@@ -351,26 +428,32 @@ def _set_state(target: Any, state: Any) -> None:
         target.order = state[1]
     elif isinstance(target, _Array) and isinstance(state, tuple) and len(state) == 5:
         _, shape, dtype, fortran, content = state
-        flat = _numbers(dtype, content, shape)
+        flat = _numbers(dtype, content, shape, budget)
         target.value = flat.reshape(shape, order="F" if fortran else "C")
     elif type(target) is not dict:
         # A dict's state is the _metadata that torch hangs on a state dict; nothing needs it.
         raise _Refused("it changes an object that is no record")
 
 
-def _numbers(dtype: Any, content: Any, shape: Any) -> np.ndarray:
+def _numbers(dtype: Any, content: Any, shape: Any, budget: _Budget) -> np.ndarray:
     if not isinstance(dtype, _DataType) or dtype.order not in ("<", "|", "=") or type(content) is not bytes:
         raise _Refused("it holds an array that is not of plain numbers")
+    budget.take(len(content))
     values = np.frombuffer(content, dtype="<" + dtype.code)
-    if not isinstance(shape, tuple) or math.prod(shape) != len(values):
+    if not _is_shape(shape) or math.prod(shape) != len(values):
         raise ValueError("an array has the wrong length")
     return values.copy()
 
 
+def _is_shape(shape: Any) -> bool:
+    if not isinstance(shape, tuple) or len(shape) > _MAX_DIMENSIONS:
+        return False
+    return all(type(number) is int and 0 <= number < 1 << 48 for number in shape)
+
+
 def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any) -> torch.Tensor:
     """A view of ``storage``; ValueError when it reaches outside or repeats elements."""
-    numbers = [offset, *_require(size, tuple), *_require(stride, tuple)]
-    whole = all(type(number) is int and number >= 0 for number in numbers)
+    whole = _is_shape(_require(size, tuple)) and _is_shape(_require(stride, tuple)) and _is_shape((offset,))
     if not isinstance(storage, _Storage) or len(size) != len(stride) or not whole:
         raise _Refused("it builds a tensor in a way torch.save never does")
     count = math.prod(size)

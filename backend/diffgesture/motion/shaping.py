@@ -56,9 +56,12 @@ def shape_motion(
     """Directions (T, B, 3) as the animator wants them; swings are scaled about the pose ``rest`` (B, 3)."""
     known = np.zeros(directions.shape[:2], dtype=bool) if constraints is None else constraints.mask
     if shaping.smoothing > 0:
-        freedom = _freedom(known, fps)[..., None]
-        calm = smooth(directions, fps, shaping.smoothing)
-        directions = normalize(freedom * calm + (1 - freedom) * directions)
+        freedom, calm = _freedom(known, fps), np.empty_like(directions)
+        for bone in range(directions.shape[1]):  # one by one: a copy of hours of motion is large
+            own = freedom[:, bone, None]
+            smoothed = smooth(directions[:, bone], fps, shaping.smoothing)
+            calm[:, bone] = normalize(own * smoothed + (1 - own) * directions[:, bone])
+        directions = calm
     scales = part_scales(len(directions), skeleton, fps, shaping, known)
     if any(np.any(scale.swing != 1) or np.any(scale.stroke != 1) for scale in scales.values()):
         directions = scale_amplitude(directions, rest, skeleton, scales)

@@ -6,16 +6,21 @@ computes the network.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
+from ..model.arithmetic import row_blocks
 from ..model.conditioning import Conditioning
 from .known_poses import KnownPoses
 from .solver import Denoise
 from .windows import Windows
+
+CHUNK: Final = 12_000
+"""Frames of a banded network that are computed at once; a clip up to this long is one sequence."""
+_ROWS: Final = 8192
 
 
 class PoseNetwork(Protocol):
@@ -23,6 +28,7 @@ class PoseNetwork(Protocol):
 
     pose_dim: int
     reach: int
+    depth: int
 
     def bind(self, conditions: np.ndarray, known: np.ndarray, mask: np.ndarray) -> Denoise:
         """Conditions (W, N, C), known poses (W, N, D) and their mask (W, N, D/3) given: (W, N, D) to (W, N, D)."""
@@ -56,8 +62,10 @@ def guided(full: Denoise, without: Mapping[str, tuple[Denoise, Guidance]]) -> De
         for unconditional, guidance in without.values():
             scale = guidance.at(log_snr)
             if scale != 1.0:
-                lacking = unconditional(x, log_snr)
-                estimate = estimate + np.float32(scale - 1) * (conditional - lacking)
+                difference = conditional - unconditional(x, log_snr)
+                difference *= np.float32(scale - 1)
+                difference += estimate
+                estimate = difference
         return estimate
 
     return denoise
@@ -71,10 +79,15 @@ def bounded(denoise: Denoise, mean: np.ndarray, std: np.ndarray) -> Denoise:
     """
 
     def bound(x: np.ndarray, log_snr: float) -> np.ndarray:
-        vectors = denoise(x, log_snr) * std + mean
-        triples = vectors.reshape(*vectors.shape[:-1], -1, 3)
-        length = np.sqrt(np.einsum("...i,...i->...", triples, triples))[..., None]
-        return ((triples / np.maximum(length, 1.0)).reshape(vectors.shape) - mean) / std
+        estimate = denoise(x, log_snr)
+        rows = estimate.reshape(-1, estimate.shape[-1])
+        out = np.empty(rows.shape, dtype=np.result_type(rows, mean))
+        for part in row_blocks(len(rows), _ROWS):
+            vectors = rows[part] * std + mean
+            triples = vectors.reshape(len(vectors), -1, 3)
+            length = np.sqrt(np.einsum("...i,...i->...", triples, triples))[..., None]
+            out[part] = ((triples / np.maximum(length, 1.0)).reshape(vectors.shape) - mean) / std
+        return out.reshape(estimate.shape)
 
     return bound
 
@@ -94,12 +107,15 @@ def clip_denoiser(
     *,
     window: int = 0,
     overlap: int = 0,
+    on_part: Callable[[], None] | None = None,
 ) -> Denoise:
     """Our network for a whole clip (T, D): one sequence if its attention is banded, else blended windows.
 
-    ``guidance``: stream -> its guidance.
+    ``guidance``: stream -> its guidance. ``on_part`` is called within a step of a long clip; it may raise.
     """
     frames = conditioning.num_frames
+    if network.reach > 0 and frames > CHUNK:
+        return _long_clip(network, conditioning, guidance, known, on_part)
     windows = Windows(frames, frames if network.reach > 0 else window, overlap)
     poses = np.zeros((frames, network.pose_dim), dtype=np.float32) if known is None else known.poses
     mask = np.zeros((frames, network.pose_dim // 3), dtype=np.float32) if known is None else known.mask[:, ::3]
@@ -108,6 +124,43 @@ def clip_denoiser(
     def bind(values: np.ndarray) -> Denoise:
         evaluate = network.bind(windows.cut(values), *given)
         return lambda x, log_snr: windows.blend(evaluate(windows.cut(x), log_snr))
+
+    active = {name: value for name, value in guidance.items() if value.scale != 1.0}
+    without = {name: (bind(conditioning.without(name)), value) for name, value in active.items()}
+    return guided(bind(conditioning.values), without)
+
+
+def _long_clip(
+    network: PoseNetwork,
+    conditioning: Conditioning,
+    guidance: Mapping[str, Guidance],
+    known: KnownPoses | None,
+    on_part: Callable[[], None] | None,
+) -> Denoise:
+    """A sequence in parts that see as far to both sides as the network does, so that they fit without a seam.
+
+    What a frame becomes depends on ``depth * reach`` frames to each side. Memory is that of one part.
+    """
+    frames, halo = conditioning.num_frames, network.depth * network.reach
+
+    def bind(values: np.ndarray) -> Denoise:
+        def denoise(x: np.ndarray, log_snr: float) -> np.ndarray:
+            result = np.empty(x.shape, dtype=np.float32)
+            for start in range(0, frames, CHUNK):
+                stop, first = min(frames, start + CHUNK), max(0, start - halo)
+                seen = slice(first, min(frames, stop + halo))
+                shape = (1, seen.stop - seen.start, network.pose_dim)
+                poses = np.zeros(shape, dtype=np.float32) if known is None else known.poses[None, seen]
+                mask = np.zeros((*shape[:2], shape[2] // 3), dtype=np.float32)
+                if known is not None:
+                    mask = known.mask[None, seen, ::3]
+                part = network.bind(values[None, seen], poses, mask)(x[None, seen], log_snr)
+                result[start:stop] = part[0, start - first : stop - first]
+                if on_part:
+                    on_part()
+            return result
+
+        return denoise
 
     active = {name: value for name, value in guidance.items() if value.scale != 1.0}
     without = {name: (bind(conditioning.without(name)), value) for name, value in active.items()}

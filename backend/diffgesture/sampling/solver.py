@@ -10,12 +10,14 @@ from typing import Final
 
 import numpy as np
 
+from ..model.arithmetic import row_blocks
 from .noise import NoiseSource
 from .reference import OnStep
 
 Denoise = Callable[[np.ndarray, float], np.ndarray]
 """Noisy data at a log-SNR to the estimate of the clean data, of the same shape."""
 
+_ROWS: Final = 8192
 _MAX_EXTRAPOLATION: Final = 1.25
 """In steps. The largest error of ten steps from time 0.9999 to 0.001 on normal data falls from 0.40 to 0.006."""
 
@@ -60,18 +62,23 @@ def sample_dpm_solver_pp_2m(
         if step == len(lambdas) - 1:
             break
         h = lambdas[step + 1] - lam
-        estimate = x0
-        if previous is not None:
-            # The last steps are the widest; extrapolated in full they overshoot.
-            ratio = min(h / previous_h, _MAX_EXTRAPOLATION)
-            estimate = x0 + (x0 - previous) * (ratio / 2)
+        # The last steps are the widest; extrapolated in full they overshoot.
+        ratio = 0.0 if previous is None else min(h / previous_h, _MAX_EXTRAPOLATION)
         sigma, sigma_next = _sigma(lam), _sigma(lambdas[step + 1])
         alpha_next = math.sqrt(1 - sigma_next**2)
         decay = h * (1 + eta)
-        x = sigma_next / sigma * math.exp(-eta * h) * x - alpha_next * math.expm1(-decay) * estimate
-        if eta and noise is not None:
-            x = x + sigma_next * math.sqrt(-math.expm1(-2 * eta * h)) * noise.own(step + 1, x.shape)
-        previous, previous_h = x0, h
+        keep, towards = sigma_next / sigma * math.exp(-eta * h), alpha_next * math.expm1(-decay)
+        fresh = noise.own(step + 1, x.shape) if eta and noise is not None else None
+        level = sigma_next * math.sqrt(-math.expm1(-2 * eta * h))
+        following = np.empty(x.shape, dtype=np.result_type(x, x0))
+        for part in row_blocks(len(x), _ROWS):
+            estimate = x0[part]
+            if previous is not None:
+                estimate = estimate + (estimate - previous[part]) * (ratio / 2)
+            following[part] = keep * x[part] - towards * estimate
+            if fresh is not None:
+                following[part] = following[part] + level * fresh[part]
+        x, previous, previous_h = following, x0, h
     return x0
 
 

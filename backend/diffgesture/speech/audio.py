@@ -1,27 +1,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Speech from any audio file: 16 kHz mono float32, as the networks want it.
+"""Speech from any audio file: 16 kHz mono float32, as the networks want it, or only what is heard in it.
 
-WAV is read by NumPy. Other formats need a decoder: libsndfile (``soundfile``) or FFmpeg (``av``), where they are
-installed; in Blender the add-on decodes with Blender's own audio library and hands over WAV.
+``hear`` reads a recording once, block by block, and keeps what generation needs of it: 8 kB a second, where the
+samples themselves take 64.
 """
 
-import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from ..errors import AudioError
-from .features import SAMPLE_RATE
-from .resample import resample
-from .wav import UnknownWav, is_wav, read_wav
+from .decode import CONVERT, Decoded, decode
+from .features import SAMPLE_RATE, MelPower
+from .resample import resampled
 
 MIN_SECONDS: Final = 0.2
 MAX_SECONDS: Final = 4 * 3600.0
 MIN_RATE, MAX_RATE = 2_000, 768_000
 SILENCE_DBFS: Final = -60.0
-_CONVERT: Final = "Convert it to WAV, FLAC, OGG or MP3 and try again."
-_BLOCK_FRAMES: Final = 1 << 18
+HEAD_SECONDS: Final = 5.0
+_KEPT_SECONDS: Final = 720.0
+"""Of a recording up to this long the samples are kept, too; longer ones are read again where they are needed."""
+_FRAME: Final = SAMPLE_RATE // 20
+
+OnBlock = Callable[[float], None]
+"""Called with the seconds that are read; may raise to cancel."""
 
 
 def load_audio(
@@ -32,113 +39,140 @@ def load_audio(
     Channels are averaged. Raises AudioError for a file that is missing, not audio, empty, not finite, shorter
     than 0.2 s, longer than four hours or of a rate that no recording has.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise AudioError(f"There is no audio file at {path}.")
-    if path.stat().st_size == 0:
-        raise AudioError(f"The audio file {path.name} is empty.")
-    samples, rate = _decode(path, start, end)
-    if not MIN_RATE <= rate <= MAX_RATE:
-        raise AudioError(f"The audio file {path.name} says that it has {rate} samples a second.", _CONVERT)
-    if not np.isfinite(samples).all():
-        raise AudioError(f"The audio file {path.name} contains NaN or infinity.", _CONVERT)
-    seconds = len(samples) / rate
-    if seconds < MIN_SECONDS:
-        raise AudioError(
-            f"The speech in {path.name} is {seconds:.2f} s long; at least {MIN_SECONDS} s are needed."
-        )
-    if seconds > MAX_SECONDS:
-        raise AudioError(
-            f"The speech in {path.name} lasts {seconds / 3600:.1f} hours; generate at most "
-            f"{MAX_SECONDS / 3600:.0f} hours at once."
-        )
-    # Louder than full scale a thousand times over is a damaged file, and its squares would overflow.
-    samples = np.clip(samples, -1000.0, 1000.0)
-    return np.ascontiguousarray(resample(samples, rate, sample_rate), dtype=np.float32)
+    return _joined(_blocks(Path(path), start, end, sample_rate)[1])
 
 
-def _decode(path: Path, start: float, end: float | None) -> tuple[np.ndarray, int]:
-    """Mono samples of the seconds wanted and their rate, by the first reader that knows the format."""
-    if is_wav(path):
-        try:
-            samples, rate, _ = read_wav(path, start, end)
-        except UnknownWav:
-            pass
-        else:
-            return samples, rate
-    try:
-        import soundfile
-    except (ImportError, OSError):
-        soundfile = None
-    if soundfile is None:
-        return _cut(*_decode_with_ffmpeg(path), start, end)
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate = int(file.samplerate)
-            first = max(0, round(start * rate))
-            wanted = None if end is None else max(0, round(end * rate) - first)
-            if first and file.seekable():
-                file.seek(min(first, file.frames))
-                first = 0
-            return _in_blocks(file, first, wanted), rate
-    except soundfile.LibsndfileError:
-        return _cut(*_decode_with_ffmpeg(path), start, end)
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
-        raise AudioError(f"The audio file {path.name} cannot be read: {error}.", _CONVERT) from error
+def _blocks(
+    path: Path, start: float, end: float | None, sample_rate: int, on_block: OnBlock | None = None
+) -> tuple[Decoded, Iterator[np.ndarray]]:
+    """The open recording, and its blocks at ``sample_rate``, which raise AudioError where it cannot be used."""
+    opened = decode(path, start, end)
+    if not MIN_RATE <= opened.rate <= MAX_RATE:
+        raise AudioError(f"The audio file {path.name} says that it has {opened.rate} samples a second.", CONVERT)
+    return opened, resampled(_checked(path, opened, on_block), opened.rate, sample_rate)
 
 
-def _in_blocks(file, skip: int, wanted: int | None) -> np.ndarray:
-    """What is left of an open sound file as mono, ``skip`` frames later and at most ``wanted`` frames.
-
-    The header's length is not believed: it is read until nothing more comes.
-    """
-    blocks, count = [], 0
-    limit = None if wanted is None else skip + wanted
-    while limit is None or count < limit:
-        size = _BLOCK_FRAMES if limit is None else min(_BLOCK_FRAMES, limit - count)
-        block = file.read(size, dtype="float32", always_2d=True)
-        if not len(block):
-            break
-        blocks.append(block.mean(axis=1))
+def _checked(path: Path, opened: Decoded, on_block: OnBlock | None) -> Iterator[np.ndarray]:
+    count = 0
+    for block in opened.blocks:
+        if not np.isfinite(block).all():
+            raise AudioError(f"The audio file {path.name} contains NaN or infinity.", CONVERT)
         count += len(block)
-        if count > MAX_SECONDS * file.samplerate * 1.01:
-            break
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
-    return samples[skip:]
-
-
-def _cut(samples: np.ndarray, rate: int, start: float, end: float | None) -> tuple[np.ndarray, int]:
-    return samples[max(0, round(start * rate)) : None if end is None else round(end * rate)], rate
-
-
-def _decode_with_ffmpeg(path: Path) -> tuple[np.ndarray, int]:
-    """Mono samples through PyAV, when it is installed."""
-    unreadable = AudioError(f"{path.name} is not an audio file that can be read.", _CONVERT)
-    try:
-        import av
-    except (ImportError, OSError):
-        if importlib.util.find_spec("soundfile") is None:
+        seconds = count / opened.rate
+        if seconds > MAX_SECONDS:
             raise AudioError(
-                f"{path.name} cannot be decoded here: there is no audio decoder, so only WAV files can be read.",
-                "Convert it to WAV and try again.",
-            ) from None
-        raise unreadable from None
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise AudioError(f"{path.name} has no sound, only pictures.")
-            rate = container.streams.audio[0].rate
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-            frames = [
-                resampled.to_ndarray()[0]
-                for frame in container.decode(audio=0)
-                for resampled in resampler.resample(frame)
-            ]
-    except (av.FFmpegError, ValueError, EOFError) as error:
-        raise unreadable from error
-    if not frames:
-        raise AudioError(f"The audio file {path.name} holds no samples.")
-    return np.concatenate(frames), int(rate)
+                f"The speech in {path.name} lasts more than {MAX_SECONDS / 3600:.0f} hours; generate at most that"
+                " much at once."
+            )
+        if on_block:
+            on_block(seconds)
+        # Louder than full scale a thousand times over is a damaged file, and its squares would overflow.
+        yield np.clip(block, -1000.0, 1000.0)
+    if count / opened.rate < MIN_SECONDS:
+        raise AudioError(
+            f"The speech in {path.name} is {count / opened.rate:.2f} s long; at least {MIN_SECONDS} s are needed."
+        )
+
+
+def _joined(blocks: Iterator[np.ndarray]) -> np.ndarray:
+    """Blocks as one array; each is let go as soon as it is copied, so that they are not in memory twice."""
+    parts = list(blocks)
+    whole = np.empty(sum(map(len, parts)), dtype=np.float32)
+    place = len(whole)
+    while parts:
+        part = parts.pop()
+        whole[place - len(part) : place] = part
+        place -= len(part)
+    return whole
+
+
+# -- What is heard ---------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Heard:
+    """Speech as far as generation needs it; in place of its samples (N,) wherever they are asked for.
+
+    ``mel`` (20, 1 + N // 160): see ``features.mel_power``; ``head``: the first five seconds; ``loudest``: the
+    largest power of a twentieth of a second; ``notes``: what was strange about the file.
+    """
+
+    length: int
+    mel: np.ndarray
+    head: np.ndarray
+    loudest: float
+    notes: list[str] = field(default_factory=list)
+    read_again: Callable[[], np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        stop = self.length if part.stop is None else part.stop
+        return (self.head if 0 <= stop <= len(self.head) else self.samples)[part]
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.asarray(self.samples, dtype=dtype)
+
+    @cached_property
+    def samples(self) -> np.ndarray:
+        """(N,) float32 at 16 kHz: kept, or read again."""
+        assert self.read_again is not None
+        return self.read_again()
+
+    @property
+    def is_silent(self) -> bool:
+        return _decibels(self.loudest) < SILENCE_DBFS
+
+
+def hear(path: str | Path, start: float = 0.0, end: float | None = None, on_block: OnBlock | None = None) -> Heard:
+    """Seconds ``start`` to ``end`` of a file as far as generation needs them; AudioError as ``load_audio``."""
+    path = Path(path)
+    opened, blocks = _blocks(path, start, end, SAMPLE_RATE, on_block)
+    mel, level, head, kept = MelPower(), _Level(), [], []
+    length = 0
+    for block in blocks:
+        mel.add(block)
+        level.add(block)
+        if length < HEAD_SECONDS * SAMPLE_RATE:
+            head.append(block)
+        length += len(block)
+        kept = [*kept, block] if length <= _KEPT_SECONDS * SAMPLE_RATE else []
+    beginning = np.concatenate(head)[: round(HEAD_SECONDS * SAMPLE_RATE)]
+    heard = Heard(
+        length, mel.finish(), beginning, level.finish(), opened.notes, lambda: load_audio(path, start, end)
+    )
+    if kept:
+        heard.samples = _joined(iter(kept))
+    return heard
+
+
+class _Level:
+    """The loudest frame of a stream of blocks."""
+
+    def __init__(self) -> None:
+        self._rest, self._loudest = np.zeros(0, dtype=np.float32), 0.0
+
+    def add(self, block: np.ndarray) -> None:
+        samples = np.concatenate([self._rest, block])
+        whole = len(samples) // _FRAME * _FRAME
+        self._rest = samples[whole:]
+        if whole:
+            self._loudest = max(self._loudest, float(_frame_power(samples[:whole]).max()))
+
+    def finish(self) -> float:
+        if len(self._rest):
+            self.add(np.zeros(-len(self._rest) % _FRAME, dtype=np.float32))
+        return self._loudest
+
+
+def _frame_power(samples: np.ndarray) -> np.ndarray:
+    frames = samples.reshape(-1, _FRAME)
+    return np.einsum("ij,ij->i", frames, frames, dtype=np.float64) / _FRAME
+
+
+def _decibels(power: float) -> float:
+    return float(10 * np.log10(power + 1e-20))
 
 
 def level_dbfs(audio: np.ndarray) -> float:
@@ -146,9 +180,9 @@ def level_dbfs(audio: np.ndarray) -> float:
     return float(10 * np.log10(np.mean(np.square(audio, dtype=np.float64)) + 1e-20))
 
 
-def is_silent(audio: np.ndarray) -> bool:
+def is_silent(audio: "np.ndarray | Heard") -> bool:
     """Whether nothing louder than -60 dBFS (over 50 ms) is there to react to."""
-    frame = SAMPLE_RATE // 20
-    padded = np.pad(audio, (0, -len(audio) % frame)).reshape(-1, frame)
-    power = np.einsum("ij,ij->i", padded, padded, dtype=np.float64) / frame
-    return float(10 * np.log10(power.max() + 1e-20)) < SILENCE_DBFS
+    if isinstance(audio, Heard):
+        return audio.is_silent
+    padded = np.pad(audio, (0, -len(audio) % _FRAME))
+    return _decibels(float(_frame_power(padded).max())) < SILENCE_DBFS

@@ -9,7 +9,7 @@ as in librosa, which the tests compare with.
 """
 
 from functools import cache
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -30,29 +30,43 @@ _AMIN: Final = 1e-12
 _FRAMES_AT_ONCE: Final = 2048
 
 
-def audio_features(audio: np.ndarray, num_frames: int, fps: float) -> np.ndarray:
+def audio_features(audio: "np.ndarray | WithMel", num_frames: int, fps: float) -> np.ndarray:
     """(samples,) at 16 kHz to (num_frames, 28) float32.
 
     Per motion frame: 20 log-mel bands averaged over the frame, and four sub-frames each of loudness and of
     onset strength (positive log-mel flux). All in units of 20 dB; 0 is the clip's speech level and -3 the floor.
+    Band by band, so that hours of speech need no more than a few times one band.
     """
-    power = mel_power(audio)
+    power = power_of(audio)
     loudness = _decibels(power.sum(axis=0))
     level = speech_level(loudness)
-    bands = np.clip(_decibels(power * NUM_MELS) - level, -_RANGE_DB, 20) / 20
     loudness = np.clip(loudness - level, -_RANGE_DB, 20) / 20
-    onset = np.maximum(np.diff(bands, axis=1, prepend=bands[:, :1]), 0).mean(axis=0) * 4
-    times = np.arange(bands.shape[1]) * _HOP / SAMPLE_RATE
+    times = np.arange(power.shape[1]) * _HOP / SAMPLE_RATE
     centres = (np.arange(num_frames) + 0.5) / fps
     sub_times = (np.arange(num_frames * SUBFRAMES) + 0.5) / (fps * SUBFRAMES)
-    smooth_bands = _box(bands, round(SAMPLE_RATE / _HOP / fps))
-    smooth_curves = _box(np.stack([loudness, onset]), 2)
-    columns = [np.interp(centres, times, band, right=-_RANGE_DB / 20) for band in smooth_bands]
-    curves = [
-        np.interp(sub_times, times, curve, right=right).reshape(num_frames, SUBFRAMES)
-        for curve, right in zip(smooth_curves, (-_RANGE_DB / 20, 0.0), strict=True)
-    ]
-    return np.concatenate([np.stack(columns, axis=1), *curves], axis=1).astype(np.float32)
+    features = np.empty((num_frames, FEATURE_DIM), dtype=np.float32)
+    rises = np.zeros(power.shape[1], dtype=np.float32)
+    width = round(SAMPLE_RATE / _HOP / fps)
+    for number, row in enumerate(power):
+        band = np.clip(_decibels(row * NUM_MELS) - level, -_RANGE_DB, 20) / 20
+        rises += np.maximum(np.diff(band, prepend=band[:1]), 0)
+        features[:, number] = np.interp(centres, times, _box(band, width), right=-_RANGE_DB / 20)
+    onset = rises / np.float32(NUM_MELS) * 4
+    for start, curve, right in ((NUM_MELS, loudness, -_RANGE_DB / 20), (NUM_MELS + SUBFRAMES, onset, 0.0)):
+        values = np.interp(sub_times, times, _box(curve, 2), right=right)
+        features[:, start : start + SUBFRAMES] = values.reshape(num_frames, SUBFRAMES)
+    return features
+
+
+class WithMel(Protocol):
+    """Speech of which the power in mel bands is known."""
+
+    mel: np.ndarray
+
+
+def power_of(audio: "np.ndarray | WithMel") -> np.ndarray:
+    """``mel_power`` of samples, or what was kept of it."""
+    return mel_power(audio) if isinstance(audio, np.ndarray) else audio.mel
 
 
 def mel_power(audio: np.ndarray) -> np.ndarray:
@@ -60,19 +74,56 @@ def mel_power(audio: np.ndarray) -> np.ndarray:
 
     A full-scale sine has mean power 0.5; what lies before and behind the clip is silence.
     """
-    samples = np.pad(np.asarray(audio, dtype=np.float32), _FFT // 2)
-    count = 1 + (len(samples) - _FFT) // _HOP
-    frames = np.lib.stride_tricks.sliding_window_view(samples, _FFT)[::_HOP][:count]
-    window = _hann()
-    scale = 2 / (_FFT * np.square(window).sum())
-    filters = mel_filters()
-    power = np.empty((NUM_MELS, count), dtype=np.float32)
-    for start in range(0, count, _FRAMES_AT_ONCE):
-        part = slice(start, start + _FRAMES_AT_ONCE)
-        spectrum = np.fft.rfft(frames[part] * window)
-        energy = np.square(spectrum.real) + np.square(spectrum.imag)
-        power[:, part] = np.einsum("mf,tf->mt", filters, energy.astype(np.float32)) * scale
-    return power
+    whole = MelPower()
+    whole.add(np.asarray(audio, dtype=np.float32))
+    return whole.finish()
+
+
+class MelPower:
+    """``mel_power`` of a stream of blocks."""
+
+    def __init__(self) -> None:
+        window = _hann()
+        self._scale = 2 / (_FFT * np.square(window).sum())
+        self._rest = np.zeros(_FFT // 2, dtype=np.float32)
+        self._parts: list[np.ndarray] = []
+        self._count = 0
+
+    def add(self, block: np.ndarray) -> None:
+        """Take in samples (N,) at 16 kHz."""
+        self._count += len(block)
+        self._rest = np.concatenate([self._rest, block.astype(np.float32, copy=False)])
+        self._take(_FRAMES_AT_ONCE)
+
+    def finish(self) -> np.ndarray:
+        """(20, 1 + samples // 160); the object is used up."""
+        self._rest = np.pad(self._rest, (0, _FFT // 2))
+        self._take(_FRAMES_AT_ONCE)
+        left = 1 + self._count // _HOP - sum(part.shape[1] for part in self._parts)
+        self._take(left)
+        power = np.empty((NUM_MELS, 1 + self._count // _HOP), dtype=np.float32)
+        place = power.shape[1]
+        while self._parts:  # each let go as soon as it is copied
+            part = self._parts.pop()
+            power[:, place - part.shape[1] : place] = part
+            place -= part.shape[1]
+        return power
+
+    def _take(self, frames: int) -> None:
+        """Blocks of so many frames, as long as the samples reach."""
+        needed = (frames - 1) * _HOP + _FFT
+        begin = 0
+        while frames and len(self._rest) - begin >= needed:
+            samples = self._rest[begin : begin + needed]
+            windows = np.lib.stride_tricks.sliding_window_view(samples, _FFT)[::_HOP]
+            spectrum = np.fft.rfft(windows * _hann())
+            energy = np.square(spectrum.real) + np.square(spectrum.imag)
+            power = np.einsum("mf,tf->mt", mel_filters(), energy.astype(np.float32)) * self._scale
+            self._parts.append(power.astype(np.float32))
+            begin += frames * _HOP
+            if frames < _FRAMES_AT_ONCE:
+                break
+        self._rest = self._rest[begin:]
 
 
 @cache
@@ -125,8 +176,8 @@ def speech_level(loudness_db: np.ndarray) -> float:
     return float(max(np.percentile(active, 80), _FLOOR_DBFS))
 
 
-def _box(curves: np.ndarray, width: int) -> np.ndarray:
-    """Centred moving average along the last axis with edge values repeated."""
-    padded = np.pad(curves, ((0, 0), (width // 2, width - 1 - width // 2)), mode="edge")
-    total = np.cumsum(np.pad(padded, ((0, 0), (1, 0))), axis=-1, dtype=np.float64)
-    return (total[:, width:] - total[:, :-width]) / width
+def _box(curve: np.ndarray, width: int) -> np.ndarray:
+    """Centred moving average (T,) with edge values repeated."""
+    padded = np.pad(curve, (width // 2, width - 1 - width // 2), mode="edge")
+    total = np.cumsum(np.pad(padded, (1, 0)), dtype=np.float64)
+    return (total[width:] - total[:-width]) / width

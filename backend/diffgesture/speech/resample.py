@@ -2,6 +2,7 @@
 """Resampling of speech by NumPy: a band-limited spectrum, block by block, in constant memory."""
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -13,27 +14,64 @@ _PASS: Final = 0.92
 
 
 def resample(samples: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
-    """(N,) float32 at ``rate`` to (round(N target_rate / rate),) at ``target_rate``.
+    """(N,) float32 at ``rate`` to (round(N target_rate / rate),) at ``target_rate``."""
+    if rate == target_rate:
+        return samples
+    blocks = list(resampled([samples], rate, target_rate))
+    return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+
+
+def resampled(blocks: Iterable[np.ndarray], rate: int, target_rate: int) -> Iterator[np.ndarray]:
+    """Blocks of any length at ``rate`` to blocks of 20 s at ``target_rate``.
 
     Blocks overlap by a quarter of a second on both sides, which is cut off again, so that no seam is left.
     """
     if rate == target_rate:
-        return samples
+        yield from blocks
+        return
     divisor = math.gcd(rate, target_rate)
     up, down = target_rate // divisor, rate // divisor
-    length = round(len(samples) * target_rate / rate)
     # Whole periods of the common grid: every block starts on a sample of both rates.
     periods = max(1, round(_BLOCK_SECONDS * rate / down))
     margin = max(1, math.ceil(_MARGIN_SECONDS * rate / down))
-    result = np.zeros(length, dtype=np.float32)
-    for first in range(0, math.ceil(len(samples) / down), periods):
+    window = _Window(blocks)
+    first = 0
+    while True:
         start, stop = (first - margin) * down, (first + periods + margin) * down
-        block = samples[max(0, start) : stop]
-        block = np.pad(block, (max(0, -start), max(0, stop - start - len(block) - max(0, -start))))
-        out = _whole(block, up, down)[margin * up : (margin + periods) * up]
-        place = slice(first * up, min(length, (first + periods) * up))
-        result[place] = out[: place.stop - place.start]
-    return result
+        block = window.cut(start, stop)
+        length = None if window.length is None else round(window.length * target_rate / rate)
+        if window.length is not None and first >= math.ceil(window.length / down):
+            return
+        out = _whole(block, up, down)[margin * up : (margin + periods) * up].astype(np.float32)
+        yield out if length is None else out[: max(0, min(length, (first + periods) * up) - first * up)]
+        first += periods
+
+
+class _Window:
+    """A moving part of a stream of blocks; before and behind them are zeros."""
+
+    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
+        self.length: int | None = None
+        """Samples in all, as soon as the end has been seen."""
+        self._blocks, self._held, self._begin = iter(blocks), np.zeros(0, dtype=np.float32), 0
+
+    def cut(self, start: int, stop: int) -> np.ndarray:
+        """Samples ``start`` to ``stop``; ``start`` never falls."""
+        new = []
+        have = self._begin + len(self._held)
+        while self.length is None and have < stop:
+            block = next(self._blocks, None)
+            if block is None:
+                self.length = have
+            else:
+                new.append(block)
+                have += len(block)
+        drop = min(max(0, start - self._begin), len(self._held))
+        self._held = np.concatenate([self._held[drop:], *new]) if new or drop else self._held
+        self._begin += drop
+        inside = self._held[max(0, start - self._begin) : max(0, stop - self._begin)]
+        before = min(max(0, -start), stop - start)
+        return np.pad(inside, (before, stop - start - before - len(inside)))
 
 
 def _whole(block: np.ndarray, up: int, down: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from .features import mel_power
+from .features import WithMel, power_of
 
 RATE: Final = 100.0
 _BANDS: Final = slice(2, 15)
@@ -17,15 +17,15 @@ _PROMINENCE_DB: Final = 2.0
 _APART: Final = 0.09
 
 
-def loudness_db(audio: np.ndarray) -> np.ndarray:
+def loudness_db(audio: np.ndarray | WithMel) -> np.ndarray:
     """(T,) dB of the vowels' bands at 100 Hz of 16 kHz ``audio`` (samples,), smoothed over a phoneme."""
-    level = 10.0 * np.log10(mel_power(audio)[_BANDS].sum(axis=0).astype(np.float64) + 1e-8)
+    level = 10.0 * np.log10(power_of(audio)[_BANDS].sum(axis=0).astype(np.float64) + 1e-8)
     offsets = np.arange(-9, 10) / RATE
     kernel = np.exp(-0.5 * (offsets / _SMOOTH) ** 2)
     return np.convolve(np.pad(level, 9, mode="edge"), kernel / kernel.sum(), mode="valid")
 
 
-def nuclei(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def nuclei(audio: np.ndarray | WithMel) -> tuple[np.ndarray, np.ndarray]:
     """Seconds (N,) of the loudest point of each syllable, and its strength (N,) in dB over the median syllable."""
     level = loudness_db(audio)
     floor = max(np.percentile(level, 95) - 30.0, np.percentile(level, 5) + 3.0) if len(level) else 0.0

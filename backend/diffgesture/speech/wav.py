@@ -5,6 +5,7 @@ RIFF and RF64 with whole numbers of 8 to 32 bits or floating point of 32 or 64 b
 header that promises more than the file holds is believed no further than the file reaches.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -13,13 +14,14 @@ import numpy as np
 
 from ..errors import AudioError
 
-_BLOCK_FRAMES: Final = 1 << 18
+BLOCK_VALUES: Final = 1 << 20
+"""Samples of all channels that are in memory at once."""
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
 
 @dataclass(frozen=True)
 class WavInfo:
-    """Where the samples lie and what they are; ``frames`` as far as the file reaches."""
+    """Where the samples lie and what they are; ``frames`` that are there, and that the header ``promised``."""
 
     rate: int
     channels: int
@@ -27,6 +29,7 @@ class WavInfo:
     floating: bool
     start: int
     frames: int
+    promised: int
 
 
 def is_wav(path: Path) -> bool:
@@ -44,20 +47,34 @@ def read_wav(path: Path, start: float = 0.0, end: float | None = None) -> tuple[
 
     AudioError where the file cannot be read without a decoder; ``UnknownWav`` where another reader might.
     """
+    info = wav_info(path)
+    first = min(info.frames, max(0, round(start * info.rate)))
+    last = info.frames if end is None else min(info.frames, max(first, round(end * info.rate)))
+    blocks = list(read_blocks(path, info, first, last))
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+    return samples, info.rate, info.frames / info.rate
+
+
+def wav_info(path: Path) -> WavInfo:
+    """What the header says. AudioError where it is damaged; ``UnknownWav`` where another reader might know it."""
     try:
         with path.open("rb") as file:
             info = _info(file, path)
-            first = min(info.frames, max(0, round(start * info.rate)))
-            last = info.frames if end is None else min(info.frames, max(first, round(end * info.rate)))
-            samples = np.empty(last - first, dtype=np.float32)
-            size = info.channels * info.bits // 8
-            file.seek(info.start + first * size)
-            for place in range(0, len(samples), _BLOCK_FRAMES):
-                count = min(_BLOCK_FRAMES, len(samples) - place)
-                samples[place : place + count] = _mono(file.read(count * size), info)
     except (OSError, ValueError) as error:
         raise AudioError(f"The audio file {path.name} cannot be read: {error}.") from error
-    return samples, info.rate, info.frames / info.rate
+    if not info.rate:
+        raise AudioError(f"The audio file {path.name} says that it has 0 samples a second.")
+    return info
+
+
+def read_blocks(path: Path, info: WavInfo, first: int, last: int) -> Iterator[np.ndarray]:
+    """Mono float32 blocks of frames ``first`` to ``last``."""
+    size = info.channels * info.bits // 8
+    step = max(1, BLOCK_VALUES // info.channels)
+    with path.open("rb") as file:
+        file.seek(info.start + first * size)
+        for place in range(first, last, step):
+            yield _mono(file.read(min(step, last - place) * size), info)
 
 
 class UnknownWav(Exception):
@@ -90,8 +107,11 @@ def _info(file: BinaryIO, path: Path) -> WavInfo:
             begin = file.tell()
             # Streams leave the length open (0 or all ones), cut files promise too much.
             there = total - begin
-            size = there if size in (0, 0xFFFFFFFF) else min(size, there)
-            return WavInfo(rate, channels, bits, kind == _FLOAT, begin, size // (channels * bits // 8))
+            promised = there if size in (0, 0xFFFFFFFF) else size
+            frame = channels * bits // 8
+            return WavInfo(
+                rate, channels, bits, kind == _FLOAT, begin, min(promised, there) // frame, promised // frame
+            )
         else:
             file.seek(size + size % 2, 1)
     raise ValueError("it holds no samples")

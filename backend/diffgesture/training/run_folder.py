@@ -24,10 +24,6 @@ _FILES: Final = (
 )
 # What may differ between the parts of one run.
 _FREE: Final = (
-    "name",
-    "licence",
-    "amp",
-    "wandb",
     *("steps", "save_minutes", "log_steps", "panel_steps", "panel_clips", "best_by", "keep_steps", "wandb"),
     *("name", "licence", "amp"),
 )

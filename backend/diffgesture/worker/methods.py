@@ -24,7 +24,8 @@ from ..motion.bvh import save_bvh
 from ..motion.constraints import load_constraints
 from ..motion.motion_file import load_motion
 from ..motion.skeletons import neutral_directions
-from ..speech.audio import load_audio
+from ..reading import Real
+from ..speech.audio import hear
 from ..words.vocabulary import parse_cues
 
 if TYPE_CHECKING:
@@ -128,8 +129,13 @@ def make_methods(server: "Server") -> dict[str, Method]:
         if audio is None or transcript is None:
             raise RpcError(INVALID_PARAMS, "audio and transcript are needed.")
         settings = Settings(**{name: value for name, value in params.items() if is_control(name)})
-        start, end = float(params.get("audio_start") or 0.0), params.get("audio_end")
-        heard = load_audio(audio, start, end)
+        try:
+            start = Real(0, 1e6)(params.get("audio_start") or 0.0, "audio_start")
+            end = params.get("audio_end")
+            end = None if end is None else Real(0, 1e6)(end, "audio_end")
+        except ValueError as error:
+            raise RpcError(INVALID_PARAMS, str(error)) from error
+        heard = hear(audio, start, end, lambda _: server.check_cancelled(identity))
         table = path_or_none(params.get("word_table"), "word_table")
         spoken = listen(heard, settings, transcript, table, start)
         return {
