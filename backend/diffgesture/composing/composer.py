@@ -391,7 +391,7 @@ def _beats(
     beats = []
     for accent in accents:
         taken = any(-0.42 < accent.time - p.arrival < 0.42 for p in placements)
-        if taken or rng.random() > 0.12 + 0.46 * accent.strength:
+        if taken or rng.random() > style.pace**1.5 * (0.12 + 0.46 * accent.strength):
             continue
         phrase = next((p for p in phrases if accent.time <= p.end + 0.05), None)
         size = style.amplitude * (1.05 + 1.1 * accent.strength) * rng.uniform(0.75, 1.3)
