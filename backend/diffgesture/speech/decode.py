@@ -58,6 +58,8 @@ def decode(path: Path, start: float = 0.0, end: float | None = None) -> Decoded:
             return _wav(path, start, end)
         except UnknownWav:
             pass
+    if path.suffix.lower() == ".mp3" and not _begins_as_mp3(path):  # libsndfile would tell of it on stderr
+        return _with_ffmpeg(path, start, end)
     try:
         import soundfile
     except (ImportError, OSError):
@@ -70,6 +72,12 @@ def decode(path: Path, start: float = 0.0, end: float | None = None) -> Decoded:
         if path.suffix.lower() == ".raw":
             raise AudioError(f"{path.name} has no header that says what its samples are.", CONVERT) from error
         raise AudioError(f"The audio file {path.name} cannot be read: {error}.", CONVERT) from error
+
+
+def _begins_as_mp3(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(3)
+    return head == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0)
 
 
 def _wav(path: Path, start: float, end: float | None) -> Decoded:
