@@ -8,5 +8,5 @@ DATA = {"diffgesture.checkpoints": "backend/checkpoints", "diffgesture.rigs": "r
 setup(
     packages=[*find_packages("backend", include=["diffgesture", "diffgesture.*"]), *DATA],
     package_dir={"": "backend", **DATA},
-    package_data={"": ["*.json", "*.safetensors"]},
+    package_data={"": ["*.json", "*.safetensors", "*.html"]},
 )

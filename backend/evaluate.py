@@ -46,6 +46,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     against.add_argument(
         "--split", default="val", choices=("val", "test", "train"), help="which part of --data (default: val)"
     )
+    against.add_argument(
+        "--seconds", nargs=2, type=float, metavar=("MIN", "MAX"), help="of --data only takes of such a length"
+    )
     against.add_argument("--speech", type=Path, metavar="FOLDER", help="speech: audio files")
     against.add_argument("--real", type=Path, metavar="FOLDER", help="real takes to compare with: npz and audio")
     published = parser.add_argument_group("published metrics")
@@ -162,7 +165,9 @@ def _panel(arguments: argparse.Namespace) -> None:
     if dataset is not None and layout not in (None, dataset.layout):
         Dataset(arguments.data, layout)  # says what is wrong
     layout = layout or (dataset.layout if dataset else "ted_expressive")
-    paired = ev.takes_of_dataset(dataset, arguments.split, arguments.limit) if dataset else []
+    paired = []
+    if dataset:
+        paired = ev.takes_of_dataset(dataset, arguments.split, arguments.limit, arguments.seconds)
     real = load_real_takes(arguments.real, layout) if arguments.real else paired
     if paired:
         speech = [ev.speech_of_take(take, arguments.seeded) for take in paired]

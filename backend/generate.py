@@ -11,7 +11,7 @@ from typing import Any
 from diffgesture.command_line import run_command
 from diffgesture.controls import add_arguments, controls_of
 
-_ENDINGS = {"motions": ".npz", "bvh": ".bvh", "video": ".mp4"}
+_ENDINGS = {"motions": ".npz", "bvh": ".bvh", "smplx": ".npz", "video": ".mp4"}
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -19,6 +19,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("audio", type=Path, metavar="AUDIO", help="speech: wav, flac, ogg, mp3 at any rate")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="MOTION.npz", help="the motion file")
     parser.add_argument("--bvh", type=Path, metavar="FILE", help="also write a BVH file")
+    parser.add_argument(
+        "--smplx",
+        type=Path,
+        metavar="FILE.npz",
+        help="also write SMPL-X parameters at 30 fps (BEAT2), legs at rest",
+    )
     parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="also draw the skeleton, with the sound")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="other weights than the bundled ones")
     add_arguments(parser.add_argument_group("controls (docs/CONTROLS.md)"))
@@ -115,7 +121,7 @@ def _targets(arguments: argparse.Namespace) -> dict[str, list[Path]]:
     from diffgesture.generation.engine import MAX_VARIATIONS, numbered
     from diffgesture.writing import check_outputs
 
-    given = {"motions": arguments.output, "bvh": arguments.bvh, "video": arguments.video}
+    given = {"motions": arguments.output, "bvh": arguments.bvh, "smplx": arguments.smplx, "video": arguments.video}
     for kind, path in given.items():
         if path and path.suffix.lower() != _ENDINGS[kind]:
             raise OutputError(f"{path} must end in {_ENDINGS[kind]}.")
@@ -133,12 +139,14 @@ def _write(arguments: argparse.Namespace, targets: dict[str, list[Path]], motion
     """All results or none."""
     from diffgesture.motion.bvh import write_bvh
     from diffgesture.motion.motion_file import write_motion
+    from diffgesture.motion.smplx import write_smplx
     from diffgesture.motion.video import write_video
     from diffgesture.writing import written
 
     write = {
         "motions": write_motion,
         "bvh": write_bvh,
+        "smplx": write_smplx,
         "video": lambda part, motion: write_video(part, {"generated": motion}, arguments.audio),
     }
     pairs = [(kind, *pair) for kind in targets for pair in zip(targets[kind], motions, strict=True)]

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from diffgesture.data.dataset import Dataset
 from diffgesture.model.official import OfficialNetwork, _Attention
 from diffgesture.motion.skeletons import directions_to_joints
-from diffgesture.sampling.diffusion import linear_schedule
+from diffgesture.sampling.reference import linear_schedule
 from diffgesture.training.config import Config
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate
@@ -149,7 +149,10 @@ class PublishedLoop:
         self._optimizer = torch.optim.Adam(
             self.network.parameters(), lr=config.learning_rate, betas=(config.betas[0], config.betas[1])
         )
-        self._schedule = linear_schedule().to(device)
+        schedule = linear_schedule()
+        self._alpha_bars, self._betas = (
+            torch.from_numpy(x).to(device) for x in (schedule.alpha_bars, schedule.betas)
+        )
         self._samples, self._workers = samples, workers
 
     def batches(self, workers: int | None = None) -> Iterator[tuple[Any, ...]]:
@@ -183,13 +186,13 @@ class PublishedLoop:
         return loss.item()
 
     def _loss(self, target: Tensor, seeds: Tensor, audio: Tensor) -> Tensor:
-        network, schedule = self.network, self._schedule
+        network = self.network
         context = torch.cat([seeds, network.audio_encoder(audio)], dim=2)
         null = torch.zeros(len(target), device=target.device).uniform_(0, 1) < self._config.null_probability
         nothing = network.null_cond_emb.repeat(context.shape[1], 1).unsqueeze(0)
         context = torch.where(null[:, None, None], nothing, context)
-        t = np.random.choice(np.arange(1, schedule.num_steps + 1), len(target)).tolist()
-        alpha_bar, beta = schedule.alpha_bars[t].view(-1, 1, 1), schedule.betas[t]
+        t = np.random.choice(np.arange(1, len(self._betas)), len(target)).tolist()
+        alpha_bar, beta = self._alpha_bars[t].view(-1, 1, 1), self._betas[t]
         noise = torch.randn_like(target)
         noisy = torch.sqrt(alpha_bar) * target + torch.sqrt(1 - alpha_bar) * noise
         return F.mse_loss(network.noise(noisy, beta, context), noise)

@@ -2,6 +2,7 @@
 """*Check Backend*: start the worker and write down what it is, in words that can be sent to someone who helps."""
 
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,10 @@ class BackendCheck:
 
     def discard(self) -> None:
         """A check leaves nothing on disk."""
+
+    def steps(self) -> Iterator[None]:
+        """None of them takes long."""
+        return iter(())
 
     def finish(self) -> Report:
         """What there is to report; raises JobCancelled."""

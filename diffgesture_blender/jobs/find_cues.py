@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """*Find Cues*: the gestures that the words could bring, as markers, before or after anything was generated."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -82,6 +83,10 @@ class FindCuesJob:
     def discard(self) -> None:
         """Remove the job's files."""
         remove_folder(self.request.folder)
+
+    def steps(self) -> Iterator[None]:
+        """None of them takes long."""
+        return iter(())
 
     def finish(self) -> Found:
         """Put the markers on the timeline; raises the error that ended the job."""

@@ -7,6 +7,7 @@ reference into Blender's data; scene and armature are looked up again by their s
 
 import math
 import time
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from ..animation.layers import is_generated, mark_generated
 from ..errors import DiffGestureError
 from ..motion import Motion, load_motion
 from ..retarget.aim_measure import aim_at
-from ..retarget.apply import RetargetReport, retarget
+from ..retarget.apply import Retargeting, RetargetReport
 from ..retarget.look import Look
 from ..retarget.present_pose import model_rest
 from ..sound import sequencer
@@ -58,7 +59,7 @@ class JobResult:
 
 
 class GenerateJob:
-    """Drives one request. ``poll`` until ``done``, then ``finish``."""
+    """Drives one request. ``poll`` until ``done``, then ``steps``, then ``finish``."""
 
     undo_message: Final = "Generate Gestures"
 
@@ -70,6 +71,7 @@ class GenerateJob:
         self._error: BaseException | None = None
         self._waiting_for: str | None = None
         self._cancelling = False
+        self._result: JobResult | None = None
 
     # -- state, for the panel --------------------------------------------------------------------------------
 
@@ -159,15 +161,20 @@ class GenerateJob:
     def failed(self) -> bool:
         return self._error is not None or (self._call is not None and self._call.error is not None)
 
-    def finish(self) -> JobResult:
-        """Write the keys and return what was made; raises the error that ended the job."""
+    def steps(self) -> Iterator[None]:
+        """Write the keys; raises the error that ended the job."""
         if self._error is not None:
             raise self._error
         assert self._call is not None
         if self._call.error is not None:
             raise self._call.error
         assert self._call.result is not None
-        return self._apply(self._call.result)
+        yield from self._apply(self._call.result)
+
+    def finish(self) -> JobResult:
+        """What was made."""
+        assert self._result is not None
+        return self._result
 
     def _ask(self) -> None:
         hello = self._connection.hello
@@ -189,7 +196,7 @@ class GenerateJob:
             idle_timeout=IDLE_TIMEOUT,
         )
 
-    def _apply(self, reply: dict[str, Any]) -> JobResult:
+    def _apply(self, reply: dict[str, Any]) -> Iterator[None]:
         request = self.request
         try:
             made = [(Path(item["path"]), int(item["seed"])) for item in reply["motions"]]
@@ -208,13 +215,14 @@ class GenerateJob:
             )
         motions = [(load_motion(path), seed) for path, seed in made]
         for motion, seed in reversed(motions):  # the first of them is what animates the character in the end
-            report = self._write(armature, motion, scene, seed, below)
+            report = yield from self._write(motion, seed, None if below is None else below.name)
+            scene, armature = self._scene_and_armature()
         warnings += report.warnings
         warnings += request.audio.notes
         warnings += request.notes
         if request.add_sound:
             warnings += self._add_sound(scene)
-        return JobResult(
+        self._result = JobResult(
             scene_uid=scene.session_uid,
             armature_uid=armature.session_uid,
             armature_name=armature.name,
@@ -233,43 +241,49 @@ class GenerateJob:
             look=report.look,
         )
 
-    def _write(
-        self,
-        armature: bpy.types.Object,
-        motion: Motion,
-        scene: bpy.types.Scene,
-        seed: int,
-        below: bpy.types.Action | None,
-    ) -> RetargetReport:
-        """One motion as keys of a new action, and a take of it in the character's list."""
+    def _write(self, motion: Motion, seed: int, below: str | None) -> Generator[None, None, RetargetReport]:
+        """One motion as keys of a new action, and a take of it; ``below``: the action that played before."""
+        scene, armature = self._scene_and_armature()
         request, name = self.request, self.request.action_name(seed)
         told: list[str] = []
+        work: Retargeting | None = None
         if request.targets:
             motion, told = aim_at(armature, motion, request.targets, frame_start=request.frame_start, scene=scene)
         if request.plan is not None:
             report = apply_plan(request.plan, armature, motion, scene, request.frame_start, name, request.keys)
         else:
-            report = retarget(
-                armature,
+            work = Retargeting(
                 motion,
                 frame_start=request.frame_start,
                 action_name=name,
                 keys=request.keys,
                 rest_motion=self._rest_motion() if request.keys.layer == "ADDITIVE" else None,
-                scene=scene,
             )
+            work.measure(armature, scene)
+            yield
+            scene, armature = self._scene_and_armature()
+            work.solve(armature, scene)
+            yield
+            scene, armature = self._scene_and_armature()
+            yield from work.make_keys(armature, scene)
+            scene, armature = self._scene_and_armature()
+            report = work.write(armature, scene)
         report = replace(report, warnings=(*told, *report.warnings))
         action = bpy.data.actions[report.action_name]
         mark_generated(action)
         takes.record(
             armature,
             action,
-            below,
+            bpy.data.actions.get(below) if below is not None else None,
             speech=request.audio.name,
             seed=seed,
             frames=(math.floor(report.frame_start), math.ceil(report.frame_end)),
             settings=request.controls,
         )
+        if work is not None:
+            yield
+            scene, armature = self._scene_and_armature()
+            report = work.look(armature, scene, report)
         return report
 
     def _scene_and_armature(self) -> tuple[bpy.types.Scene, bpy.types.Object]:

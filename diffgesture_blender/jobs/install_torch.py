@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """*Install PyTorch*: the private environment made as a task that the runner drives, with progress and cancel."""
 
+from collections.abc import Iterator
+
 from ..settings.machine import torch_environment
 from ..state.session import log_folder, session
 from ..worker import JobCancelled, interpreter
@@ -52,6 +54,10 @@ class InstallTorch:
 
     def discard(self) -> None:
         """What is there stays, so that installing again goes on from it."""
+
+    def steps(self) -> Iterator[None]:
+        """None of them takes long."""
+        return iter(())
 
     def finish(self) -> str:
         if self._cancelled:

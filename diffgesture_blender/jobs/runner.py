@@ -18,6 +18,8 @@ from .task import Task
 
 TICK: Final = 0.1
 _WAITING_TICK: Final = 0.5
+_BREATH: Final = 0.01  # between two steps, so that Blender can draw and answer
+_LAST: Final = object()
 
 
 def start(task: Task) -> None:
@@ -44,6 +46,8 @@ def run(task: Task, on_progress: Callable[[float, str], None] | None = None) -> 
         refusal = task.refusal()
         if refusal is not None:
             raise DiffGestureError(refusal)
+        for _ in task.steps():
+            pass
         return task.finish()
     except BaseException:
         task.discard()
@@ -89,6 +93,10 @@ def _tick() -> float | None:
             return TICK
         if task.obstacle() is not None:
             return _WAITING_TICK
+        if session.steps is None:
+            session.steps = task.steps()
+        if next(session.steps, _LAST) is not _LAST:
+            return _BREATH
         result = task.finish()
         _over()
         _show(task, result)
@@ -122,7 +130,7 @@ def _show(task: Task, result: Any) -> bool:
 
 
 def _over() -> None:
-    session.task = None
+    session.task = session.steps = None
     stop_when_idle()
 
 

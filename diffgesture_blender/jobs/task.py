@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the runner drives: anything that asks the worker, waits, and then does something in Blender."""
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 
 class Task(Protocol):
-    """``poll`` until ``done``, then ``finish``; ``discard`` if nothing comes of it."""
+    """``poll`` until ``done``, then all ``steps``, then ``finish``; ``discard`` if nothing comes of it."""
 
     undo_message: str | None
     """The undo step that a finished task is worth; None for none."""
@@ -41,8 +42,12 @@ class Task(Protocol):
         """Why ``finish`` is impossible where nobody can be waited for; None if it is possible."""
         ...
 
+    def steps(self) -> Iterator[None]:
+        """What takes long in Blender, in short steps; raises the error that ended the task."""
+        ...
+
     def finish(self) -> Any:
-        """Do what remains in Blender and return the result; raises the error that ended the task."""
+        """Do what little remains in Blender and return the result; raises the error that ended the task."""
         ...
 
     def discard(self) -> None:

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import bpy
 import numpy as np
 
 from .. import compat
 from ..animation import keyframes
-from ..animation.key_writing import KeyOptions, KeyReport, write_rotations
+from ..animation.key_writing import BoneKeys, KeyOptions, KeyReport, bone_keys, write_rotations
 from ..animation.layers import push_layers
 from ..errors import DiffGestureError
 from ..motion import Motion
@@ -23,6 +27,9 @@ from .armature import Links, hierarchy_links, needs_probing, probe_links, read_r
 from .controls import ControlPlan, applied, known_plan, measured_plan
 from .look import Look, look_at_result
 from .solve import SolveOptions, solve
+
+# Making keys pauses after so many seconds.
+_STEP: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,130 @@ class RetargetReport:
     frame_end: float
     warnings: tuple[str, ...]
     look: Look = field(default_factory=Look)
+
+
+class Retargeting:
+    """One motion on its way to an armature, in steps short enough not to freeze a window.
+
+    ``measure``, ``solve``, ``make_keys``, ``write``, ``look``, in this order; each takes the armature and its
+    scene anew, since a user may undo, rename or delete in between. Only ``write`` changes the file. For arguments
+    see ``retarget``.
+    """
+
+    def __init__(
+        self,
+        motion: Motion,
+        bone_map: BoneMap | None = None,
+        *,
+        frame_start: float = 1.0,
+        action_name: str | None = None,
+        keys: KeyOptions | None = None,
+        rest_motion: Motion | None = None,
+        options: SolveOptions | None = None,
+    ) -> None:
+        self.motion, self.rest_motion, self.options = motion, rest_motion, options
+        self.frame_start, self.action_name, self.keys = frame_start, action_name, keys or KeyOptions()
+        if self.additive and rest_motion is None:
+            raise DiffGestureError("An additive layer needs the model's rest pose; reinstall the add-on.")
+        for side in SIDES:
+            arm_bones(motion, side)
+        self._bone_map = bone_map
+        self._rest: dict[str, np.ndarray] | None = None
+        self._ready: dict[str, BoneKeys] = {}
+
+    @property
+    def additive(self) -> bool:
+        return self.keys.layer == "ADDITIVE"
+
+    def measure(self, armature_object: bpy.types.Object, scene: bpy.types.Scene) -> None:
+        """Which bones to key and what to switch for them."""
+        bone_map = self._bone_map or find_bone_map(armature_object)
+        check_writable(armature_object)
+        with _without_action(armature_object):
+            self._plan = plan_controls(armature_object, bone_map, scene)
+
+    def solve(self, armature_object: bpy.types.Object, scene: bpy.types.Scene) -> None:
+        """The bones' rotations."""
+        bone_map = self._plan.bone_map
+        with _without_action(armature_object):
+            self._rotations, self._unclear = local_rotations(
+                armature_object, bone_map, self.motion, scene, self.options, self._plan
+            )
+            if self.additive and self.rest_motion is not None:
+                still, _ = local_rotations(
+                    armature_object, bone_map, self.rest_motion, scene, self.options, self._plan
+                )
+                self._rest = {name: local[0] for name, local in still.items()}
+
+    def make_keys(self, armature_object: bpy.types.Object, scene: bpy.types.Scene) -> Iterator[None]:
+        """The keys of all bones, in steps of about ``_STEP`` seconds; in between the armature is not touched."""
+        motion = self.motion
+        self._frames = keyframes.key_frames(motion.num_frames, motion.fps, frame_rate(scene), self.frame_start)
+        modes = {name: armature_object.pose.bones[name].rotation_mode for name in self._rotations}
+        began = time.perf_counter()
+        for name, local in self._rotations.items():
+            rest = self._rest[name] if self._rest else None
+            self._ready[name] = bone_keys(local, self._frames, modes[name], self.keys, rest)
+            if time.perf_counter() - began > _STEP:
+                yield
+                began = time.perf_counter()
+
+    def write(self, armature_object: bpy.types.Object, scene: bpy.types.Scene) -> RetargetReport:
+        """Keys in a new action, which from now on animates the armature; all or nothing."""
+        plan = self._plan
+        bone_map, rate = plan.bone_map, frame_rate(scene)
+        if any(name not in armature_object.pose.bones for name in self._rotations):
+            raise DiffGestureError(f"The bones of {armature_object.name} have changed meanwhile; generate again.")
+        had_animation_data = armature_object.animation_data is not None
+        previous = compat.current_action(armature_object)
+        choice = compat.new_action(armature_object, self.action_name or f"Gestures {armature_object.name}")
+        try:
+            compat.assign_action(armature_object, choice)
+            warnings = [
+                *_warnings(armature_object, plan),
+                *(
+                    _unswitched(armature_object, bone_map)
+                    if self.additive
+                    else _switch_to_keys(plan, choice, self._frames)
+                ),
+            ]
+            written = write_rotations(
+                choice, armature_object, self._rotations, self._frames, self.keys, self._rest, self._ready
+            )
+            if self.keys.layer != "ACTION":
+                compat.assign_action(armature_object, previous)
+                push_layers(armature_object, previous, choice, self.keys.layer, rate)
+        except BaseException:
+            compat.assign_action(armature_object, previous)
+            bpy.data.actions.remove(choice.action)
+            if not had_animation_data:
+                armature_object.animation_data_clear()
+            raise
+        if previous.action is not None and previous.action.library is None:
+            previous.action.use_fake_user = True
+        # Shows the new pose at the current frame.
+        armature_object.update_tag()
+        return RetargetReport(
+            action_name=compat.action_of(choice).name,
+            slot_name=getattr(choice.slot, "name_display", None),
+            family=bone_map.family,
+            bones=tuple(self._rotations),
+            missing=bone_map.missing,
+            keys=written,
+            frame_start=float(self._frames[0]),
+            frame_end=float(self._frames[-1]),
+            warnings=(*bone_map.problems, *bone_map.notes, *plan.notes, *warnings, *self._unclear),
+        )
+
+    def look(
+        self, armature_object: bpy.types.Object, scene: bpy.types.Scene, report: RetargetReport
+    ) -> RetargetReport:
+        """The report with whether the character shows what was written."""
+        if self.additive:
+            return report
+        bone_map, fades = self._plan.bone_map, self.keys.layer != "ACTION"
+        look = look_at_result(armature_object, bone_map, self.motion, scene, self._frames, fades=fades)
+        return replace(report, warnings=(*report.warnings, *look.sentences), look=look)
 
 
 def retarget(
@@ -64,67 +195,34 @@ def retarget(
     nothing can be done.
     """
     scene = scene or bpy.context.scene
-    keys = keys or KeyOptions()
-    if keys.layer == "ADDITIVE" and rest_motion is None:
-        raise DiffGestureError("An additive layer needs the model's rest pose; reinstall the add-on.")
-    bone_map = bone_map or find_bone_map(armature_object)
-    check_writable(armature_object)
-    for side in SIDES:
-        arm_bones(motion, side)
-    frames = keyframes.key_frames(motion.num_frames, motion.fps, frame_rate(scene), frame_start)
-
-    had_animation_data = armature_object.animation_data is not None
-    previous = compat.current_action(armature_object)
-    choice = compat.new_action(armature_object, action_name or f"Gestures {armature_object.name}")
-    additive = keys.layer == "ADDITIVE"
-    try:
-        compat.assign_action(armature_object, choice)
-        plan = plan_controls(armature_object, bone_map, scene)
-        bone_map = plan.bone_map
-        warnings = [
-            *_warnings(armature_object, plan),
-            *(_unswitched(armature_object, bone_map) if additive else _switch_to_keys(plan, choice, frames)),
-        ]
-        rotations, unclear = local_rotations(armature_object, bone_map, motion, scene, options, plan)
-        rest = None
-        if additive and rest_motion is not None:
-            still, _ = local_rotations(armature_object, bone_map, rest_motion, scene, options, plan)
-            rest = {name: local[0] for name, local in still.items()}
-        report = write_rotations(choice, armature_object, rotations, frames, keys, rest)
-        if keys.layer != "ACTION":
-            compat.assign_action(armature_object, previous)
-            push_layers(armature_object, previous, choice, keys.layer, frame_rate(scene))
-    except BaseException:
-        compat.assign_action(armature_object, previous)
-        bpy.data.actions.remove(choice.action)
-        if not had_animation_data:
-            armature_object.animation_data_clear()
-        raise
-    if previous.action is not None and previous.action.library is None:
-        previous.action.use_fake_user = True
-    # Shows the new pose at the current frame.
-    armature_object.update_tag()
-    fade = keys.layer != "ACTION"
-    look = Look() if additive else look_at_result(armature_object, bone_map, motion, scene, frames, fades=fade)
-    return RetargetReport(
-        action_name=compat.action_of(choice).name,
-        slot_name=getattr(choice.slot, "name_display", None),
-        family=bone_map.family,
-        bones=tuple(rotations),
-        missing=bone_map.missing,
-        keys=report,
-        frame_start=float(frames[0]),
-        frame_end=float(frames[-1]),
-        warnings=(
-            *bone_map.problems,
-            *bone_map.notes,
-            *plan.notes,
-            *warnings,
-            *unclear,
-            *look.sentences,
-        ),
-        look=look,
+    work = Retargeting(
+        motion,
+        bone_map,
+        frame_start=frame_start,
+        action_name=action_name,
+        keys=keys,
+        rest_motion=rest_motion,
+        options=options,
     )
+    work.measure(armature_object, scene)
+    work.solve(armature_object, scene)
+    for _ in work.make_keys(armature_object, scene):
+        pass
+    return work.look(armature_object, scene, work.write(armature_object, scene))
+
+
+@contextmanager
+def _without_action(armature_object: bpy.types.Object) -> Iterator[None]:
+    """The armature without its action meanwhile: its keys would contradict what measuring poses."""
+    previous = compat.current_action(armature_object)
+    if previous.action is None:
+        yield
+        return
+    compat.assign_action(armature_object, compat.ActionChoice(None))
+    try:
+        yield
+    finally:
+        compat.assign_action(armature_object, previous)
 
 
 def plan_controls(armature_object: bpy.types.Object, bone_map: BoneMap, scene: bpy.types.Scene) -> ControlPlan:

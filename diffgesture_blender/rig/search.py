@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import DiffGestureError
 from .checks import doubts, swap_sides, wrong_sides
@@ -55,6 +55,10 @@ _SINGLE_CONTROLS: Final = ("pelvis", "spine", "neck", "head", "clavicle", *FINGE
 _LOOSE_CONTROLS: Final = (*_LOOSE, *(f"{finger}.{side}" for side in SIDES for finger in FINGERS))
 
 
+_found: dict[tuple[Any, ...], BoneMap] = {}
+_MOST_KEPT: Final = 32
+
+
 def search_bone_map(armature_object: bpy.types.Object) -> BoneMap:
     """The best map of the armature. DiffGestureError if it has no arms that can be told."""
     skeleton = read_skeleton(armature_object)
@@ -67,8 +71,16 @@ def search_bone_map(armature_object: bpy.types.Object) -> BoneMap:
 
 
 def map_of_skeleton(skeleton: Skeleton, name: str) -> BoneMap:
-    """The best map that names and shape give. DiffGestureError, calling the armature ``name``, without arms."""
-    return _of_a_person(_best_map(skeleton, name), skeleton, name)
+    """The best map that names and shape give. DiffGestureError, calling the armature ``name``, without arms.
+
+    The same skeleton is not searched again.
+    """
+    key = (name, *skeleton.fingerprint)
+    if key not in _found:
+        while len(_found) >= _MOST_KEPT:
+            del _found[next(iter(_found))]
+        _found[key] = _of_a_person(_best_map(skeleton, name), skeleton, name)
+    return _found[key]
 
 
 def _of_a_person(bone_map: BoneMap, skeleton: Skeleton, name: str) -> BoneMap:

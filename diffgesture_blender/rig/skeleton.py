@@ -33,6 +33,19 @@ class Skeleton:
     constrained: frozenset[str] = frozenset()
     deforming: frozenset[str] = frozenset()
 
+    @property
+    def fingerprint(self) -> tuple[object, ...]:
+        """Equal for equal skeletons, hashable."""
+        points = np.array([*self.heads.values(), *self.tails.values(), *np.asarray(self.to_world)], dtype=float)
+        return (
+            tuple(self.parents.items()),
+            tuple(self.heads),
+            tuple(self.tails),
+            points.tobytes(),
+            self.constrained,
+            self.deforming,
+        )
+
     @cached_property
     def children(self) -> dict[str, tuple[str, ...]]:
         """Children of every bone, in the armature's order."""

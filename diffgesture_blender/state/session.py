@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -83,6 +84,7 @@ class Session:
 
     backend: Backend
     task: "Task | None" = None
+    steps: Iterator[None] | None = None
     result: "JobResult | None" = None
     problem: Problem | None = None
     notice: str | None = None
@@ -113,7 +115,7 @@ class Session:
         if self.task is not None:
             self.task.cancel()
             self.task.discard()
-            self.task = None
+            self.task = self.steps = None
 
     def clear_messages(self) -> None:
         self.problem = None

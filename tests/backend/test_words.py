@@ -9,9 +9,10 @@ from diffgesture.composing.cues import CUES, HEAD
 from diffgesture.errors import ConfigError
 from diffgesture.generation.spoken_cues import Spoken, directed
 from diffgesture.generation.synthesis import Settings
+from diffgesture.motion import rotation
 from diffgesture.motion.constraints import Constraints
-from diffgesture.motion.skeletons import TED_EXPRESSIVE
-from diffgesture.words.strokes import arm_bones, library, turn_head, with_strokes
+from diffgesture.motion.skeletons import TED_EXPRESSIVE, neutral_directions
+from diffgesture.words.strokes import arm_bones, carry_with_trunk, library, turn_head, with_strokes
 from diffgesture.words.vocabulary import cue_name, parse_cues, vocabulary, within
 
 
@@ -66,9 +67,9 @@ def test_settings_refuse_an_unknown_cue() -> None:
 def test_you_is_shown_forward_at_its_time_and_kept_poses_stay() -> None:
     kept = Constraints(np.zeros((90, 42, 3), np.float32), np.zeros((90, 42), bool), 15.0, "ted_expressive")
     kept.directions[30], kept.mask[30] = (0.0, -1.0, 0.0), True
-    known, told = with_strokes([("you", 4.0), ("you", 2.0)], kept, TED_EXPRESSIVE, 15.0, 90, seed=3)
+    known, played = with_strokes([("you", 4.0), ("you", 2.0)], kept, TED_EXPRESSIVE, 15.0, 90, seed=3)
     assert known is not None
-    assert told == []
+    assert played.told == []
     assert (known.directions[30] == (0.0, -1.0, 0.0)).all()
     shown = [b for b in np.flatnonzero(known.mask[60]) if TED_EXPRESSIVE.bone_names[b].endswith("_wrist")]
     assert shown
@@ -82,6 +83,21 @@ def test_mirrored_strokes_are_shown_by_the_other_hand() -> None:
     for stroke in lefts:
         arms = [b for b in arm_bones(TED_EXPRESSIVE, stroke.sides) if b in (3, 4, 20, 21)]
         assert stroke.directions[stroke.arrival, arms, 0].max() > 0, "+X is the character's left"
+
+
+def test_strokes_turn_with_the_trunk_but_for_those_that_show_a_direction() -> None:
+    turn = rotation.about(np.array([0.0, 1.0, 0.0]), np.deg2rad(30.0))
+    still = np.tile(neutral_directions(TED_EXPRESSIVE), (90, 1, 1))
+    turned = rotation.rotate(turn, still)
+    for name in ("me", "you"):
+        known, played = with_strokes([(name, 3.0)], None, TED_EXPRESSIVE, 15.0, 90, seed=0)
+        assert known is not None
+        shown = np.where(known.mask[..., None], known.directions, turned).astype(float)
+        carried = carry_with_trunk(shown, played, None, TED_EXPRESSIVE)
+        hand = np.flatnonzero(known.mask[45])
+        expected = rotation.rotate(turn, shown[45, hand]) if name == "me" else shown[45, hand]
+        assert np.abs(carried[45, hand] - expected).max() < 1e-6
+        assert np.abs(carried[:15] - shown[:15]).max() < 1e-9
 
 
 @pytest.mark.parametrize(("name", "axis"), [("nod", 1), ("shake", 0), ("tilt", 0)])
@@ -111,10 +127,10 @@ def test_a_cue_lands_on_the_accent_of_its_word_unless_timing_is_exact() -> None:
 
 def test_a_stroke_that_is_cut_short_is_told_and_a_free_hand_is_preferred() -> None:
     both = [("big", 2.0), ("big", 2.3)]
-    known, told = with_strokes(both, None, TED_EXPRESSIVE, 15.0, 90, seed=0)
+    known, played = with_strokes(both, None, TED_EXPRESSIVE, 15.0, 90, seed=0)
     assert known is not None
-    assert len(told) == 1
-    assert "big at 2.00 s is cut short" in told[0]
+    assert len(played.told) == 1
+    assert "big at 2.00 s is cut short" in played.told[0]
     for seed in range(8):
-        _, told = with_strokes([("count_1", 2.0), ("count_2", 2.5)], None, TED_EXPRESSIVE, 15.0, 90, seed)
-        assert told == [], "the other hand is free"
+        _, played = with_strokes([("count_1", 2.0), ("count_2", 2.5)], None, TED_EXPRESSIVE, 15.0, 90, seed)
+        assert played.told == [], "the other hand is free"

@@ -19,6 +19,7 @@ bpy = pytest.importorskip("bpy")
 from characters import mixamo_character
 
 import diffgesture_blender
+from diffgesture_blender.errors import DiffGestureError
 from diffgesture_blender.jobs import runner as pump
 from diffgesture_blender.jobs.generate import GenerateJob
 from diffgesture_blender.jobs.request import check_armature, request_from_scene
@@ -386,6 +387,37 @@ def test_after_a_failure_the_next_job_works(scene: Any, worker_mode: Callable[[s
     assert session.problem is None
 
 
+def test_keys_come_in_steps_between_which_the_user_may_do_anything(
+    scene: Any, worker_mode: Callable[[str], None]
+) -> None:
+    worker_mode("motion")
+    job = start_job()
+    while not job.done:
+        job.poll(0.1)
+    before = len(bpy.data.actions)
+    steps = job.steps()
+    for _ in range(2):
+        next(steps)
+        assert len(bpy.data.actions) == before  # nothing is written until all is ready
+    next(steps)
+    assert len(bpy.data.actions) == before + 1
+    assert list(steps) == []
+    assert job.finish().action_name in bpy.data.actions
+    session.task = None
+
+    job = start_job()
+    while not job.done:
+        job.poll(0.1)
+    steps, before = job.steps(), len(bpy.data.actions)
+    next(steps)
+    armature = scene.diffgesture.armature
+    bpy.data.objects.remove(armature)
+    with pytest.raises(DiffGestureError, match="is gone from the scene"):
+        next(steps)
+    assert len(bpy.data.actions) == before
+    session.drop_task()
+
+
 def test_an_internal_error_goes_to_the_log(
     scene: Any, worker_mode: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,7 +427,7 @@ def test_an_internal_error_goes_to_the_log(
         raise ZeroDivisionError("a bug")
 
     worker_mode("motion")
-    monkeypatch.setattr(job, "retarget", broken)
+    monkeypatch.setattr(job, "Retargeting", broken)
     assert "Internal error: ZeroDivisionError" in failing_generate()
     log = Path(session.problem.hint.split(": ", 1)[1])
     assert "in broken" in log.read_text(encoding="utf-8")

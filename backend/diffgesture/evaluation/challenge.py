@@ -89,7 +89,8 @@ def genea(takes: Sequence[Take], real: Sequence[Take]) -> dict[str, Measure]:
             np.concatenate([pair[side][:n].reshape(n, -1) for pair, n in zip(pairs, lengths, strict=True)])
             for side in (0, 1)
         )
-        correlation = Measure(canonical_correlation(*sides))
+        value = canonical_correlation(*sides)
+        correlation = Measure(value) if value else undefined("nothing moves")
     return {**result, "genea_hellinger": Measure(distance), "genea_cca": correlation}
 
 

@@ -192,7 +192,10 @@ def _surround(body: Body, hand: Hand, frame: int) -> bool:
 
 
 def _frame(body: Body, hand: Hand, frame: int) -> bool:
-    facing = [_in_front(h, 0.25) & (angle_to(h.palm, -1, 0, 0) < 35) for h in body.hands]
+    facing = [
+        _in_front(h, 0.25) & (angle_to(h.palm, -1, 0, 0) < 35) & (h.centre[:, 0] > 0.05) & (h.tip[:, 0] > 0.03)
+        for h in body.hands
+    ]
     left, right = body.hands
     level = np.abs(left.centre[:, 1] - right.centre[:, 1]) < 0.06
     apart = _apart(body)

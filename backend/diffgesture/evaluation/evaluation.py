@@ -76,9 +76,24 @@ def speech_of_take(take: Take, seeded: bool = False) -> Speech:
     return Speech(take.name, take.audio, seed=seed)
 
 
-def takes_of_dataset(dataset: Dataset, split: str | None = "val", limit: int | None = None) -> list[Take]:
-    """Takes of a split (None: all), ``limit`` of them at most, evenly spread; DataError when there are none."""
+def takes_of_dataset(
+    dataset: Dataset,
+    split: str | None = "val",
+    limit: int | None = None,
+    seconds: Sequence[float] | None = None,
+) -> list[Take]:
+    """Takes of a split (None: all), ``limit`` of them at most, evenly spread; DataError when there are none.
+
+    ``seconds``: only those that last between the two.
+    """
     indices = dataset.indices(split)
+    if seconds is not None:
+        lengths = {index: dataset.takes[index].frames / dataset.fps for index in indices}
+        indices = [index for index in indices if seconds[0] <= lengths[index] <= seconds[1]]
+        if not indices:
+            raise DataError(
+                f"{dataset.folder}: no take of the split '{split}' lasts {seconds[0]:g} to {seconds[1]:g} s."
+            )
     if limit is not None and limit < len(indices):
         indices = [indices[k] for k in np.linspace(0, len(indices) - 1, limit).round().astype(int)]
     if not indices:

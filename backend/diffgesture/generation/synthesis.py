@@ -29,7 +29,7 @@ from ..sampling.noise import GaussianNoise
 from ..sampling.reference import ReferenceSampling
 from ..speech.audio import Heard, is_silent
 from ..speech.features import SAMPLE_RATE
-from ..words.strokes import can_play, turn_head, with_strokes
+from ..words.strokes import Played, can_play, carry_with_trunk, turn_head, with_strokes
 from ..words.vocabulary import cue_name, within
 from .default_preset import sample_clip, sampler_of
 from .reference_preset import sample_windows
@@ -164,11 +164,12 @@ def generate(
     known_cues = next((stream.columns for stream in card.streams if stream.name == "cues"), ())
     cues, told = within(settings.cues, seconds)
     warnings += told
+    played = Played()
     if cues:
-        constraints, told = with_strokes(
+        constraints, played = with_strokes(
             cues, constraints, skeleton, card.fps, num_frames, settings.seed, known_cues
         )
-        warnings += told
+        warnings += played.told
     progress("audio", 0.0, "Listening")
     noise = GaussianNoise(noise_seed(audio, settings.seed))
     if card.is_recurrent:
@@ -228,6 +229,7 @@ def generate(
         directions[end] = settle(directions[end], card.fps, None if constraints is None else constraints.mask[end])
     directions = turn_head(directions, cues, kept, skeleton, card.fps, settings.seed)
     directions = shape_motion(directions, card.rest, skeleton, card.fps, settings.shaping, constraints)
+    directions = carry_with_trunk(directions, played, kept, skeleton)
     if not np.isfinite(directions).all():
         raise CheckpointError(f"The network of {checkpoint.path.name} gave motion that is not finite.")
     ended = time.perf_counter()

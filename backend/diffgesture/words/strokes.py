@@ -6,7 +6,7 @@ The strokes come from ``backend/words/strokes.npz`` (``prepare.py strokes``); th
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
 
@@ -14,13 +14,16 @@ import numpy as np
 
 from ..motion import rotation
 from ..motion.constraints import Constraints
+from ..motion.easing import minimum_jerk
 from ..motion.head_turns import HEAD_CUES, head_turn
 from ..motion.motion_file import read_archive
 from ..motion.skeletons import SKELETONS, Skeleton, normalize
 from .vocabulary import FOLDER, Cue, vocabulary
 
-_GAP: Final = 5
-"""Frames between two strokes of one arm that the network gets to lead from the first to the second."""
+ABSOLUTE: Final = ("you", "there", "left", "right", "point", "stop")
+"""Classes that show a direction in space; all others are shown in front of the chest, wherever it faces."""
+_GAP, _FADE = 5, 6
+"""Frames between two strokes of one arm, for the network to lead over; in which the turn with the trunk fades."""
 _SWAPPED: Final = {"left": "right", "right": "left"}
 
 
@@ -42,6 +45,14 @@ class Stroke:
         directions = self.directions[:, order] * np.array([-1.0, 1.0, 1.0])
         sides = tuple(_SWAPPED[side] for side in self.sides)
         return replace(self, name=_SWAPPED.get(self.name, self.name), sides=sides, directions=directions)
+
+
+@dataclass
+class Played:
+    """What ``with_strokes`` says, and (bones, first, end) of the strokes that turn with the trunk."""
+
+    told: list[str] = field(default_factory=list)
+    carried: list[tuple[list[int], int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -81,8 +92,8 @@ def with_strokes(
     num_frames: int,
     seed: int,
     network: Sequence[str] = (),
-) -> tuple[Constraints | None, list[str]]:
-    """``kept`` and the strokes of ``cues`` as what is known of ``num_frames`` frames, and what to say about them.
+) -> tuple[Constraints | None, Played]:
+    """``kept`` and the strokes of ``cues`` as what is known of ``num_frames`` frames, and the strokes.
 
     Poses that are kept stay; of two strokes of one arm that meet, the first ends early enough for the second.
     ``network``: classes that the checkpoint knows, which get no stroke where the vocabulary leaves them to it.
@@ -97,16 +108,16 @@ def with_strokes(
             first = int(rng.integers(len(choices)))
             planned.append(_plan([*choices[first:], *choices[:first]], round(time * fps), planned))
     if not planned:
-        return kept, []
+        return kept, Played()
     directions = np.zeros((num_frames, skeleton.num_bones, 3), dtype=np.float32)
     mask = np.zeros((num_frames, skeleton.num_bones), dtype=bool)
-    told = []
+    played = Played()
     for place, item in enumerate(planned):
         last = item.last
         for other in planned[place + 1 :]:
             if other.meets(item) and other.first - _GAP < last:
                 last = max(other.first - _GAP, item.first)
-                told.append(
+                played.told.append(
                     f"The gesture {item.stroke.name} at {item.arrival / fps:.2f} s is cut short: "
                     f"{other.stroke.name} follows with the same hand at {other.arrival / fps:.2f} s."
                 )
@@ -117,9 +128,11 @@ def with_strokes(
         bones = arm_bones(skeleton, item.stroke.sides)
         directions[np.ix_(frames, bones)] = item.stroke.directions[frames - item.first][:, bones]
         mask[np.ix_(frames, bones)] = True
+        if len(frames) and item.stroke.name not in ABSOLUTE:
+            played.carried.append((bones, int(frames[0]), int(frames[-1]) + 1))
     if kept is not None:
         directions[kept.mask], mask[kept.mask] = kept.directions[kept.mask], True
-    return Constraints(directions, mask, fps, skeleton.name), told
+    return Constraints(directions, mask, fps, skeleton.name), played
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +171,35 @@ def arm_bones(skeleton: Skeleton, sides: Sequence[str]) -> list[int]:
         for bone, name in enumerate(skeleton.bone_names)
         if any(name.startswith(f"{side}_") for side in sides) and not name.endswith(("_ear", "_eye"))
     ]
+
+
+def carry_with_trunk(
+    directions: np.ndarray, played: Played, kept: Constraints | None, skeleton: Skeleton
+) -> np.ndarray:
+    """Directions (T, B, 3) with strokes that were made for an upright trunk turned as the trunk is.
+
+    A hand that lies on the chest stays there, and hands that meet still meet. ``kept`` bones stay.
+    """
+    if not played.carried:
+        return directions
+    trunk = _trunk_turn(directions, skeleton)
+    carried = directions.copy()
+    frames = np.arange(len(directions))
+    for bones, first, end in played.carried:
+        away = np.maximum(np.maximum(first - frames, frames - (end - 1)), 0)
+        weight = 1.0 - minimum_jerk(away / _FADE)
+        turn = rotation.exp(trunk * weight[:, None])
+        carried[:, bones] = rotation.rotate(turn[:, None], carried[:, bones])
+    return carried if kept is None else np.where(kept.mask[..., None], directions, carried)
+
+
+def _trunk_turn(directions: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """Rotation vectors (T, 3) of the trunk from upright and facing ahead."""
+    up = normalize(directions[:, skeleton.bone("spine", "neck")])
+    line = directions[:, skeleton.bone("neck", "left_shoulder")]
+    line = line - directions[:, skeleton.bone("neck", "right_shoulder")]
+    left = normalize(line - (line * up).sum(-1, keepdims=True) * up)
+    return rotation.log(rotation.from_matrix(np.stack([left, up, np.cross(left, up)], axis=-1)))
 
 
 def turn_head(
