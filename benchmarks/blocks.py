@@ -69,9 +69,15 @@ def time_steps(
 ) -> Iterator[tuple[str, float]]:
     """Name and seconds of each step."""
     report = None
-    for name in ("measure", "solve", "write", "look"):
+    for name in ("measure", "solve", "make_keys", "write", "look"):
         started = time.perf_counter()
         step = getattr(work, name)
+        if name == "make_keys":
+            for _ in step(rig, scene):
+                yield name, time.perf_counter() - started
+                started = time.perf_counter()
+            yield name, time.perf_counter() - started
+            continue
         report = step(rig, scene) if report is None else step(rig, scene, report)
         yield name, time.perf_counter() - started
 

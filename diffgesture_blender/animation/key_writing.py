@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import compat
 from . import keyframes
-from .key_reduction import reduce_keys, write_reduced
+from .key_reduction import ReducedCurve, reduce_keys, write_reduced
 from .layers import Layer, additive_channels
 
 FloatArray = np.ndarray
@@ -49,6 +49,30 @@ class KeyReport:
     error: float
 
 
+@dataclass(frozen=True)
+class BoneKeys:
+    """One bone's keys to be: times (K,) in scene frames, channels (K, C) for its rotation mode."""
+
+    mode: str
+    times: FloatArray
+    channels: FloatArray
+    reduced: ReducedCurve | None = None
+
+
+def bone_keys(
+    local: FloatArray, frames: FloatArray, mode: str, options: KeyOptions, rest: FloatArray | None = None
+) -> BoneKeys:
+    """Keys of local rotations (T, 4) at scene frames (T,); ``rest`` (4,) as in ``write_rotations``. No Blender."""
+    times, turns = frames, local
+    if options.mode != "MOTION":
+        times, turns = keyframes.whole_frames(frames, local)
+    plain = rest is None
+    channels = keyframes.rotation_channels(turns, mode) if plain else additive_channels(turns, rest, mode)
+    if options.mode != "REDUCED":
+        return BoneKeys(mode, times, channels)
+    return BoneKeys(mode, times, channels, reduce_keys(times, channels, mode, options.max_error))
+
+
 def write_rotations(
     choice: compat.ActionChoice,
     armature: bpy.types.Object,
@@ -56,28 +80,24 @@ def write_rotations(
     frames: FloatArray,
     options: KeyOptions,
     rest: Mapping[str, FloatArray] | None = None,
+    ready: Mapping[str, BoneKeys] | None = None,
 ) -> KeyReport:
     """Key every bone's local rotations (T, 4) at scene frames (T,).
 
-    ``rest``: bone -> rotation (4,) from which an additive layer is measured; None for any other.
+    ``rest``: bone -> rotation (4,) from which an additive layer is measured; None for any other. ``ready``: keys
+    of bones that have been computed already.
     """
     longest, total, error = 0, 0, 0.0
     for name, local in rotations.items():
         pose_bone = armature.pose.bones[name]
-        mode = pose_bone.rotation_mode
-        times, turns = frames, local
-        if options.mode != "MOTION":
-            times, turns = keyframes.whole_frames(frames, local)
-        if rest is None:
-            channels = keyframes.rotation_channels(turns, mode)
+        keys = ready.get(name) if ready is not None else None
+        if keys is None or keys.mode != pose_bone.rotation_mode:
+            keys = bone_keys(local, frames, pose_bone.rotation_mode, options, rest[name] if rest else None)
+        if keys.reduced is not None:
+            write_reduced(choice, pose_bone, keys.reduced)
+            count, error = len(keys.reduced.frames), max(error, keys.reduced.error)
         else:
-            channels = additive_channels(turns, rest[name], mode)
-        if options.mode == "REDUCED":
-            reduced = reduce_keys(times, channels, mode, options.max_error)
-            write_reduced(choice, pose_bone, reduced)
-            count, error = len(reduced.frames), max(error, reduced.error)
-        else:
-            keyframes.write_channels(choice, pose_bone, times, channels, options.interpolation)
-            count = len(times)
-        longest, total = max(longest, count), total + count * channels.shape[1]
+            keyframes.write_channels(choice, pose_bone, keys.times, keys.channels, options.interpolation)
+            count = len(keys.times)
+        longest, total = max(longest, count), total + count * keys.channels.shape[1]
     return KeyReport(longest, total, error)

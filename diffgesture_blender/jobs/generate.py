@@ -265,6 +265,8 @@ class GenerateJob:
             work.solve(armature, scene)
             yield
             scene, armature = self._scene_and_armature()
+            yield from work.make_keys(armature, scene)
+            scene, armature = self._scene_and_armature()
             report = work.write(armature, scene)
         report = replace(report, warnings=(*told, *report.warnings))
         action = bpy.data.actions[report.action_name]

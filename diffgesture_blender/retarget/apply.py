@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import bpy
 import numpy as np
 
 from .. import compat
 from ..animation import keyframes
-from ..animation.key_writing import KeyOptions, KeyReport, write_rotations
+from ..animation.key_writing import BoneKeys, KeyOptions, KeyReport, bone_keys, write_rotations
 from ..animation.layers import push_layers
 from ..errors import DiffGestureError
 from ..motion import Motion
@@ -25,6 +27,9 @@ from .armature import Links, hierarchy_links, needs_probing, probe_links, read_r
 from .controls import ControlPlan, applied, known_plan, measured_plan
 from .look import Look, look_at_result
 from .solve import SolveOptions, solve
+
+# Making keys pauses after so many seconds.
+_STEP: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,9 @@ class RetargetReport:
 class Retargeting:
     """One motion on its way to an armature, in steps short enough not to freeze a window.
 
-    ``measure``, ``solve``, ``write``, ``look``, in this order; each takes the armature and its scene anew, since a
-    user may undo, rename or delete in between. Only ``write`` changes the file. Arguments as in ``retarget``.
+    ``measure``, ``solve``, ``make_keys``, ``write``, ``look``, in this order; each takes the armature and its
+    scene anew, since a user may undo, rename or delete in between. Only ``write`` changes the file. For arguments
+    see ``retarget``.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class Retargeting:
             arm_bones(motion, side)
         self._bone_map = bone_map
         self._rest: dict[str, np.ndarray] | None = None
+        self._ready: dict[str, BoneKeys] = {}
 
     @property
     def additive(self) -> bool:
@@ -97,11 +104,25 @@ class Retargeting:
                 )
                 self._rest = {name: local[0] for name, local in still.items()}
 
+    def make_keys(self, armature_object: bpy.types.Object, scene: bpy.types.Scene) -> Iterator[None]:
+        """The keys of all bones, in steps of about ``_STEP`` seconds; in between the armature is not touched."""
+        motion = self.motion
+        self._frames = keyframes.key_frames(motion.num_frames, motion.fps, frame_rate(scene), self.frame_start)
+        modes = {name: armature_object.pose.bones[name].rotation_mode for name in self._rotations}
+        began = time.perf_counter()
+        for name, local in self._rotations.items():
+            rest = self._rest[name] if self._rest else None
+            self._ready[name] = bone_keys(local, self._frames, modes[name], self.keys, rest)
+            if time.perf_counter() - began > _STEP:
+                yield
+                began = time.perf_counter()
+
     def write(self, armature_object: bpy.types.Object, scene: bpy.types.Scene) -> RetargetReport:
         """Keys in a new action, which from now on animates the armature; all or nothing."""
-        plan, motion = self._plan, self.motion
+        plan = self._plan
         bone_map, rate = plan.bone_map, frame_rate(scene)
-        self._frames = keyframes.key_frames(motion.num_frames, motion.fps, rate, self.frame_start)
+        if any(name not in armature_object.pose.bones for name in self._rotations):
+            raise DiffGestureError(f"The bones of {armature_object.name} have changed meanwhile; generate again.")
         had_animation_data = armature_object.animation_data is not None
         previous = compat.current_action(armature_object)
         choice = compat.new_action(armature_object, self.action_name or f"Gestures {armature_object.name}")
@@ -116,7 +137,7 @@ class Retargeting:
                 ),
             ]
             written = write_rotations(
-                choice, armature_object, self._rotations, self._frames, self.keys, self._rest
+                choice, armature_object, self._rotations, self._frames, self.keys, self._rest, self._ready
             )
             if self.keys.layer != "ACTION":
                 compat.assign_action(armature_object, previous)
@@ -185,6 +206,8 @@ def retarget(
     )
     work.measure(armature_object, scene)
     work.solve(armature_object, scene)
+    for _ in work.make_keys(armature_object, scene):
+        pass
     return work.look(armature_object, scene, work.write(armature_object, scene))
 
 
