@@ -145,3 +145,20 @@ def test_markers_and_cues_of_a_command_line_aim_at_objects(scene: Any) -> None:
     assert (targets[-1].name, targets[-1].time, rest) == ("Coffee Cup", 1.5, "2:you")
     with pytest.raises(RuntimeError, match="Choose an object"):
         bpy.ops.diffgesture.add_aim(kind="look", target="nothing there")
+
+
+def test_markers_and_text_strips_of_an_edit_count_where_it_shows_the_scene(scene: Any) -> None:
+    edit = bpy.data.scenes.new("Edit")
+    edit.render.fps, edit.render.fps_base = scene.render.fps, scene.render.fps_base
+    edit.timeline_markers.new("cue you", frame=110)
+    armature, start = scene.diffgesture.armature, scene.frame_start
+    found, told = cues.cues_of_scene(scene, armature, start, edit)
+    assert found == []
+    assert "no strip that shows" in told[0]
+    strip = compat.top_strips(edit.sequence_editor_create()).new_scene(
+        name="Shot", scene=scene, channel=1, frame_start=100
+    )
+    first = compat.strip_ends(strip)[0]
+    found, told = cues.cues_of_scene(scene, armature, start, edit)
+    assert found == [("you", round((110 - first) / frame_rate(scene), 4))]
+    assert told == []
