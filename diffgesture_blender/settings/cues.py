@@ -117,7 +117,7 @@ def markers(
 def placed(
     scene: bpy.types.Scene, armature: bpy.types.Object, edit: bpy.types.Scene | None = None
 ) -> tuple[list[tuple[str, MarkerCue]], list[str]]:
-    """(marker's name, cue) of the scene, and of ``edit``, the sequencer's, where it shows the scene; what to say."""
+    """(marker's name, cue) of the scene and of ``edit``, the sequencer's, where it shows the scene; and notes."""
     found, told = [(marker.name, cue) for _, marker, cue in markers(scene, armature)], []
     if edit is not None and edit != scene:
         for _, marker, cue in markers(edit, armature):

@@ -74,11 +74,7 @@ def test_every_icon_exists_and_names_are_read_back(addon: object) -> None:
 def test_text_strips_are_the_transcript(scene: Any) -> None:
     editor = scene.sequence_editor_create()
     begin = scene.frame_start + 24
-    place = {"name": "a caption", "type": "TEXT", "channel": 1, "frame_start": begin}
-    if bpy.app.version >= (5, 0, 0):
-        strip = compat.top_strips(editor).new_effect(**place, length=48)
-    else:
-        strip = compat.top_strips(editor).new_effect(**place, frame_end=begin + 48)
+    strip = compat.new_text_strip(editor, "a caption", 1, begin, 48)
     strip.text = "Please\nhelp me."
     scene.diffgesture.transcript = "STRIPS"
     path = request().worker_params()["transcript"]
@@ -162,3 +158,15 @@ def test_markers_and_text_strips_of_an_edit_count_where_it_shows_the_scene(scene
     found, told = cues.cues_of_scene(scene, armature, start, edit)
     assert found == [("you", round((110 - first) / frame_rate(scene), 4))]
     assert told == []
+
+
+def test_a_draft_becomes_text_strips(scene: Any, worker_mode: Any) -> None:
+    worker_mode("motion")
+    assert bpy.ops.diffgesture.draft_transcript() == {"FINISHED"}
+    strips = [s for s in compat.all_strips(scene.sequence_editor) if s.type == "TEXT"]
+    assert [strip.text for strip in strips] == ["hello you", "no"]
+    start = scene.frame_start + round(0.5 * frame_rate(scene))
+    assert compat.strip_ends(strips[0]) == (start, start + round(frame_rate(scene)))
+    assert scene.diffgesture.transcript == "STRIPS"
+    with open(request().worker_params()["transcript"], encoding="utf-8") as file:
+        assert "hello you" in file.read()
