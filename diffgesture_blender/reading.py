@@ -72,10 +72,11 @@ def check_file(path: Path, what: str, error: type[GestureError] = GestureError) 
 
 def read_bytes(path: Path, what: str, error: type[GestureError] = GestureError, limit: int = MAX_TEXT) -> bytes:
     """The contents of a file that has at most ``limit`` bytes."""
-    if check_file(path, what, error) > limit:
+    size = check_file(path, what, error)
+    if size > limit:
         raise error(f"The {what} {path.name} is larger than any {what} ({limit >> 20} MB).")
     with understood(f"The {what} {path.name} cannot be read", error), path.open("rb") as file:
-        return file.read(limit)
+        return file.read(size)
 
 
 def read_text(path: Path, what: str, error: type[GestureError] = GestureError, limit: int = MAX_TEXT) -> str:
