@@ -11,6 +11,7 @@ from typing import Any
 
 from diffgesture.command_line import run_command
 from diffgesture.errors import ConfigError, DataError
+from diffgesture.reading import read_json
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
