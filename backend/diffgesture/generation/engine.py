@@ -96,6 +96,8 @@ def load_torch() -> None:
     """Import PyTorch; EngineError, with the cause and what to do, where it is there but cannot be loaded."""
     try:
         import torch  # noqa: F401
+    except KeyboardInterrupt:
+        raise
     except BaseException as error:  # a missing library is an OSError, a broken build anything
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise EngineError(
