@@ -100,6 +100,8 @@ class DatasetWriter:
                 _write(file, bytes(_HEADER_BYTES))
             _write(self._reserve, bytes(_RESERVE_BYTES))
         except OSError as error:
+            for part in folder.rglob("*.part"):
+                part.unlink(missing_ok=True)
             raise OutputError(f"The data set cannot be written to {folder}: {error.strerror}.") from error
 
     def add(

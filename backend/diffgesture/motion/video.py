@@ -70,7 +70,7 @@ def write_video(part: Path, motions: dict[str, Motion], audio_path: str | Path) 
             container.mux(picture.encode())
             _encode_sound(av, container, sound, audio)
     except av.FFmpegError as error:
-        raise OSError(str(error)) from error
+        raise OSError(getattr(error, "errno", 0), getattr(error, "strerror", None) or str(error)) from error
 
 
 def _encode_sound(av: Any, container: Any, stream: Any, audio: np.ndarray) -> None:
