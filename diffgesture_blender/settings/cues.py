@@ -6,7 +6,7 @@ Markers with other names are never read, moved or removed. The names are those o
 
 import difflib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ import bpy
 
 from ..errors import DiffGestureError
 from ..retarget.aim_measure import Target
+from ..sound.sequencer import frame_in_shot
 from ..timing import frame_rate
 
 PREFIX: Final = "cue "
@@ -27,7 +28,7 @@ _TABLE: Final = Path(__file__).resolve().parents[2] / "backend" / "words" / "cue
 class MarkerCue:
     """What a marker asks for: ``name`` as written, ``on``, and the character's name, empty for every one."""
 
-    frame: int
+    frame: float
     name: str
     on: bool
     character: str
@@ -113,28 +114,48 @@ def markers(
     return sorted(mine, key=lambda item: item[2].frame)
 
 
+def placed(
+    scene: bpy.types.Scene, armature: bpy.types.Object, edit: bpy.types.Scene | None = None
+) -> tuple[list[tuple[str, MarkerCue]], list[str]]:
+    """(marker's name, cue) of the scene and of ``edit``, the sequencer's, where it shows the scene; and notes."""
+    found, told = [(marker.name, cue) for _, marker, cue in markers(scene, armature)], []
+    if edit is not None and edit != scene:
+        for _, marker, cue in markers(edit, armature):
+            try:
+                there = replace(cue, frame=frame_in_shot(cue.frame, edit, scene))
+                found.append((marker.name, there))
+            except DiffGestureError as error:
+                told.append(f"The marker '{marker.name}' of the scene {edit.name} is left out. {error}")
+    return found, told
+
+
 def cues_of_scene(
-    scene: bpy.types.Scene, armature: bpy.types.Object, frame_start: float
+    scene: bpy.types.Scene, armature: bpy.types.Object, frame_start: float, edit: bpy.types.Scene | None = None
 ) -> tuple[list[tuple[str, float]], list[str]]:
     """(class, seconds of the speech) of the markers that are on, and a sentence for each that cannot be used."""
-    cues, told = [], []
-    for _, marker, cue in markers(scene, armature):
+    cues = []
+    found, told = placed(scene, armature, edit)
+    for name, cue in found:
         if not cue.on or cue.aim:
             continue
         try:
             cues.append((class_of(cue.name), round((cue.frame - frame_start) / frame_rate(scene), 4)))
         except DiffGestureError as error:
-            told.append(f"The marker '{marker.name}' at frame {marker.frame} is left out. {error}")
+            told.append(f"The marker '{name}' at frame {cue.frame:g} is left out. {error}")
     return cues, told
 
 
 def aims_of_scene(
-    scene: bpy.types.Scene, armature: bpy.types.Object, frame_start: float, text: str = ""
+    scene: bpy.types.Scene,
+    armature: bpy.types.Object,
+    frame_start: float,
+    text: str = "",
+    edit: bpy.types.Scene | None = None,
 ) -> tuple[tuple[Target, ...], str]:
     """What markers and ``text`` (as on a command line) aim at, and the rest of the text."""
     found = [
-        Target(*cue.aim, (cue.frame - frame_start) / frame_rate(scene), f"The marker '{marker.name}'")
-        for _, marker, cue in markers(scene, armature)
+        Target(*cue.aim, (cue.frame - frame_start) / frame_rate(scene), f"The marker '{name}'")
+        for name, cue in placed(scene, armature, edit)[0]
         if cue.on and cue.aim
     ]
     rest = []

@@ -74,11 +74,7 @@ def test_every_icon_exists_and_names_are_read_back(addon: object) -> None:
 def test_text_strips_are_the_transcript(scene: Any) -> None:
     editor = scene.sequence_editor_create()
     begin = scene.frame_start + 24
-    place = {"name": "a caption", "type": "TEXT", "channel": 1, "frame_start": begin}
-    if bpy.app.version >= (5, 0, 0):
-        strip = compat.top_strips(editor).new_effect(**place, length=48)
-    else:
-        strip = compat.top_strips(editor).new_effect(**place, frame_end=begin + 48)
+    strip = compat.new_text_strip(editor, "a caption", 1, begin, 48)
     strip.text = "Please\nhelp me."
     scene.diffgesture.transcript = "STRIPS"
     path = request().worker_params()["transcript"]
@@ -145,3 +141,32 @@ def test_markers_and_cues_of_a_command_line_aim_at_objects(scene: Any) -> None:
     assert (targets[-1].name, targets[-1].time, rest) == ("Coffee Cup", 1.5, "2:you")
     with pytest.raises(RuntimeError, match="Choose an object"):
         bpy.ops.diffgesture.add_aim(kind="look", target="nothing there")
+
+
+def test_markers_and_text_strips_of_an_edit_count_where_it_shows_the_scene(scene: Any) -> None:
+    edit = bpy.data.scenes.new("Edit")
+    edit.render.fps, edit.render.fps_base = scene.render.fps, scene.render.fps_base
+    edit.timeline_markers.new("cue you", frame=110)
+    armature, start = scene.diffgesture.armature, scene.frame_start
+    found, told = cues.cues_of_scene(scene, armature, start, edit)
+    assert found == []
+    assert "no strip that shows" in told[0]
+    strip = compat.top_strips(edit.sequence_editor_create()).new_scene(
+        name="Shot", scene=scene, channel=1, frame_start=100
+    )
+    first = compat.strip_ends(strip)[0]
+    found, told = cues.cues_of_scene(scene, armature, start, edit)
+    assert found == [("you", round((110 - first) / frame_rate(scene), 4))]
+    assert told == []
+
+
+def test_a_draft_becomes_text_strips(scene: Any, worker_mode: Any) -> None:
+    worker_mode("motion")
+    assert bpy.ops.diffgesture.draft_transcript() == {"FINISHED"}
+    strips = [s for s in compat.all_strips(scene.sequence_editor) if s.type == "TEXT"]
+    assert [strip.text for strip in strips] == ["hello you", "no"]
+    start = scene.frame_start + round(0.5 * frame_rate(scene))
+    assert compat.strip_ends(strips[0]) == (start, start + round(frame_rate(scene)))
+    assert scene.diffgesture.transcript == "STRIPS"
+    with open(request().worker_params()["transcript"], encoding="utf-8") as file:
+        assert "hello you" in file.read()
