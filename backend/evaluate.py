@@ -144,6 +144,11 @@ def _networks(arguments: argparse.Namespace) -> dict[str, Any]:
     return networks
 
 
+def _preset(networks: dict[str, Any]) -> str:
+    """Recurrent networks know the preset reference alone."""
+    return "reference" if networks and networks["ours"].card.is_recurrent else "default"
+
+
 def _baselines(arguments: argparse.Namespace) -> list[str]:
     from diffgesture.evaluation.baselines import BASELINES
 
@@ -175,7 +180,7 @@ def _panel(arguments: argparse.Namespace) -> None:
         speech = ev.speech_of_folder(arguments.speech, arguments.limit) if arguments.speech else []
     controls = _controls(arguments)
     settings = {
-        "ours": Settings(**{**controls, "preset": arguments.preset or "default"}),
+        "ours": Settings(**{**controls, "preset": arguments.preset or _preset(networks)}),
         "reference": Settings(**{**controls, "preset": "reference", "guidance": None}),
     }
     systems = {

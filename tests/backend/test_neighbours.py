@@ -179,3 +179,18 @@ def test_official_files_convert_to_the_same_poses(kind: str, tmp_path: Path, mon
     with torch.no_grad():
         ours, theirs = (net(*given)[0].poses for net in (checkpoint.network, network))
     assert torch.equal(ours, theirs)
+
+
+def test_the_panel_measures_a_recurrent_network_too(dataset: Path, tmp_path: Path, capsys):
+    config = tmp_path / "c.toml"
+    config.write_text(
+        'layout = "ted"\nnetwork = "trimodal"\nwindow = 34\noverlap = 8\nsteps = 1\nbatch_size = 2\n'
+        "panel_steps = 1\n"
+        "in_memory = true\n[model]\n" + "".join(f"{name} = {value}\n" for name, value in SMALL.items())
+    )
+    arguments = ("--config", config, "--data", dataset, "-o", tmp_path / "run", "--device", "cpu")
+    assert command(train_command, *arguments) == 0
+    assert "panel: speed m/s" in capsys.readouterr().err
+    assert command(train_command, *arguments, "--overwrite", "--set", "best_by=beauty") == 2
+    assert "no row of the panel" in capsys.readouterr().err
+    assert command(evaluate_command, "--checkpoint", tmp_path / "run/model.safetensors", "--data", dataset) == 0
