@@ -24,6 +24,7 @@ from .errors import BackendError
 from .process import clean_environment, detached_options, end_process
 
 PACKAGES: Final = ("torch>=2.4", "numpy")
+LOCK: Final = Path(__file__).resolve().parents[2] / "backend" / "requirements-torch.lock"
 GIGABYTES: Final = {"cpu": 1.5, "cuda": 7.0, "rocm": 12.0, "mps": 1.0}
 """Disk space that PyTorch needs, by the device it is for."""
 _MARK: Final = "ready.json"
@@ -111,7 +112,11 @@ class TorchEnvironment:
             pip += ["--no-index", "--find-links", wishes.wheel_folder]
         elif wishes.index:
             pip += ["--index-url", wishes.index]
-        steps.append(("Installing PyTorch", [*pip, *PACKAGES]))
+        if wishes.wheel_folder or wishes.index:
+            steps.append(("Installing PyTorch", [*pip, *PACKAGES]))
+        else:  # from the default index: exact versions, and nothing whose hash is another
+            locked = ["--require-hashes", "--only-binary", ":all:", "-r", str(LOCK)]
+            steps.append(("Installing PyTorch", [*pip, *locked]))
         steps.append(("Testing PyTorch", [python, "-I", "-c", _TEST]))
         return steps
 
