@@ -7,7 +7,6 @@ point, making it again goes on where it was: what has been downloaded is kept by
 """
 
 import json
-import os
 import queue
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from ..errors import DiffGestureError
 from ..writing import write_file
 from .errors import BackendError
 from .process import clean_environment, detached_options, end_process
+from .system import HERE
 
 PACKAGES: Final = ("torch>=2.4", "numpy")
 LOCK: Final = Path(__file__).resolve().parents[2] / "backend" / "requirements-torch.lock"
@@ -62,7 +62,7 @@ class TorchEnvironment:
     @property
     def python(self) -> Path:
         """Its Python, whether it is there or not."""
-        return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        return Path(HERE.python_in(str(self.folder)))
 
     def ready(self) -> dict[str, object] | None:
         """What its test said, or None while it is not complete."""
