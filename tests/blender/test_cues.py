@@ -170,3 +170,21 @@ def test_a_draft_becomes_text_strips(scene: Any, worker_mode: Any) -> None:
     assert scene.diffgesture.transcript == "STRIPS"
     with open(request().worker_params()["transcript"], encoding="utf-8") as file:
         assert "hello you" in file.read()
+
+
+def test_a_job_aims_and_tells_what_is_gone(scene: Any, worker_mode: Any) -> None:
+    worker_mode("motion")
+    cup = bpy.data.objects.new("Cup", None)
+    scene.collection.objects.link(cup)
+    cup.location = (3.0, -3.0, 1.4)  # to the character's left, in front
+    scene.timeline_markers.new("cue point Cup", frame=scene.frame_start + 20)
+    scene.timeline_markers.new("cue point Saucer", frame=scene.frame_start + 40)
+    assert bpy.ops.diffgesture.generate() == {"FINISHED"}
+    assert session.result is not None
+    told = [text for text in session.result.warnings if "cue point" in text]
+    assert told == ["The marker 'cue point Saucer': the scene has no object Saucer, so nothing is aimed at it."]
+    scene.frame_set(scene.frame_start + 22)
+    rig = scene.diffgesture.armature.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    arm = rig.pose.bones["mixamorig:LeftForeArm"]
+    way = rig.matrix_world.inverted() @ cup.location - arm.head
+    assert (arm.tail - arm.head).angle(way) < 0.1

@@ -378,11 +378,9 @@ class Dataset:
             return []
         if self._words is None:
             path = self.folder / "words.json"
-            try:
-                lists = json.loads(path.read_text(encoding="utf-8"))
+            with understood(f"{path} cannot be read", DataError):
+                lists = read_json(path, "list of words", DataError, _MAX_CARD)
                 self._words = [[(str(w), float(a), float(b)) for w, a, b in words] for words in lists]
-            except (OSError, ValueError, TypeError) as error:
-                raise DataError(f"{path} cannot be read: {error}.") from error
             if len(self._words) != len(self.takes):
                 raise DataError(f"{path} tells of {len(self._words)} takes, but there are {len(self.takes)}.")
         return self._words[index]
