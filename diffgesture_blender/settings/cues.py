@@ -56,6 +56,8 @@ class MarkerCue:
 def aim_of(text: str) -> tuple[str, str] | None:
     """("point" or "look", the target's name) of ``point Cup``, ``look camera``; None for other cues."""
     kind, _, name = text.strip().partition(" ")
+    if _SAID.fullmatch(name.strip()):  # cue point (look at this): the words that brought it
+        return None
     return (kind.casefold(), name.strip()) if f"{kind.casefold()} " in _AIMS and name.strip() else None
 
 

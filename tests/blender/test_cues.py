@@ -194,8 +194,11 @@ def test_words_in_a_marker_are_shown_and_kept_but_ask_for_nothing(scene: Any) ->
     assert cues.marker_name("count_3", "Ana", said="three (3) @home") == "cue count 3 (three 3 home) @Ana"
     assert cues.marker_name("you", "Ana", said="you") == "cue you @Ana"
     assert cues.marker_name("you", "A" * 40, said="each and every one of you") == f"cue you @{'A' * 40}"
-    scene.timeline_markers.new("cue count 3 (three)", frame=scene.frame_start)
-    assert request().worker_params()["cues"] == [["count_3", 0.0]]
+    for name in ("cue count 3 (three)", "cue point (look at this)"):
+        scene.timeline_markers.new(name, frame=scene.frame_start)
+    assert sorted(request().worker_params()["cues"]) == [["count_3", 0.0], ["point", 0.0]]
+    assert request().targets == ()
+    assert cues.aim_of("point Cup (left)") == ("point", "Cup (left)")
     bpy.ops.diffgesture.switch_cue(index=0)
     assert scene.timeline_markers[0].name == "cue off count 3 (three)"
 
