@@ -60,8 +60,14 @@ def tests(session: nox.Session) -> None:
     _install(session)
     fast = "--fast" in session.posargs
     chosen = [argument for argument in session.posargs if argument != "--fast"]
-    targets = chosen or ["tests/architecture", "tests/backend", "tests/blender", "tests/end_to_end"]
-    for target in targets[: 3 if fast else None]:
+    targets = chosen or [
+        "tests/architecture",
+        "tests/backend",
+        "tests/blender",
+        "tests/faults",
+        "tests/end_to_end",
+    ]
+    for target in targets[: 4 if fast else None]:
         session.run("python", "-m", "pytest", "-q", *(["-m", "not slow"] if fast else []), target)
     if not session.posargs:
         session.notify("zero_install")
@@ -125,6 +131,20 @@ def tests_blender_52(session: nox.Session) -> None:
     worker = ROOT / ".nox" / "tests" / "bin" / "python"
     env = {"DIFFGESTURE_PYTHON": str(worker)} if worker.exists() else {}
     session.run("python", "-m", "pytest", "-q", *(session.posargs or ["tests/blender"]), env=env)
+
+
+@nox.session(python=PYTHON)
+def faults(session: nox.Session) -> None:
+    """The fault table, a row for each: what is done, what the user sees, what is kept; of KIND ... alone."""
+    _install(session)
+    session.run("python", "tests/faults/run.py", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def fuzz(session: nox.Session) -> None:
+    """All readers under mutation for SECONDS (default 60): valid data or one documented error, nothing else."""
+    _install(session)
+    session.run("python", "tests/faults/fuzz.py", *session.posargs)
 
 
 @nox.session(python=PYTHON)

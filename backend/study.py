@@ -11,6 +11,7 @@ from typing import Any
 
 from diffgesture.command_line import run_command
 from diffgesture.errors import ConfigError, DataError
+from diffgesture.reading import read_json
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -111,10 +112,7 @@ def _count(arguments: argparse.Namespace) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}.") from error
+    content = read_json(path, "file of a study", DataError)
     if not isinstance(content, dict) or not {"stimuli", "votes"} & set(content):
         raise DataError(f"{path} is neither a key nor a file of votes.")
     return content

@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
     config = load_config(arguments.config, arguments.set)
     if arguments.max_steps is not None and arguments.max_steps < 1:
         raise ConfigError("--max-steps must be at least 1.")
-    dataset = Dataset(arguments.data, config.layout)
+    dataset = Dataset(arguments.data, config.layout, config.in_memory)
     if dataset.fps != config.fps:
         raise ConfigError(
             f"The dataset {arguments.data} has {dataset.fps:g} fps, the configuration {config.fps:g}."

@@ -46,5 +46,18 @@ class Worker:
         return time.perf_counter() - started
 
     def peak_megabytes(self) -> float:
+        return self._megabytes("VmHWM:")
+
+    def megabytes(self) -> float:
+        """Memory that it has now."""
+        return self._megabytes("VmRSS:")
+
+    def _megabytes(self, row: str) -> float:
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
-        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+        return int(status.split(row)[1].split()[0]) / 1024
+
+    def close(self) -> None:
+        """Close its input and wait for its end."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(30)

@@ -70,6 +70,8 @@ def generate(
     keys: KeyOptions | None = None,
     add_sound: bool = False,
     cues: str = "",
+    transcript: str | Path | None = None,
+    word_table: str | Path | None = None,
     engine: str | None = None,
     python: str | None = None,
     checkpoint: str | None = None,
@@ -82,7 +84,8 @@ def generate(
     ``audio``: a file, a sound of the .blend, a sound strip of the sequencer or a speaker object. ``scene``: one
     that has the armature (None: the context's if it has, else any). ``frame_start``: the frame at which the speech
     begins (None: where Blender plays it already, else the scene's first). ``cues``: gestures that are asked for
-    beside the scene's cue markers, ``1.2:you,3.4:no``. ``engine``, ``python``, ``checkpoint``, ``device``: in
+    beside the scene's cue markers, ``1.2:you,3.4:point Cup``; ``transcript``: a file of what is said, whose words
+    bring gestures, by your own ``word_table`` if given. ``engine``, ``python``, ``checkpoint``, ``device``: in
     place of the preferences'. ``on_progress`` is given a fraction and a text. ``values``: any control of
     docs/CONTROLS.md by its name (``seed=3``, ``intensity=1.2``), and ``amounts``: part -> 0 to 2.
     Raises DiffGestureError with a sentence that says what to do; then nothing was changed.
@@ -107,6 +110,8 @@ def generate(
             keys=keys,
             add_sound=add_sound,
             cues=cues,
+            transcript=None if transcript is None else str(Path(transcript).absolute()),
+            word_table=None if word_table is None else str(Path(word_table).absolute()),
         )
         job = GenerateJob(request)
     except BaseException:

@@ -167,6 +167,14 @@ def top_strips(editor: Any) -> Any:
     return editor.strips if hasattr(editor, "strips") else editor.sequences
 
 
+def new_text_strip(editor: Any, name: str, channel: int, start: int, length: int) -> Any:
+    """A text strip in the sequencer; effects are given a length instead of an end since 5.0."""
+    place = {"name": name, "type": "TEXT", "channel": channel, "frame_start": start}
+    if bpy.app.version >= (5, 0, 0):
+        return top_strips(editor).new_effect(**place, length=length)
+    return top_strips(editor).new_effect(**place, frame_end=start + length)
+
+
 def all_strips(editor: Any) -> Any:
     """Every strip of a sequence editor, those in meta strips too."""
     return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all

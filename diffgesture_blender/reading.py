@@ -55,7 +55,8 @@ def _brief(problem: BaseException) -> str:
 
 def check_file(path: Path, what: str, error: type[GestureError] = GestureError) -> int:
     """The size in bytes of a file; ``error`` for one that is missing, a folder, a pipe or a device."""
-    name = str(path) if len(str(path)) <= 200 else f"{str(path)[:80]}…{str(path)[-40:]}"
+    name = "".join(char if char.isprintable() else "?" for char in str(path))
+    name = name if len(name) <= 200 else f"{name[:80]}…{name[-40:]}"
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -63,18 +64,19 @@ def check_file(path: Path, what: str, error: type[GestureError] = GestureError) 
     except (OSError, ValueError) as problem:
         raise error(f"The {what} {name} cannot be read: {_brief(problem)}.") from problem
     if stat.S_ISDIR(status.st_mode):
-        raise error(f"{name} is a folder, not a {what}.")
+        raise error(f"{name} is a folder; give the name of a file.")
     if not stat.S_ISREG(status.st_mode):
-        raise error(f"{name} is a device or pipe, not a {what}.")
+        raise error(f"{name} is a device or pipe; give the name of a file.")
     return status.st_size
 
 
 def read_bytes(path: Path, what: str, error: type[GestureError] = GestureError, limit: int = MAX_TEXT) -> bytes:
     """The contents of a file that has at most ``limit`` bytes."""
-    if check_file(path, what, error) > limit:
+    size = check_file(path, what, error)
+    if size > limit:
         raise error(f"The {what} {path.name} is larger than any {what} ({limit >> 20} MB).")
     with understood(f"The {what} {path.name} cannot be read", error), path.open("rb") as file:
-        return file.read(limit)
+        return file.read(size)
 
 
 def read_text(path: Path, what: str, error: type[GestureError] = GestureError, limit: int = MAX_TEXT) -> str:

@@ -9,6 +9,7 @@ and the backend have this file in common, each with its own type of error.
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -150,9 +151,12 @@ def file_name(text: str) -> str:
 
 def reason(error: BaseException) -> str:
     """What the system says went wrong, without the paths that it repeats."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full"
-    return str(getattr(error, "strerror", None) or error)
+    said = str(getattr(error, "strerror", None) or error)
+    number = getattr(error, "errno", None)
+    if found := re.search(r"os error (\d+)", said):  # as libraries in Rust hand it on
+        number = int(found[1])
+        said = os.strerror(number)
+    return "the disk is full" if number in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)) else said
 
 
 def shortened(path: Path) -> str:

@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Errors meant for users: each message is a sentence that says what to do."""
 
+_LONGEST = 600
+
+
+def one_sentence(message: str) -> str:
+    """A message on one line and of a length that can be read, whatever a file has brought into it."""
+    line = " ".join(message.split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 200]} … {line[-150:]}"
+
 
 class GestureError(Exception):
     """Bad input or surroundings. ``kind`` names the part at fault, ``hint`` may add a remedy."""
@@ -8,7 +16,7 @@ class GestureError(Exception):
     kind = "input"
 
     def __init__(self, message: str, hint: str | None = None):
-        super().__init__(message)
+        super().__init__(one_sentence(message))
         self.hint = hint
 
 

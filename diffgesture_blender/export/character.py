@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,7 +45,8 @@ def export_character(
     with window_showing(scene), _selected(members(armature, scene), armature), _range(scene, first, last):
         options = _fbx_options() if name == "fbx" else _gltf_options(path, as_strips)
         try:
-            result = operator(filepath=str(path), **options)
+            with contextlib.redirect_stderr(io.StringIO()):  # where exporters print their tracebacks
+                result = operator(filepath=str(path), **options)
         except (RuntimeError, OSError, TypeError) as error:
             # Blender hands on an exporter's traceback as text; what failed stands in the last line that says so.
             lines = [line.strip() for line in str(error).splitlines() if "Error" in line] or [str(error)]

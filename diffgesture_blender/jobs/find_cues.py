@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """*Find Cues*: the gestures that the words could bring, as markers, before or after anything was generated."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from ..errors import DiffGestureError
 from ..settings import cues
 from ..state import character
-from ..state.session import remove_folder, session
+from ..state.session import session
 from ..timing import frame_rate
-from ..worker import Call, JobCancelled
-from .generate import IDLE_TIMEOUT
-from .request import JobRequest
+from .asking import Asking
 
 
 @dataclass(frozen=True)
@@ -24,81 +21,15 @@ class Found:
     warnings: tuple[str, ...]
 
 
-class FindCuesJob:
-    """Asks the worker for the cues of a request's transcript. ``poll`` until ``done``, then ``finish``."""
+class FindCuesJob(Asking):
+    """Asks for the cues of a request's transcript and marks them on the timeline."""
 
-    undo_message: Final = "Find Cues"
+    undo_message = "Find Cues"
+    method = "find_cues"
+    doing = "reading the words"
 
-    def __init__(self, request: JobRequest) -> None:
-        self.request = request
-        self._connection = session.backend.connect(request.machine.setup)
-        self._call: Call | None = None
-        self._error: BaseException | None = None
-
-    @property
-    def done(self) -> bool:
-        return self._error is not None or (self._call is not None and self._call.done)
-
-    @property
-    def fraction(self) -> float:
-        return 0.0 if self._call is None else 0.5
-
-    @property
-    def text(self) -> str:
-        return self._connection.stage if self._call is None else "Reading the words"
-
-    def poll(self, wait: float = 0.0) -> None:
-        """Go on, waiting at most about ``wait`` seconds for news."""
-        if self.done:
-            return
-        try:
-            if self._call is None:
-                self._connection.poll(wait)
-                if self._connection.error is not None:
-                    raise self._connection.error
-                if self._connection.done:
-                    assert self._connection.client is not None
-                    params = self.request.words_params()
-                    self._call = self._connection.client.call(
-                        "find_cues", params, doing="reading the words", idle_timeout=IDLE_TIMEOUT
-                    )
-            else:
-                assert self._connection.client is not None
-                self._connection.client.poll(wait)
-        except DiffGestureError as error:
-            self._error = error
-
-    def cancel(self) -> None:
-        """Give up; the worker's answer, a moment later, is not heard."""
-        if self._call is None:
-            self._connection.cancel()
-        self._error = self._error or JobCancelled()
-
-    def obstacle(self) -> str | None:
-        """Markers can be added at any time."""
-        return None
-
-    refusal = obstacle
-
-    def discard(self) -> None:
-        """Remove the job's files."""
-        remove_folder(self.request.folder)
-
-    def steps(self) -> Iterator[None]:
-        """None of them takes long."""
-        return iter(())
-
-    def finish(self) -> Found:
-        """Put the markers on the timeline; raises the error that ended the job."""
-        if self._error is not None:
-            raise self._error
-        assert self._call is not None
-        if self._call.error is not None:
-            raise self._call.error
-        self.discard()
-        return self._mark(self._call.result or {})
-
-    def _mark(self, reply: dict[str, Any]) -> Found:
+    def use(self, reply: dict[str, Any]) -> Found:
+        """Put the markers on the timeline."""
         request = self.request
         scene = character.find_scene(request.scene_uid)
         armature = None if scene is None else character.find_armature(request.armature_uid, scene)
@@ -107,10 +38,10 @@ class FindCuesJob:
         rate, added = frame_rate(scene), 0
         # What is there already stays as the animator has it: moved, renamed, switched off.
         taken = [cue.frame for _, _, cue in cues.markers(scene, armature)]
-        for name, seconds, *_said in reply.get("cues", ()):
+        for name, seconds, said in reply.get("cues", ()):
             frame = round(request.frame_start + float(seconds) * rate)
             if all(abs(frame - other) >= rate for other in taken):
-                scene.timeline_markers.new(cues.marker_name(str(name), armature.name), frame=frame)
+                scene.timeline_markers.new(cues.marker_name(str(name), armature.name, said=str(said)), frame=frame)
                 added += 1
         if added:
             # From here on the markers count: what is removed from the timeline shall not come back from the words.

@@ -101,12 +101,13 @@ def build_request(
     cues: str = "",
     transcript: str | None = None,
     word_table: str | None = None,
+    edit: bpy.types.Scene | None = None,
 ) -> JobRequest:
     """The request of the panel, of the command line and of scripts alike.
 
     ``frame_start``: None where the speech is heard or the scene begins. ``cues``: gestures as on the command line
     (``1.2:you,3.4:point Cup`` or a file), beside those of the scene's markers; ``transcript``: a file of what is
-    said; ``word_table``: a person's own table of words.
+    said; ``word_table``: a person's own table of words; ``edit``: the sequencer's scene, whose markers count too.
     Raises DiffGestureError before anything is started.
     """
     armature = check_armature(armature, scene)
@@ -117,8 +118,8 @@ def build_request(
         if controls.get("preset") == "reference":
             raise DiffGestureError("The reference algorithm cannot keep a part of a motion; take the default one.")
     start = start_frame(frame_start, scene, clip)
-    placed, notes = cues_of_scene(scene, armature, start)
-    targets, cues = aims_of_scene(scene, armature, start, cues)
+    placed, notes = cues_of_scene(scene, armature, start, edit)
+    targets, cues = aims_of_scene(scene, armature, start, cues, edit)
     if controls.get("preset") == "reference" and (placed or cues):
         raise DiffGestureError(
             "The reference algorithm cannot take gesture cues; take the default one, or switch the cues off."
@@ -150,7 +151,7 @@ def request_from_scene(
     context: bpy.types.Context, machine: Machine, folder: Path, plan: Plan | None = None, seed: int | None = None
 ) -> JobRequest:
     """The job that the scene's settings describe, with another ``seed`` if given."""
-    scene, settings = context.scene, context.scene.diffgesture
+    scene, settings, edit = context.scene, context.scene.diffgesture, compat.sequencer_scene(context)
     controls = settings.controls()
     if seed is not None:
         controls["seed"] = seed
@@ -171,8 +172,9 @@ def request_from_scene(
         keys=settings.keys(),
         add_sound=settings.add_sound,
         variations=settings.variations,
-        transcript=transcript_file(settings, scene, compat.sequencer_scene(context), begin, folder),
+        transcript=transcript_file(settings, scene, edit, begin, folder),
         word_table=word_table_file(settings),
+        edit=edit,
     )
 
 

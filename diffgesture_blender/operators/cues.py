@@ -5,6 +5,8 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
 from ..jobs import runner as pump
+from ..jobs.asking import Asking
+from ..jobs.draft_transcript import DraftTranscriptJob
 from ..jobs.find_cues import FindCuesJob
 from ..jobs.reasons import generate_disabled_reason
 from ..jobs.request import request_from_scene
@@ -142,29 +144,17 @@ class DIFFGESTURE_OT_go_to_cue(_OnMarker, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class DIFFGESTURE_OT_find_cues(bpy.types.Operator):
-    """Put a marker on the timeline for each gesture that the words bring, to move, remove or switch off"""
-
-    bl_idname = "diffgesture.find_cues"
-    bl_label = "Find Cues"
+class _Asks:
+    """Mixed into an operator that asks the worker about the speech."""
 
     wait: BoolProperty(
-        name="Wait", description="Return only when the markers are there", default=False, options={"SKIP_SAVE"}
+        name="Wait", description="Return only when it is done", default=False, options={"SKIP_SAVE"}
     )
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        reason = generate_disabled_reason(context)
-        if reason is None and context.scene.diffgesture.transcript == "NONE":
-            reason = "Choose a transcript first"
-        if reason is not None:
-            cls.poll_message_set(f"{reason}.")
-        return reason is None
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def ask(self, context: bpy.types.Context, task: type[Asking]) -> set[str]:
         folder = new_job_folder()
         try:
-            job = FindCuesJob(request_from_scene(context, machine_settings(context), folder))
+            job = task(request_from_scene(context, machine_settings(context), folder))
         except Exception as error:
             remove_folder(folder)
             session.clear_messages()
@@ -182,6 +172,45 @@ class DIFFGESTURE_OT_find_cues(bpy.types.Operator):
         return {"CANCELLED"}
 
 
+class DIFFGESTURE_OT_find_cues(_Asks, bpy.types.Operator):
+    """Put a marker on the timeline for each gesture that the words bring, to move, remove or switch off"""
+
+    bl_idname = "diffgesture.find_cues"
+    bl_label = "Find Cues"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        reason = generate_disabled_reason(context)
+        if reason is None and context.scene.diffgesture.transcript == "NONE":
+            reason = "Choose a transcript first"
+        if reason is not None:
+            cls.poll_message_set(f"{reason}.")
+        return reason is None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return self.ask(context, FindCuesJob)
+
+
+class DIFFGESTURE_OT_draft_transcript(_Asks, bpy.types.Operator):
+    """Hear what is said and put it into the sequencer as text strips to correct: clean English alone.
+
+    Needs PocketSphinx in the backend's Python
+    """
+
+    bl_idname = "diffgesture.draft_transcript"
+    bl_label = "Draft Transcript"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        reason = generate_disabled_reason(context)
+        if reason is not None:
+            cls.poll_message_set(f"{reason}.")
+        return reason is None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return self.ask(context, DraftTranscriptJob)
+
+
 def draw_marker_menu(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
     """The entry in the Marker menus of the animation editors."""
     menu.layout.separator()
@@ -196,5 +225,6 @@ CLASSES = (
     DIFFGESTURE_OT_remove_cue,
     DIFFGESTURE_OT_go_to_cue,
     DIFFGESTURE_OT_find_cues,
+    DIFFGESTURE_OT_draft_transcript,
 )
 MENUS = ("TIME_MT_marker", "DOPESHEET_MT_marker", "GRAPH_MT_marker", "NLA_MT_marker", "SEQUENCER_MT_marker")

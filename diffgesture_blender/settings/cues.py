@@ -6,7 +6,8 @@ Markers with other names are never read, moved or removed. The names are those o
 
 import difflib
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -15,22 +16,31 @@ import bpy
 
 from ..errors import DiffGestureError
 from ..retarget.aim_measure import Target
+from ..sound.sequencer import frame_in_shot
 from ..timing import frame_rate
 
 PREFIX: Final = "cue "
 _OFF: Final = "off "
 _AIMS: Final = ("point ", "look ")
+_LONGEST: Final = 63
+"""Bytes that the name of a marker holds; what is longer is cut off by Blender."""
+_SAID: Final = re.compile(r"\s*\([^()]*\)$")
 _TABLE: Final = Path(__file__).resolve().parents[2] / "backend" / "words" / "cues.json"
 
 
 @dataclass(frozen=True)
 class MarkerCue:
-    """What a marker asks for: ``name`` as written, ``on``, and the character's name, empty for every one."""
+    """What a marker asks for: ``name`` as written, ``on``, and the character's name, empty for every one.
 
-    frame: int
+    ``said``: the words that brought it, with their brackets; ``cut``: the character's name may be cut off.
+    """
+
+    frame: float
     name: str
     on: bool
     character: str
+    said: str = ""
+    cut: bool = False
 
     @property
     def aim(self) -> tuple[str, str] | None:
@@ -38,12 +48,16 @@ class MarkerCue:
         return aim_of(self.name)
 
     def meant_for(self, armature: bpy.types.Object | None) -> bool:
-        return not self.character or (armature is not None and armature.name == self.character)
+        if not self.character or armature is None:
+            return not self.character
+        return armature.name == self.character or (self.cut and armature.name.startswith(self.character))
 
 
 def aim_of(text: str) -> tuple[str, str] | None:
     """("point" or "look", the target's name) of ``point Cup``, ``look camera``; None for other cues."""
     kind, _, name = text.strip().partition(" ")
+    if _SAID.fullmatch(name.strip()):  # cue point (look at this): the words that brought it
+        return None
     return (kind.casefold(), name.strip()) if f"{kind.casefold()} " in _AIMS and name.strip() else None
 
 
@@ -77,9 +91,12 @@ def class_or_none(text: str) -> str | None:
         return None
 
 
-def marker_name(name: str, character: str = "", on: bool = True) -> str:
-    """The name of a marker that asks for a class."""
-    return f"{PREFIX}{'' if on else _OFF}{label(name)}{f' @{character}' if character else ''}"
+def marker_name(name: str, character: str = "", on: bool = True, said: str = "") -> str:
+    """The name of a marker that asks for a class; with the words that brought it, ``said``, where they fit."""
+    head, tail = f"{PREFIX}{'' if on else _OFF}{label(name)}", f" @{character}" if character else ""
+    word = f" ({re.sub('[()@]', '', said)})" if said and said != label(name) else ""
+    whole = f"{head}{word}{tail}"
+    return whole if len(whole.encode()) <= _LONGEST else f"{head}{tail}"
 
 
 def aim_name(kind: str, target: str, character: str = "", on: bool = True) -> str:
@@ -91,7 +108,7 @@ def switched(cue: MarkerCue) -> str:
     """The name of the cue's marker switched on or off."""
     if cue.aim:
         return aim_name(*cue.aim, cue.character, not cue.on)
-    return marker_name(cue.name, cue.character, not cue.on)
+    return marker_name(cue.name, cue.character, not cue.on, cue.said)
 
 
 def cue_of(marker: bpy.types.TimelineMarker) -> MarkerCue | None:
@@ -101,7 +118,11 @@ def cue_of(marker: bpy.types.TimelineMarker) -> MarkerCue | None:
     rest = marker.name[len(PREFIX) :].strip()
     on = not rest.casefold().startswith(_OFF)
     name, _, character = (rest if on else rest[len(_OFF) :]).partition("@")
-    return MarkerCue(marker.frame, name.strip(), on, character.strip())
+    name, said = name.strip(), ""
+    if aim_of(name) is None and (found := _SAID.search(name)):
+        name, said = name[: found.start()], found[0].strip(" ()")
+    cut = len(marker.name.encode()) >= _LONGEST
+    return MarkerCue(marker.frame, name, on, character.strip(), said, cut)
 
 
 def markers(
@@ -113,28 +134,48 @@ def markers(
     return sorted(mine, key=lambda item: item[2].frame)
 
 
+def placed(
+    scene: bpy.types.Scene, armature: bpy.types.Object, edit: bpy.types.Scene | None = None
+) -> tuple[list[tuple[str, MarkerCue]], list[str]]:
+    """(marker's name, cue) of the scene and of ``edit``, the sequencer's, where it shows the scene; and notes."""
+    found, told = [(marker.name, cue) for _, marker, cue in markers(scene, armature)], []
+    if edit is not None and edit != scene:
+        for _, marker, cue in markers(edit, armature):
+            try:
+                there = replace(cue, frame=frame_in_shot(cue.frame, edit, scene))
+                found.append((marker.name, there))
+            except DiffGestureError as error:
+                told.append(f"The marker '{marker.name}' of the scene {edit.name} is left out. {error}")
+    return found, told
+
+
 def cues_of_scene(
-    scene: bpy.types.Scene, armature: bpy.types.Object, frame_start: float
+    scene: bpy.types.Scene, armature: bpy.types.Object, frame_start: float, edit: bpy.types.Scene | None = None
 ) -> tuple[list[tuple[str, float]], list[str]]:
     """(class, seconds of the speech) of the markers that are on, and a sentence for each that cannot be used."""
-    cues, told = [], []
-    for _, marker, cue in markers(scene, armature):
+    cues = []
+    found, told = placed(scene, armature, edit)
+    for name, cue in found:
         if not cue.on or cue.aim:
             continue
         try:
             cues.append((class_of(cue.name), round((cue.frame - frame_start) / frame_rate(scene), 4)))
         except DiffGestureError as error:
-            told.append(f"The marker '{marker.name}' at frame {marker.frame} is left out. {error}")
+            told.append(f"The marker '{name}' at frame {cue.frame:g} is left out. {error}")
     return cues, told
 
 
 def aims_of_scene(
-    scene: bpy.types.Scene, armature: bpy.types.Object, frame_start: float, text: str = ""
+    scene: bpy.types.Scene,
+    armature: bpy.types.Object,
+    frame_start: float,
+    text: str = "",
+    edit: bpy.types.Scene | None = None,
 ) -> tuple[tuple[Target, ...], str]:
     """What markers and ``text`` (as on a command line) aim at, and the rest of the text."""
     found = [
-        Target(*cue.aim, (cue.frame - frame_start) / frame_rate(scene), f"The marker '{marker.name}'")
-        for _, marker, cue in markers(scene, armature)
+        Target(*cue.aim, (cue.frame - frame_start) / frame_rate(scene), f"The marker '{name}'")
+        for name, cue in placed(scene, armature, edit)[0]
         if cue.on and cue.aim
     ]
     rest = []

@@ -9,6 +9,7 @@ from .. import compat
 from ..errors import DiffGestureError
 from ..timing import frame_rate
 from ..writing import write_file
+from .sequencer import frame_in_shot
 
 
 def transcript_file(
@@ -33,7 +34,10 @@ def transcript_file(
     strips = [] if editor is None else [s for s in compat.all_strips(editor) if s.type == "TEXT" and not s.mute]
     captions = []
     for strip in strips:
-        start, end = ((frame - frame_start) / rate for frame in compat.strip_ends(strip))
+        frames = compat.strip_ends(strip)
+        if edit != scene:
+            frames = tuple(frame_in_shot(frame, edit, scene) for frame in frames)
+        start, end = ((frame - frame_start) / rate for frame in frames)
         if end > 0.0 and strip.text.strip():
             captions.append((max(start, 0.0), end, " ".join(strip.text.split())))
     if not captions:

@@ -22,6 +22,7 @@ from ..errors import DiffGestureError
 from ..identity import ADDON_ID
 from ..worker import Backend, interpreter
 from ..worker.process import cut_log, private_folder
+from ..worker.system import HERE
 
 if TYPE_CHECKING:
     from ..jobs.generate import JobResult
@@ -150,8 +151,8 @@ def log_folder() -> Path:
 @cache
 def _private_log_folder() -> Path:
     """A folder of this user's own, never a predictable name where everybody may write."""
-    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = private_folder(Path(base, "diffgesture", "logs")) if os.path.isabs(base) else None
+    base = HERE.cache(os.environ)
+    folder = private_folder(Path(base, "diffgesture", "logs")) if base else None
     return folder or Path(tempfile.mkdtemp(prefix="diffgesture-"))
 
 

@@ -29,7 +29,9 @@ class DIFFGESTURE_PT_cues(bpy.types.Panel):
         layout.enabled = session.job is None
         settings = scene.diffgesture
         source = layout.column(align=True)
-        source.prop(settings, "transcript")
+        row = source.row(align=True)
+        row.prop(settings, "transcript")
+        row.operator("diffgesture.draft_transcript", text="", icon="REC")
         if settings.transcript == "FILE":
             source.prop(settings, "transcript_path", text="")
         if settings.transcript != "NONE":

@@ -4,7 +4,6 @@
 import contextlib
 import json
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from .errors import (
     ModulesMissing,
 )
 from .process import clean_environment, detached_options, end_process
+from .system import HERE, System
 
 MINIMUM_VERSION: Final = (3, 10)
 REQUIRED_MODULES: Final = ("torch", "numpy")
@@ -76,9 +76,7 @@ class Interpreter:
 def own_python() -> str | None:
     """The program of the Python that runs this, as Blender brings it; None where there is none to be started."""
     names = [sys.executable, getattr(sys, "_base_executable", "")]
-    folder = os.path.join(sys.prefix, "bin")
-    names += [os.path.join(folder, f"python{sys.version_info[0]}.{sys.version_info[1]}")]
-    names += [os.path.join(folder, "python.exe" if os.name == "nt" else "python3")]
+    names += HERE.own_python_names(sys.prefix, sys.version_info[:2])
     for path in names:
         if path and os.path.basename(path).lower().startswith("python") and os.path.isfile(path):
             return path
@@ -95,55 +93,42 @@ def python_of_environment() -> str:
     return os.environ.get(ENVIRONMENT_VARIABLE, "").strip()
 
 
-def install_command(python: str) -> str:
+def install_command(python: str, system: System = HERE) -> str:
     """The shell command that installs what the backend needs into ``python``."""
-    return f"{_quote(python)} -m pip install {' '.join(REQUIRED_MODULES)}"
+    return f"{system.quoted(python)} -m pip install {' '.join(REQUIRED_MODULES)}"
 
 
-def setup_commands(folder: str | None = None) -> list[str]:
+def setup_commands(folder: str | None = None, system: System = HERE) -> list[str]:
     """Shell commands that make an environment for the backend; the first Python 3.10+ of the machine makes it."""
-    if os.name == "nt":
+    if system.windows:
         folder = folder or r"%USERPROFILE%\diffgesture"
-        return [f'py -3 -m venv "{folder}"', install_command(rf"{folder}\Scripts\python.exe")]
+        return [f'py -3 -m venv "{folder}"', install_command(system.python_in(folder), system)]
     folder = folder or "~/diffgesture"
     return [f"python3 -m venv {folder}", f"{folder}/bin/python -m pip install {' '.join(REQUIRED_MODULES)}"]
 
 
 def candidates(
-    environment: Mapping[str, str] | None = None, which: Callable[[str], str | None] | None = None
+    environment: Mapping[str, str] | None = None,
+    which: Callable[[str], str | None] | None = None,
+    system: System = HERE,
+    exists: Callable[[str], bool] = os.path.isfile,
 ) -> list[str]:
     """Pythons that may serve when none was chosen, best first; nothing is run.
 
     Only whole paths count: what lies in the current folder, which may be a stranger's, is never taken.
     """
     environment = os.environ if environment is None else environment
-    which = which or (lambda name: on_path(name, environment))
-    program = os.path.join("Scripts", "python.exe") if os.name == "nt" else os.path.join("bin", "python")
+    which = which or (lambda name: system.on_path(name, environment))
     found: list[str | None] = []
     for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         if environment.get(variable):
-            found.append(os.path.join(environment[variable], program))
-    home = environment.get("USERPROFILE" if os.name == "nt" else "HOME")
+            found.append(system.python_in(environment[variable]))
+    home = system.home(environment)
     if home:
-        found.append(os.path.join(home, "diffgesture", program))
+        found.append(system.python_in(system.path.join(home, "diffgesture")))
     found += [which("python3"), which("python")]
-    if sys.platform == "darwin":  # started from the Dock, Blender has a bare PATH
-        found += ["/opt/homebrew/bin/python3", "/usr/local/bin/python3"]
-    return list(dict.fromkeys(path for path in found if path and os.path.isabs(path) and os.path.isfile(path)))
-
-
-def on_path(name: str, environment: Mapping[str, str], windows: bool = os.name == "nt") -> str | None:
-    """The program of that name in the folders of PATH, of which relative ones are passed over.
-
-    ``shutil.which`` looks in the current folder first on Windows, where a shared project may have put anything.
-    """
-    names = [f"{name}.exe"] if windows else [name]
-    for folder in environment.get("PATH", "").split(";" if windows else os.pathsep):
-        for each in names:
-            path = os.path.join(folder.strip('"'), each)
-            if os.path.isabs(folder.strip('"')) and os.path.isfile(path) and os.access(path, os.X_OK):
-                return path
-    return None
+    found += system.usual_pythons()
+    return list(dict.fromkeys(path for path in found if path and system.is_whole(path) and exists(path)))
 
 
 def probe(
@@ -299,10 +284,6 @@ def _is_answer(answer: dict | None) -> TypeGuard[dict]:
         and all(isinstance(part, int) for part in answer["version"])
         and isinstance(answer.get("missing"), list)
     )
-
-
-def _quote(path: str) -> str:
-    return f'"{path}"' if os.name == "nt" else shlex.quote(path)
 
 
 def backend_script(package_folder: Path) -> Path:

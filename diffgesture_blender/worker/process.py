@@ -4,7 +4,6 @@
 import contextlib
 import os
 import queue
-import signal
 import stat
 import subprocess
 import threading
@@ -15,6 +14,7 @@ from typing import IO, Final
 
 from .errors import InterpreterMissing, WorkerStartFailed
 from .protocol import MAX_LINE_BYTES
+from .system import HERE
 
 # Blender's own Python variables would make another Python load Blender's modules.
 _UNWANTED_VARIABLES: Final = (
@@ -52,9 +52,7 @@ def clean_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def detached_options() -> dict[str, object]:
     """Popen options: no console window on Windows; elsewhere its own group, so Ctrl+C spares it."""
-    if os.name == "nt":
-        return {"creationflags": getattr(subprocess, "CREATE_NO_WINDOW", 0x08000000)}
-    return {"start_new_session": True}
+    return HERE.start_options()
 
 
 class WorkerProcess:
@@ -158,11 +156,7 @@ class WorkerProcess:
 
 def end_process(process: subprocess.Popen[bytes]) -> None:
     """End a process that was started with ``detached_options``, and what it started, now."""
-    if os.name == "nt":
-        process.kill()
-    else:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+    HERE.end(process)
 
 
 def cut_log(path: Path) -> bool:

@@ -7,7 +7,6 @@ point, making it again goes on where it was: what has been downloaded is kept by
 """
 
 import json
-import os
 import queue
 import shutil
 import subprocess
@@ -22,8 +21,10 @@ from ..errors import DiffGestureError
 from ..writing import write_file
 from .errors import BackendError
 from .process import clean_environment, detached_options, end_process
+from .system import HERE
 
 PACKAGES: Final = ("torch>=2.4", "numpy")
+LOCK: Final = Path(__file__).resolve().parents[2] / "backend" / "requirements-torch.lock"
 GIGABYTES: Final = {"cpu": 1.5, "cuda": 7.0, "rocm": 12.0, "mps": 1.0}
 """Disk space that PyTorch needs, by the device it is for."""
 _MARK: Final = "ready.json"
@@ -61,7 +62,7 @@ class TorchEnvironment:
     @property
     def python(self) -> Path:
         """Its Python, whether it is there or not."""
-        return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        return Path(HERE.python_in(str(self.folder)))
 
     def ready(self) -> dict[str, object] | None:
         """What its test said, or None while it is not complete."""
@@ -111,7 +112,11 @@ class TorchEnvironment:
             pip += ["--no-index", "--find-links", wishes.wheel_folder]
         elif wishes.index:
             pip += ["--index-url", wishes.index]
-        steps.append(("Installing PyTorch", [*pip, *PACKAGES]))
+        if wishes.wheel_folder or wishes.index:
+            steps.append(("Installing PyTorch", [*pip, *PACKAGES]))
+        else:  # from the default index: exact versions, and nothing whose hash is another
+            locked = ["--require-hashes", "--only-binary", ":all:", "-r", str(LOCK)]
+            steps.append(("Installing PyTorch", [*pip, *locked]))
         steps.append(("Testing PyTorch", [python, "-I", "-c", _TEST]))
         return steps
 

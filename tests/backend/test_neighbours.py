@@ -179,3 +179,36 @@ def test_official_files_convert_to_the_same_poses(kind: str, tmp_path: Path, mon
     with torch.no_grad():
         ours, theirs = (net(*given)[0].poses for net in (checkpoint.network, network))
     assert torch.equal(ours, theirs)
+
+
+def test_the_panel_measures_a_recurrent_network_too(dataset: Path, tmp_path: Path, capsys):
+    config = tmp_path / "c.toml"
+    config.write_text(
+        'layout = "ted"\nnetwork = "trimodal"\nwindow = 34\noverlap = 8\nsteps = 1\nbatch_size = 2\n'
+        "panel_steps = 1\n"
+        "in_memory = true\n[model]\n" + "".join(f"{name} = {value}\n" for name, value in SMALL.items())
+    )
+    arguments = ("--config", config, "--data", dataset, "-o", tmp_path / "run", "--device", "cpu")
+    assert command(train_command, *arguments) == 0
+    assert "panel: speed m/s" in capsys.readouterr().err
+    assert command(train_command, *arguments, "--overwrite", "--set", "best_by=beauty") == 2
+    assert "no row of the panel" in capsys.readouterr().err
+    assert command(evaluate_command, "--checkpoint", tmp_path / "run/model.safetensors", "--data", dataset) == 0
+
+
+def test_transcripts_beside_the_motion_bring_words(tmp_path: Path):
+    import prepare
+    from diffgesture.motion.bvh import save_bvh
+    from diffgesture.motion.motion_file import Motion
+
+    neutral = neutral_directions(TED)
+    sway = np.cumsum(np.random.default_rng(0).normal(size=(60, 9, 3)), axis=0) * 0.02
+    motion = Motion(normalize(neutral + sway), 15.0, "ted", 0, 4.0, "", "", neutral)
+    for name in ("a", "b"):
+        save_bvh(tmp_path / f"{name}.bvh", motion)
+        soundfile.write(tmp_path / f"{name}.wav", babble(4.0), 16_000)
+    (tmp_path / "a.srt").write_text("1\n00:00:00,500 --> 00:00:01,500\nHello there\n")
+    assert prepare.main(["bvh", str(tmp_path), "-o", str(tmp_path / "d"), "--layout", "ted", "--val", "0"]) == 0
+    data = Dataset(tmp_path / "d")
+    spoken = {take.name: [word for word, _, _ in data.words(k)] for k, take in enumerate(data.takes)}
+    assert spoken == {"a": ["Hello", "there"], "b": []}

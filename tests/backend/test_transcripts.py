@@ -59,6 +59,31 @@ def test_every_kind_of_transcript_gives_words_and_times(text: str, tmp_path: Pat
     assert [(p.text, p.start, p.end) for p in pieces] == [("well", 0.0, 1.0), ("done", 1.0, 2.0)]
 
 
+def test_overlaps_are_told_with_their_line_and_all_words_used(tmp_path: Path) -> None:
+    path = tmp_path / "a.srt"
+    path.write_text("1\n00:00:00,000 --> 00:00:02,000\nyes\n\n2\n00:00:01,000 --> 00:00:03,000\nno\n")
+    read = read_transcript(path)
+    assert [piece.text for piece in read.pieces] == ["yes", "no"]
+    assert read.notes == ["Line 6 overlaps the caption before it; all words are used."]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_common_encodings_are_read(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.srt"
+    path.write_bytes("1\n00:00:00,000 --> 00:00:02,000\nnaïve café\n".encode(encoding))
+    read = read_transcript(path)
+    assert read.pieces[0].text == "naïve café"
+    assert bool(read.notes) == (encoding == "cp1252")
+
+
+def test_text_of_another_recording_is_told() -> None:
+    audio = spoken(2.0, 0.3, 2.0)
+    _, notes = aligned(Transcript([Piece("never ever again " * 40)]), audio)
+    assert "another recording" in notes[-1]
+    _, notes = aligned(Transcript([Piece("never ever again and so we go on ")]), audio)
+    assert notes == []
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"1\n00:00:05,000 --> 00:00:01,000\nno\n"])
 def test_a_transcript_without_words_is_told(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(data)
@@ -107,7 +132,7 @@ def test_a_long_transcript_is_read_and_aligned() -> None:
     words, notes = aligned(read, spoken(*[0.8, 0.2] * 10))
     assert len(read.pieces) == 5000
     assert {word.text for word in words if word.text != "word"} >= {"0", "1", "9"}
-    assert "begin after the speech ends (10.0 s)" in notes[0]
+    assert "begin after the speech ends (10.0 s)" in " ".join(notes)
 
 
 @pytest.mark.skipif(not forced.is_installed(), reason="pocketsphinx is optional")

@@ -96,7 +96,7 @@ def test_a_table_of_ones_own_goes_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[", "cannot be read"),
+        ("[", "not valid JSON"),
         ("[]", "entries"),
         ('{"entries": [{"cue": "hovercraft", "say": ["x"]}]}', "entry 1.*hovercraft"),
         ('{"entries": [{"cue": "no", "say": "x"}]}', "entry 1.*a list"),

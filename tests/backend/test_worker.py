@@ -103,6 +103,21 @@ def test_generate_writes_into_the_folder_and_reports_progress(
     }
 
 
+def test_find_cues_tells_names_times_and_words(client: Client, tmp_path: Path, speech_file: Path):
+    transcript = tmp_path / "t.txt"
+    transcript.write_text("Bonjour. Je ne sais pas.", encoding="utf-8")
+    asked = {"audio": str(speech_file), "transcript": str(transcript), "words": 1.0, "language": "fr"}
+    result = client.call("find_cues", **asked, audio_start=0.0, audio_end=None)["result"]
+    assert [(name, said) for name, _, said in result["cues"]][:1] == [("greeting", "bonjour")]
+    assert result["language"] == "fr"
+    own = tmp_path / "own.json"
+    own.write_text('{"entries": [{"cue": "ok", "priority": 9, "say": ["bonjour"]}]}', encoding="utf-8")
+    assert client.call("find_cues", **asked, word_table=str(own))["result"]["cues"][0][0] == "ok"
+    assert client.call("find_cues", audio=str(speech_file))["error"]["code"] == -32602
+    transcript.write_text("", encoding="utf-8")
+    assert client.call("find_cues", **asked)["error"]["data"]["type"] == "config"
+
+
 def test_cancel_lands_between_steps_and_the_worker_goes_on(
     client: Client, tiny_checkpoint: Path, speech_file: Path, tmp_path: Path
 ):

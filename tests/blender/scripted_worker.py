@@ -98,6 +98,8 @@ def main() -> None:
             assert request["params"]["transcript"].endswith(".txt")
             found = [["you", 0.1, "you"], ["count_3", 1.4, "three"]]
             say(id=request["id"], result={"cues": found, "language": "en", "warnings": ["One line is left out."]})
+        elif method == "draft_transcript":
+            say(id=request["id"], result={"captions": [[0.5, 1.5, "hello you"], [1.8, 1.9, "no"]]})
         elif method == "bvh":
             path = Path(request["params"]["output_dir"]) / "motion.bvh"
             path.write_text("HIERARCHY\nROOT spine\n", encoding="ascii")

@@ -18,6 +18,7 @@ from characters import mixamo_character
 from motions import swinging_arms, write_motion
 
 from diffgesture_blender.cli import command
+from diffgesture_blender.cli.batch import read_jobs
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="uses a POSIX script as stand-in interpreter")
 
@@ -222,3 +223,16 @@ def test_gestures_that_do_not_show_end_with_an_exit_code_of_their_own(
     assert record["follows"] is False
     assert "left arm" in record["not_following"]
     assert any("solo" in text for text in record["warnings"])
+
+
+def test_files_of_cues_and_words_are_found_from_the_list(tmp_path: Path) -> None:
+    table = tmp_path / "jobs.csv"
+    table.write_text(
+        "audio,cues,transcript,word_table\na.wav,a.csv,a.srt,own.json\nb.wav,1.2:you,,\n", encoding="utf-8"
+    )
+    first, second = read_jobs(table)
+    assert [first[key] for key in ("cues", "transcript", "word_table")] == [
+        str(tmp_path / name) for name in ("a.csv", "a.srt", "own.json")
+    ]
+    assert second["cues"] == "1.2:you"
+    assert "transcript" not in second

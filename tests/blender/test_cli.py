@@ -5,8 +5,11 @@
 import json
 import math
 import os
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -326,3 +329,36 @@ def test_end_to_end_with_the_real_worker(character: Path, backend_python: str, t
     assert report["frames"] == round(3.0 * report["fps"])
     assert report["steps"] == 3
     assert report["audio_seconds"] == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("kinds", [("output",), ("export_fbx",), ("export_glb",), ("bvh", "export_fbx")])
+def test_a_full_disk_keeps_every_old_file(
+    kinds: tuple[str, ...], character: Path, scripted_python: Path, speech: Path, tmp_path: Path, capsys: Any
+) -> None:
+    endings = {"output": "blend", "export_fbx": "fbx", "export_glb": "glb", "bvh": "bvh"}
+    options: list[object] = []
+    for kind in kinds:
+        path = tmp_path / f"result.{endings[kind]}"
+        path.write_text("old")
+        options += [f"--{kind.replace('_', '-')}", path]
+    before = sorted(path.name for path in tmp_path.iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    arguments = ["generate", "--audio", speech, "--armature", "Ann", "--python", scripted_python, *options]
+    with limited_files(24_000):
+        done = run_here(capsys, character, *arguments)
+    assert resource.getrlimit(resource.RLIMIT_FSIZE) == (soft, hard)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert {(tmp_path / f"result.{endings[kind]}").read_text() for kind in kinds} == {"old"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@contextmanager
+def limited_files(size: int) -> Iterator[None]:
+    """What this process writes may not grow beyond ``size`` bytes: a disk without room."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -74,11 +74,7 @@ def test_every_icon_exists_and_names_are_read_back(addon: object) -> None:
 def test_text_strips_are_the_transcript(scene: Any) -> None:
     editor = scene.sequence_editor_create()
     begin = scene.frame_start + 24
-    place = {"name": "a caption", "type": "TEXT", "channel": 1, "frame_start": begin}
-    if bpy.app.version >= (5, 0, 0):
-        strip = compat.top_strips(editor).new_effect(**place, length=48)
-    else:
-        strip = compat.top_strips(editor).new_effect(**place, frame_end=begin + 48)
+    strip = compat.new_text_strip(editor, "a caption", 1, begin, 48)
     strip.text = "Please\nhelp me."
     scene.diffgesture.transcript = "STRIPS"
     path = request().worker_params()["transcript"]
@@ -101,7 +97,7 @@ def test_cues_are_found_before_anything_was_generated(scene: Any, worker_mode: A
     scene.timeline_markers.new("mine", frame=1)
     name = scene.diffgesture.armature.name
     scene.diffgesture.transcript_path = str(script)
-    expected = ["mine", f"cue you @{name}", f"cue count 3 @{name}"]
+    expected = ["mine", f"cue you @{name}", f"cue count 3 (three) @{name}"]
     for _ in range(2):  # nothing is proposed beside a marker that is there
         scene.diffgesture.transcript = "FILE"
         assert bpy.ops.diffgesture.find_cues() == {"FINISHED"}
@@ -145,3 +141,70 @@ def test_markers_and_cues_of_a_command_line_aim_at_objects(scene: Any) -> None:
     assert (targets[-1].name, targets[-1].time, rest) == ("Coffee Cup", 1.5, "2:you")
     with pytest.raises(RuntimeError, match="Choose an object"):
         bpy.ops.diffgesture.add_aim(kind="look", target="nothing there")
+
+
+def test_markers_and_text_strips_of_an_edit_count_where_it_shows_the_scene(scene: Any) -> None:
+    edit = bpy.data.scenes.new("Edit")
+    edit.render.fps, edit.render.fps_base = scene.render.fps, scene.render.fps_base
+    edit.timeline_markers.new("cue you", frame=110)
+    armature, start = scene.diffgesture.armature, scene.frame_start
+    found, told = cues.cues_of_scene(scene, armature, start, edit)
+    assert found == []
+    assert "no strip that shows" in told[0]
+    strip = compat.top_strips(edit.sequence_editor_create()).new_scene(
+        name="Shot", scene=scene, channel=1, frame_start=100
+    )
+    first = compat.strip_ends(strip)[0]
+    found, told = cues.cues_of_scene(scene, armature, start, edit)
+    assert found == [("you", round((110 - first) / frame_rate(scene), 4))]
+    assert told == []
+
+
+def test_a_draft_becomes_text_strips(scene: Any, worker_mode: Any) -> None:
+    worker_mode("motion")
+    assert bpy.ops.diffgesture.draft_transcript() == {"FINISHED"}
+    strips = [s for s in compat.all_strips(scene.sequence_editor) if s.type == "TEXT"]
+    assert [strip.text for strip in strips] == ["hello you", "no"]
+    start = scene.frame_start + round(0.5 * frame_rate(scene))
+    assert compat.strip_ends(strips[0]) == (start, start + round(frame_rate(scene)))
+    assert scene.diffgesture.transcript == "STRIPS"
+    with open(request().worker_params()["transcript"], encoding="utf-8") as file:
+        assert "hello you" in file.read()
+
+
+def test_a_job_aims_and_tells_what_is_gone(scene: Any, worker_mode: Any) -> None:
+    worker_mode("motion")
+    cup = bpy.data.objects.new("Cup", None)
+    scene.collection.objects.link(cup)
+    cup.location = (3.0, -3.0, 1.4)  # to the character's left, in front
+    scene.timeline_markers.new("cue point Cup", frame=scene.frame_start + 20)
+    scene.timeline_markers.new("cue point Saucer", frame=scene.frame_start + 40)
+    assert bpy.ops.diffgesture.generate() == {"FINISHED"}
+    assert session.result is not None
+    told = [text for text in session.result.warnings if "cue point" in text]
+    assert told == ["The marker 'cue point Saucer': the scene has no object Saucer, so nothing is aimed at it."]
+    scene.frame_set(scene.frame_start + 22)
+    rig = scene.diffgesture.armature.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    arm = rig.pose.bones["mixamorig:LeftForeArm"]
+    way = rig.matrix_world.inverted() @ cup.location - arm.head
+    assert (arm.tail - arm.head).angle(way) < 0.1
+
+
+def test_words_in_a_marker_are_shown_and_kept_but_ask_for_nothing(scene: Any) -> None:
+    assert cues.marker_name("count_3", "Ana", said="three (3) @home") == "cue count 3 (three 3 home) @Ana"
+    assert cues.marker_name("you", "Ana", said="you") == "cue you @Ana"
+    assert cues.marker_name("you", "A" * 40, said="each and every one of you") == f"cue you @{'A' * 40}"
+    for name in ("cue count 3 (three)", "cue point (look at this)"):
+        scene.timeline_markers.new(name, frame=scene.frame_start)
+    assert sorted(request().worker_params()["cues"]) == [["count_3", 0.0], ["point", 0.0]]
+    assert request().targets == ()
+    assert cues.aim_of("point Cup (left)") == ("point", "Cup (left)")
+    bpy.ops.diffgesture.switch_cue(index=0)
+    assert scene.timeline_markers[0].name == "cue off count 3 (three)"
+
+
+def test_a_character_with_a_long_name_finds_its_markers(scene: Any) -> None:
+    armature = scene.diffgesture.armature
+    armature.name = "The Grand Duchess of Gerolstein and her whole court, singing"
+    bpy.ops.diffgesture.add_cue(cue="uncertainty")
+    assert len(cues.markers(scene, armature)) == 1

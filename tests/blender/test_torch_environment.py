@@ -125,3 +125,19 @@ def test_a_python_without_venv_is_told(environment: TorchEnvironment, wheels: Pa
     while not started.done:
         started.poll(0.05)
     assert "cannot make environments" in str(started.error)
+
+
+def test_the_default_index_must_bring_what_is_locked(environment: TorchEnvironment) -> None:
+    assert te.LOCK.is_file()
+    command = dict(environment.commands(sys.executable, Wishes()))["Installing PyTorch"]
+    assert "--require-hashes" in command
+    assert str(te.LOCK) in command
+    requirements = [line for line in te.LOCK.read_text().splitlines() if "==" in line]
+    assert {"torch", "numpy"} <= {line.split("==")[0] for line in requirements}
+    # Every requirement is followed by its hashes.
+    blocks = te.LOCK.read_text().split("\n")
+    for number, line in enumerate(blocks):
+        if "==" in line:
+            assert "--hash=sha256:" in blocks[number + 1]
+    chosen = dict(environment.commands(sys.executable, Wishes(index="https://example.org/simple")))
+    assert "--require-hashes" not in chosen["Installing PyTorch"]

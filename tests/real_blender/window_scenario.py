@@ -64,6 +64,10 @@ def count_strips() -> int:
     return len(sys.modules[f"{ADDON}.diffgesture_blender.sound.sequencer"].sound_strips(window().scene))
 
 
+def markers() -> list[str]:
+    return [marker.name for marker in window().scene.timeline_markers]
+
+
 def prepare() -> None:
     settings = window().scene.diffgesture
     settings.audio_path, settings.armature = str(folder / "speech.wav"), armature()
@@ -230,6 +234,20 @@ def story() -> Iterator[None]:
     with in_view():
         bpy.ops.diffgesture.take_accept()
     found(step="take accepted", own=own_keys(), names=takes())
+
+    scene = window().scene
+    (folder / "said.txt").write_text("You, and three of them.")
+    scene.diffgesture.transcript, scene.diffgesture.transcript_path = "FILE", str(folder / "said.txt")
+    scene.timeline_markers.new("mine", frame=7)
+    with in_view():
+        bpy.ops.ed.undo_push(message="transcript")
+        bpy.ops.diffgesture.find_cues()
+    found(step="finding cues", running=session().busy)
+    while session().busy:
+        yield
+    found(step="cues found", markers=markers(), transcript=window().scene.diffgesture.transcript)
+    undo()
+    found(step="cues undone", markers=markers(), transcript=window().scene.diffgesture.transcript)
 
     mode("slow")
     prepare()

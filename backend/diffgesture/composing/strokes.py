@@ -24,6 +24,8 @@ FPS: Final = 15.0
 OWN: Final = "own pose"
 MOST: Final = 4
 """Strokes of a class; mirroring makes as many again when they are used."""
+_MOST_CLIPS: Final = {"frame": 1}
+"""Of a class whose further clips mean something else and only happen to look like it."""
 _BEFORE, _AFTER, _LEAST_AFTER = 6, 13, 5
 _KEPT: Final = {j for side in canonical.SIDES for j in canonical.arm_joints(side)}
 
@@ -41,12 +43,12 @@ def write_strokes(root: Path, target: Path) -> dict[str, int]:
     entries, arrays = [], {}
     for name, units in sorted(cue_units(root, clips).items()):
         found = [_of_unit(unit) for unit in units if not unit.name.endswith("~mirror")]
-        clips_first = sorted(found, key=lambda item: item.source == OWN)
+        from_clips = [item for item in found if item.source != OWN][: _MOST_CLIPS.get(name)]
         own = [
             _Candidate(OWN, made.sides, *_directions(made.local, made.arrival, 0, len(made.local)))
             for made in posed_strokes(root, name)
         ]
-        for item in _chosen(name, [*clips_first, *own]):
+        for item in _chosen(name, [*from_clips, *own, *(item for item in found if item.source == OWN)]):
             arrays[str(len(entries))] = item.directions.astype(np.float16)
             entries.append(
                 {

@@ -100,6 +100,8 @@ class DatasetWriter:
                 _write(file, bytes(_HEADER_BYTES))
             _write(self._reserve, bytes(_RESERVE_BYTES))
         except OSError as error:
+            for part in folder.rglob("*.part"):
+                part.unlink(missing_ok=True)
             raise OutputError(f"The data set cannot be written to {folder}: {error.strerror}.") from error
 
     def add(
@@ -253,8 +255,9 @@ class Dataset:
     >>> audio, directions = data.take(data.indices("train")[0])  # doctest: +SKIP
     """
 
-    def __init__(self, folder: Path | str, layout: str | None = None) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: Path | str, layout: str | None = None, in_memory: bool = False) -> None:
+        """``in_memory``: arrays are read through once instead of mapped, which network drives are faster at."""
+        self.folder, self._in_memory = Path(folder), in_memory
         with understood(f"{self._json} is not as it must be", DataError, " Make the data set again."):
             self._open(self._read_card(), layout)
 
@@ -306,7 +309,7 @@ class Dataset:
             array = np.lib.format.open_memmap(path, mode="r")
             if array.dtype.kind not in "fiu":
                 raise ValueError("it does not hold numbers")
-            return array
+            return np.array(array) if self._in_memory else array
 
     def _check(self) -> None:
         bones = self.skeleton.num_bones
@@ -375,11 +378,9 @@ class Dataset:
             return []
         if self._words is None:
             path = self.folder / "words.json"
-            try:
-                lists = json.loads(path.read_text(encoding="utf-8"))
+            with understood(f"{path} cannot be read", DataError):
+                lists = read_json(path, "list of words", DataError, _MAX_CARD)
                 self._words = [[(str(w), float(a), float(b)) for w, a, b in words] for words in lists]
-            except (OSError, ValueError, TypeError) as error:
-                raise DataError(f"{path} cannot be read: {error}.") from error
             if len(self._words) != len(self.takes):
                 raise DataError(f"{path} tells of {len(self._words)} takes, but there are {len(self.takes)}.")
         return self._words[index]

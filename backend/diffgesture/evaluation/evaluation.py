@@ -37,6 +37,7 @@ class Speech:
     audio: np.ndarray
     path: Path | None = None
     seed: Motion | None = None
+    spoken: tuple[tuple[str, float, float], ...] = ()
 
 
 @dataclass
@@ -73,7 +74,7 @@ def speech_of_folder(folder: Path, limit: int | None = None) -> list[Speech]:
 def speech_of_take(take: Take, seeded: bool = False) -> Speech:
     """The speech of a take, ``seeded`` with its own first frames."""
     seed = motion_of_take(take, take.layout, take.fps) if seeded else None
-    return Speech(take.name, take.audio, seed=seed)
+    return Speech(take.name, take.audio, seed=seed, spoken=take.spoken)
 
 
 def takes_of_dataset(
@@ -103,7 +104,8 @@ def takes_of_dataset(
     takes = []
     for index in indices:
         audio, directions = dataset.take(index)
-        takes.append(take_of_directions(dataset.takes[index].name, audio, directions, dataset.layout, dataset.fps))
+        name, spoken = dataset.takes[index].name, tuple(dataset.words(index))
+        takes.append(take_of_directions(name, audio, directions, dataset.layout, dataset.fps, spoken=spoken))
     return takes
 
 
@@ -114,7 +116,8 @@ def generate_takes(
     takes = []
     for number, item in enumerate(speech, start=1):
         report(f"generating {number} of {len(speech)}: {item.name}")
-        result = generate(item.audio, checkpoint, settings if item.seed is None else settings.seeded(item.seed))
+        own = settings.with_spoken(item.spoken)
+        result = generate(item.audio, checkpoint, own if item.seed is None else own.seeded(item.seed))
         motion = result.motion
         takes.append(
             take_of_directions(

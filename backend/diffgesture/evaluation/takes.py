@@ -51,7 +51,7 @@ class Take:
 
     ``layout`` and ``directions`` (T, B, 3), all bones in the public frame, are absent where the source has arms
     alone. ``seams`` are frames where windows of the generator begin or end (None: it made the take in one piece),
-    ``seconds_to_generate`` what it took.
+    ``seconds_to_generate`` what it took, ``spoken`` words with begin and end in seconds, where they are known.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Take:
     directions: FloatArray | None = None
     seams: tuple[int, ...] | None = ()
     seconds_to_generate: float | None = None
+    spoken: tuple[tuple[str, float, float], ...] = ()
     audio_path: Path | None = field(default=None, compare=False)
 
     @property

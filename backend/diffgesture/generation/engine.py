@@ -96,7 +96,9 @@ def load_torch() -> None:
     """Import PyTorch; EngineError, with the cause and what to do, where it is there but cannot be loaded."""
     try:
         import torch  # noqa: F401
-    except Exception as error:  # a missing library is an OSError, a broken build anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a missing library is an OSError, a broken build anything
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise EngineError(
             f"PyTorch is installed in this Python but cannot be loaded ({said[:300]}).",

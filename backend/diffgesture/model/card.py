@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import CheckpointError
 from ..motion.skeletons import SKELETONS, Skeleton, neutral_directions
-from ..reading import Real, Table, Text, Whole, check_file, read_json, understood
+from ..reading import Items, Real, Table, Text, Whole, check_file, read_json, understood
 from .conditioning import Stream, condition_dim
 
 CARD_FORMAT: Final = "diffgesture-checkpoint"
@@ -196,6 +196,9 @@ def card_from_data(data: Mapping[str, Any], stem: str = "") -> Card:
         raise ValueError("overlap and seed_frames must be less than window")
     hyperparameters = _hyperparameters(data)
     normalisation = data["normalisation"]
+    Table(dict.fromkeys(("mean", "std"), Items(Real(-1e6, 1e6), 10_000)), open=True)(
+        normalisation, "normalisation"
+    )
     mean, std = (vector(normalisation[name], name, skeleton.pose_dim) for name in ("mean", "std"))
     if (std <= 0).any():
         raise ValueError("a standard deviation is not positive")

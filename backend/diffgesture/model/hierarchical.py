@@ -101,7 +101,7 @@ class SpectrumEncoder(nn.Module):
             _tap(F.pixel_shuffle(high, 4), self.conv_high, self.bn_high, self.fc_high),
         ]
         style = F.elu(self.fc1(F.elu(self.speaker_embedding(speakers))))
-        shares = self.fc2(style).view(len(spectrum), 3, self.num_levels).softmax(dim=1)
+        shares = self.fc2(style).view(spectrum.shape[0], 3, self.num_levels).softmax(dim=1)
         return [
             sum(depth * shares[:, k, level, None, None] for k, depth in enumerate(depths))  # type: ignore[misc]
             for level in range(self.num_levels)

@@ -68,7 +68,7 @@ def banded_attention(q: Tensor, k: Tensor, v: Tensor, reach: int, mask: Tensor) 
     k, v = (F.pad(x, padding).unflatten(2, (blocks + 2, reach)) for x in (k, v))
     k, v = (torch.cat([x[:, :, :-2], x[:, :, 1:-1], x[:, :, 2:]], dim=3) for x in (k, v))
     heads_last = [x.transpose(1, 2).flatten(0, 1) for x in (q, k, v)]
-    out = F.scaled_dot_product_attention(*heads_last, attn_mask=mask.repeat(len(q), 1, 1, 1))
+    out = F.scaled_dot_product_attention(*heads_last, attn_mask=mask.repeat(q.shape[0], 1, 1, 1))
     return out.unflatten(0, (-1, blocks)).transpose(1, 2).flatten(2, 3)[:, :, :frames]
 
 

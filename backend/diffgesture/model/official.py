@@ -24,7 +24,7 @@ class _FirstConv(nn.Conv1d):
     def forward(self, input: Tensor) -> Tensor:
         padding, stride = int(self.padding[0]), self.stride[0]
         windows = F.pad(input[:, 0], (padding, padding)).unfold(1, self.kernel_size[0], stride).contiguous()
-        kernels = self.weight[:, 0].expand(len(input), -1, -1)
+        kernels = self.weight[:, 0].expand(input.shape[0], -1, -1)
         assert self.bias is not None
         return torch.baddbmm(self.bias[:, None], kernels, windows.transpose(1, 2))
 

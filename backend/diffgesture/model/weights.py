@@ -35,8 +35,9 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     content = read_bytes(path, "checkpoint", CheckpointError, _MAX_FILE)
     try:
         header, start = _header(content)
-        taken = sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-        if taken > len(content):  # tensors that lie on one another would take more memory than the file has
+        places = [entry["data_offsets"] for name, entry in header.items() if name != "__metadata__"]
+        # Tensors that lie on one another would take more memory than the file has.
+        if sum(end - begin for begin, end in places) > len(content) - start:
             raise ValueError("its tensors are larger than the file")
         weights = {
             name: _tensor(content, start, entry) for name, entry in header.items() if name != "__metadata__"

@@ -13,7 +13,7 @@ from ..errors import OutputError
 from ..writing import written
 from . import rotation
 from .joint_names import FINGERS, SIDES
-from .motion_file import Motion
+from .motion_file import Motion, compressed
 from .skeletons import normalize
 
 FloatArray = np.ndarray
@@ -95,17 +95,16 @@ def write_smplx(path: Path, motion: Motion, fps: float = 30.0) -> None:
     """The contents of a BEAT2 file: ``poses`` (T, 165) axis-angle, no shape, no face, standing at the origin."""
     poses = smplx_poses(motion, fps)
     frames = len(poses)
-    with path.open("wb") as file:
-        np.savez_compressed(
-            file,
-            poses=poses.reshape(frames, -1).astype(np.float32),
-            betas=np.zeros(300, dtype=np.float32),
-            expressions=np.zeros((frames, 100), dtype=np.float32),
-            trans=np.zeros((frames, 3), dtype=np.float32),
-            model=np.str_("smplx2020"),
-            gender=np.str_("neutral"),
-            mocap_frame_rate=np.int64(round(fps)),
-        )
+    content = compressed(
+        poses=poses.reshape(frames, -1).astype(np.float32),
+        betas=np.zeros(300, dtype=np.float32),
+        expressions=np.zeros((frames, 100), dtype=np.float32),
+        trans=np.zeros((frames, 3), dtype=np.float32),
+        model=np.str_("smplx2020"),
+        gender=np.str_("neutral"),
+        mocap_frame_rate=np.int64(round(fps)),
+    )
+    path.write_bytes(content)
 
 
 def save_smplx(path: str | Path, motion: Motion, fps: float = 30.0) -> None:

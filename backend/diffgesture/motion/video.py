@@ -43,9 +43,9 @@ def write_video(part: Path, motions: dict[str, Motion], audio_path: str | Path) 
     panels = []
     for index, (name, motion) in enumerate(motions.items()):
         axes = figure.add_axes((index / count, 0, 1 / count, 1))
-        axes.set(xlim=(-0.75, 0.75), ylim=(-0.75, 0.75), aspect="equal")
+        axes.set(xlim=(-1.0, 1.0), ylim=(-1.1, 0.9), aspect="equal")
         axes.axis("off")
-        axes.text(0, 0.68, name, ha="center")
+        axes.text(0, 0.8, name, ha="center")
         joints = directions_to_joints(motion.directions.astype(np.float64), motion.skeleton)
         lines = [
             axes.plot([], [], color=color, lw=width, solid_capstyle="round")[0]
@@ -70,7 +70,7 @@ def write_video(part: Path, motions: dict[str, Motion], audio_path: str | Path) 
             container.mux(picture.encode())
             _encode_sound(av, container, sound, audio)
     except av.FFmpegError as error:
-        raise OSError(str(error)) from error
+        raise OSError(getattr(error, "errno", 0), getattr(error, "strerror", None) or str(error)) from error
 
 
 def _encode_sound(av: Any, container: Any, stream: Any, audio: np.ndarray) -> None:

@@ -8,6 +8,7 @@ not believed: what comes is taken.
 
 import hashlib
 import importlib.util
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 
 from ..errors import AudioError
 from ..reading import check_file
-from .wav import BLOCK_VALUES, UnknownWav, is_wav, read_blocks, wav_info
+from .wav import UnknownWav, is_wav, read_blocks, wav_info
 
 CONVERT: Final = "Convert it to WAV, FLAC, OGG or MP3 and try again."
 # The containers that FFmpeg may take a file for: none of these opens other files or the network.
@@ -26,6 +27,8 @@ _CONTAINERS: Final = (
     "voc,w64,wav,webm,wv"
 )
 _PLAYLISTS: Final = (b"#extm3u", b"ffconcat", b"[playlist]", b"<?xml", b"<smil", b"<asx", b"<mpd", b"[reference]")
+_BLOCK_VALUES: Final = 1 << 16
+"""Samples that libsndfile reads at once: of a damaged file, all blocks before the damage are heard."""
 _UNKNOWN_LENGTH: Final = 1 << 35
 """Frames in a header that no recording has: streams leave the length open."""
 
@@ -55,6 +58,8 @@ def decode(path: Path, start: float = 0.0, end: float | None = None) -> Decoded:
             return _wav(path, start, end)
         except UnknownWav:
             pass
+    if path.suffix.lower() == ".mp3" and not _begins_as_mp3(path):  # libsndfile would tell of it on stderr
+        return _with_ffmpeg(path, start, end)
     try:
         import soundfile
     except (ImportError, OSError):
@@ -67,6 +72,12 @@ def decode(path: Path, start: float = 0.0, end: float | None = None) -> Decoded:
         if path.suffix.lower() == ".raw":
             raise AudioError(f"{path.name} has no header that says what its samples are.", CONVERT) from error
         raise AudioError(f"The audio file {path.name} cannot be read: {error}.", CONVERT) from error
+
+
+def _begins_as_mp3(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(3)
+    return head == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0)
 
 
 def _wav(path: Path, start: float, end: float | None) -> Decoded:
@@ -109,7 +120,9 @@ def _with_libsndfile(soundfile: Any, path: Path, start: float, end: float | None
             file = soundfile.SoundFile(path)
     result = Decoded(rate, iter(()))
     md5 = _flac_md5(path) if first == 0 and wanted is None and file.format == "FLAC" else None
-    result.blocks = _sound_blocks(soundfile, file, path, skip, wanted, (promised, md5), result.notes)
+    blocks = _sound_blocks(soundfile, file, path, skip, wanted, (promised, md5), result.notes)
+    # What libsndfile cannot read it says at the first block, and then FFmpeg may.
+    result.blocks = itertools.chain(list(itertools.islice(blocks, 1)), blocks)
     return result
 
 
@@ -123,7 +136,7 @@ def _sound_blocks(
     notes: list[str],
 ) -> Iterator[np.ndarray]:
     promised, md5 = header
-    size, count = max(1, BLOCK_VALUES // file.channels), 0
+    size, count = max(1, _BLOCK_VALUES // file.channels), 0
     limit = None if wanted is None else skip + wanted
     digest = hashlib.md5(usedforsecurity=False) if md5 else None
     with file:
@@ -136,9 +149,9 @@ def _sound_blocks(
                     block = whole.astype(np.float32) * np.float32(2.0**-31)
                 else:
                     block = file.read(asked, dtype="float32", always_2d=True)
-            except (soundfile.LibsndfileError, RuntimeError) as error:
+            except (soundfile.LibsndfileError, RuntimeError):
                 if not count:
-                    raise AudioError(f"The audio file {path.name} cannot be read: {error}.", CONVERT) from error
+                    raise
                 notes.append(
                     f"{path.name} is damaged after {count / file.samplerate:.2f} s; the rest is left out."
                 )

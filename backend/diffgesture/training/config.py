@@ -85,7 +85,7 @@ class Config:
     ``adversarial_from``: first step whose generator is judged by a discriminator. ``word_vectors``: a fastText
     text file for networks that hear words, empty: they learn their own; words that occur fewer than
     ``least_words`` times are unknown to them. ``wandb``: a project of Weights & Biases that the curves go to as
-    well.
+    well. ``in_memory``: the data set is read through once at the start, as network drives like it.
     """
 
     layout: str
@@ -123,6 +123,7 @@ class Config:
     best_by: str = "gesture_distance"
     keep_steps: int = 0
     wandb: str = ""
+    in_memory: bool = False
     adversarial_from: int = 0
     word_vectors: str = ""
     least_words: int = 1

@@ -24,7 +24,17 @@ _FILES: Final = (
 )
 # What may differ between the parts of one run.
 _FREE: Final = (
-    *("steps", "save_minutes", "log_steps", "panel_steps", "panel_clips", "best_by", "keep_steps", "wandb"),
+    *(
+        "steps",
+        "save_minutes",
+        "log_steps",
+        "panel_steps",
+        "panel_clips",
+        "best_by",
+        "keep_steps",
+        "wandb",
+        "in_memory",
+    ),
     *("name", "licence", "amp"),
 )
 

@@ -41,14 +41,15 @@ class ValidationPanel:
 
     def measure(self, checkpoint_path: Path, device: torch.device) -> dict[str, Any]:
         """The panel of what the checkpoint generates for their speech, preset default, as JSON."""
-        from ..evaluation.evaluation import Speech, generate_takes
+        from ..evaluation.evaluation import generate_takes, speech_of_take
         from ..evaluation.scorecard import measure
         from ..generation.synthesis import Settings
         from ..model.checkpoint import load_checkpoint
 
         checkpoint = load_checkpoint(checkpoint_path, device)
-        speech = [Speech(take.name, take.audio) for take in self.takes]
-        generated = generate_takes(checkpoint, speech, Settings(), lambda line: None)
+        speech = [speech_of_take(take) for take in self.takes]
+        settings = Settings(preset="reference" if checkpoint.card.is_recurrent else "default")
+        generated = generate_takes(checkpoint, speech, settings, lambda line: None)
         return {name: value.as_json() for name, value in measure(generated, self.takes).items()}
 
 
@@ -61,7 +62,12 @@ def make_panel(config: Config, dataset: Dataset) -> ValidationPanel | None:
     if not dataset.indices("val"):
         warnings.warn(f"{dataset.folder} has no validation takes, so there is no panel.", stacklevel=2)
         return None
-    return ValidationPanel(dataset, config.panel_clips)
+    panel = ValidationPanel(dataset, config.panel_clips)
+    from ..evaluation.scorecard import ROWS
+
+    if config.best_by not in ROWS:
+        raise ConfigError(f"'best_by' is '{config.best_by}', which is no row of the panel: {', '.join(ROWS)}.")
+    return panel
 
 
 def panel_line(panel: dict[str, Any]) -> str:

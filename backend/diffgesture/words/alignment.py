@@ -25,6 +25,8 @@ _SHORTEST_PAUSE: Final = 0.10
 _SURE_PAUSE: Final = 0.25
 _SPREAD: Final = 0.10
 """Variance, in seconds, of a second of speech against its syllables."""
+_SLOWEST, _FASTEST, _SHORT = 1.0, 11.0, 3.0
+"""Syllables a second of voice that people speak; seconds of speech that are too few to tell."""
 _MERGED: Final = 5
 """So many pauses in a row may lie within words."""
 _BAND: Final = (6.0, 20.0)
@@ -52,7 +54,21 @@ def aligned(transcript: Transcript, audio: np.ndarray) -> tuple[list[Word], list
             words.append(Word(piece.text, piece.start, end))
         else:
             words += _spread(piece.text, piece.start, end, heard)
+    notes += _unlikely(transcript, words, heard, seconds)
     return words, notes
+
+
+def _unlikely(transcript: Transcript, words: Sequence[Word], heard: "_Heard", seconds: float) -> list[str]:
+    """A sentence where text without times has far more or far fewer syllables than the speech."""
+    if len(transcript.pieces) != 1 or transcript.pieces[0].end is not None or not words:
+        return []
+    spoken = max(float(heard.spoken[-1]), 0.3)
+    rate = sum(max(syllables(word.text), 1) for word in words) / spoken
+    if _SLOWEST <= rate <= _FASTEST or seconds < _SHORT:
+        return []
+    return [
+        f"The text would be {rate:.1f} syllables a second of this speech; it seems to be of another recording."
+    ]
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,15 +48,20 @@ def drafted(audio: np.ndarray) -> list[Word]:
     ]
 
 
+def phrases(words: Sequence[Word]) -> list[list[Word]]:
+    """The words in phrases: parted at pauses, and where one is long."""
+    found: list[list[Word]] = []
+    for word in words:
+        begins = not found or len(found[-1]) >= _CAPTION or word.start - found[-1][-1].end > _PHRASE_PAUSE
+        found.append([word]) if begins else found[-1].append(word)
+    return found
+
+
 def captions(words: Sequence[Word]) -> str:
     """The words as SRT, a caption for each phrase."""
-    phrases: list[list[Word]] = []
-    for word in words:
-        begins = not phrases or len(phrases[-1]) >= _CAPTION or word.start - phrases[-1][-1].end > _PHRASE_PAUSE
-        phrases.append([word]) if begins else phrases[-1].append(word)
     blocks = [
         f"{number}\n{_clock(phrase[0].start)} --> {_clock(phrase[-1].end)}\n{' '.join(w.text for w in phrase)}\n"
-        for number, phrase in enumerate(phrases, 1)
+        for number, phrase in enumerate(phrases(words), 1)
     ]
     return "\n".join(blocks)
 

@@ -22,8 +22,9 @@ from .vocabulary import FOLDER, Cue, vocabulary
 
 ABSOLUTE: Final = ("you", "there", "left", "right", "point", "stop")
 """Classes that show a direction in space; all others are shown in front of the chest, wherever it faces."""
-_GAP, _FADE = 5, 6
-"""Frames between two strokes of one arm, for the network to lead over; in which the turn with the trunk fades."""
+_GAP, _FADE, _SEEN = 5, 6, 5
+"""Frames between two strokes of one arm, for the network to lead over; in which the turn with the trunk fades;
+that a stroke has to be held to be seen."""
 _SWAPPED: Final = {"left": "right", "right": "left"}
 
 
@@ -117,10 +118,11 @@ def with_strokes(
         for other in planned[place + 1 :]:
             if other.meets(item) and other.first - _GAP < last:
                 last = max(other.first - _GAP, item.first)
-                played.told.append(
-                    f"The gesture {item.stroke.name} at {item.arrival / fps:.2f} s is cut short: "
-                    f"{other.stroke.name} follows with the same hand at {other.arrival / fps:.2f} s."
-                )
+                if last < min(item.arrival + _SEEN, item.last):
+                    played.told.append(
+                        f"The gesture {item.stroke.name} at {item.arrival / fps:.2f} s is cut short: "
+                        f"{other.stroke.name} follows with the same hand at {other.arrival / fps:.2f} s."
+                    )
                 break
         # A stroke that had to give way before it arrived is shown at its arrival at least.
         last = max(last, min(item.arrival + 1, item.last))

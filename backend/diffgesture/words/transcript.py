@@ -6,6 +6,7 @@ add-on. Words without a time of their own are spread over their caption by sylla
 """
 
 import html
+import itertools
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..errors import ConfigError
 from ..reading import parse_json, read_bytes, understood
 
 MOST_TOLD: Final = 5
+_OVERLAP: Final = 0.1
 _MAX_BYTES: Final = 16 << 20
 _TIME: Final = r"(-?(?:\d+:)?\d+:\d+[.,]\d+|-?\d+:\d+:\d+)"
 _ARROW: Final = re.compile(rf"{_TIME}\s*-->\s*{_TIME}")
@@ -28,12 +30,13 @@ _INTERVAL: Final = re.compile(
 
 @dataclass(frozen=True)
 class Piece:
-    """Words that share a time in seconds, or one ``timed`` word. ``end`` is None for text without times."""
+    """Words that share a time in seconds, or one ``timed`` word; its place in the file. No ``end``: no times."""
 
     text: str
     start: float = 0.0
     end: float | None = None
     timed: bool = False
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Transcript:
         if not 0.0 <= first < last < 1e6:
             self.notes.append(f"{where} is left out: its times are negative, or its end is not after its start.")
             return
-        self.pieces.append(Piece(text, first, last, timed))
+        self.pieces.append(Piece(text, first, last, timed, where))
 
     def shifted(self, seconds: float) -> "Transcript":
         """The same in the time of a recording that begins elsewhere; what would begin before it is left out."""
@@ -83,7 +86,7 @@ def read_transcript(path: Path) -> Transcript:
     data = read_bytes(path, "transcript", ConfigError, _MAX_BYTES)
     result = Transcript()
     try:
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        text = data.decode(_encoding(data))
     except UnicodeDecodeError:
         text = data.decode("cp1252", errors="replace")
         result.notes.append(f"{path.name} is not UTF-8; it is read as Western European (Windows-1252).")
@@ -95,9 +98,33 @@ def read_transcript(path: Path) -> Transcript:
             f"The transcript {path.name} holds no words that can be used. {' '.join(result.notes[:1])}"
         )
     result.pieces.sort(key=lambda piece: piece.start)
+    _tell_overlaps(result)
     if len(result.notes) > MOST_TOLD:
         result.notes[MOST_TOLD:] = [f"{len(result.notes) - MOST_TOLD} more lines of {path.name} are left out."]
     return result
+
+
+def _encoding(data: bytes) -> str:
+    """UTF-16 by its mark or by its zeros, else UTF-8."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    zeros = [data[start:2000:2].count(0) for start in (0, 1)]
+    if max(zeros) > 0.3 * min(len(data), 2000) / 2:
+        return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+    return "utf-8-sig"
+
+
+def _tell_overlaps(result: Transcript) -> None:
+    """Note captions that begin before the one before them has ended."""
+    captions = [piece for piece in result.pieces if piece.end is not None and not piece.timed]
+    over = [
+        later.where
+        for first, later in itertools.pairwise(captions)
+        if first.end is not None and later.start < first.end - _OVERLAP
+    ]
+    if over:
+        more = f" ({len(over)} such captions)" if len(over) > 1 else ""
+        result.notes.append(f"{over[0]} overlaps the caption before it{more}; all words are used.")
 
 
 def _parse(text: str, result: Transcript, name: str) -> None:

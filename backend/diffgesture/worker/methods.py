@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the worker can be asked: ``hello``, ``generate``, ``find_cues``, ``bvh``."""
+"""What the worker can be asked: ``hello``, ``generate``, ``find_cues``, ``draft_transcript``, ``bvh``."""
 
 import dataclasses
 import platform
@@ -25,7 +25,9 @@ from ..motion.constraints import load_constraints
 from ..motion.motion_file import load_motion
 from ..motion.skeletons import neutral_directions
 from ..reading import Real
-from ..speech.audio import hear
+from ..speech.audio import Heard, hear
+from ..words import forced
+from ..words.forced import phrases
 from ..words.vocabulary import parse_cues
 
 if TYPE_CHECKING:
@@ -123,19 +125,23 @@ def make_methods(server: "Server") -> dict[str, Method]:
             **response.summary(),
         }
 
-    def find_cues(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
-        audio = path_or_none(params.get("audio"), "audio")
-        transcript = path_or_none(params.get("transcript"), "transcript")
-        if audio is None or transcript is None:
-            raise RpcError(INVALID_PARAMS, "audio and transcript are needed.")
-        settings = Settings(**{name: value for name, value in params.items() if is_control(name)})
+    def heard_part(identity: Any, audio: Path, params: dict[str, Any]) -> tuple[Heard, float]:
+        """The part of a recording that ``audio_start`` and ``audio_end`` name, and where it begins."""
         try:
             start = Real(0, 1e6)(params.get("audio_start") or 0.0, "audio_start")
             end = params.get("audio_end")
             end = None if end is None else Real(0, 1e6)(end, "audio_end")
         except ValueError as error:
             raise RpcError(INVALID_PARAMS, str(error)) from error
-        heard = hear(audio, start, end, lambda _: server.check_cancelled(identity))
+        return hear(audio, start, end, lambda _: server.check_cancelled(identity)), start
+
+    def find_cues(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
+        audio = path_or_none(params.get("audio"), "audio")
+        transcript = path_or_none(params.get("transcript"), "transcript")
+        if audio is None or transcript is None:
+            raise RpcError(INVALID_PARAMS, "audio and transcript are needed.")
+        settings = Settings(**{name: value for name, value in params.items() if is_control(name)})
+        heard, start = heard_part(identity, audio, params)
         table = path_or_none(params.get("word_table"), "word_table")
         spoken = listen(heard, settings, transcript, table, start)
         return {
@@ -143,6 +149,14 @@ def make_methods(server: "Server") -> dict[str, Method]:
             "language": spoken.language,
             "warnings": list(spoken.notes),
         }
+
+    def draft_transcript(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
+        audio = path_or_none(params.get("audio"), "audio")
+        if audio is None:
+            raise RpcError(INVALID_PARAMS, "audio is needed.")
+        heard, _ = heard_part(identity, audio, params)
+        drafted = phrases(forced.drafted(heard.samples))
+        return {"captions": [[p[0].start, p[-1].end, " ".join(word.text for word in p)] for p in drafted]}
 
     def bvh(identity: Any, params: dict[str, Any]) -> dict[str, Any]:
         source = path_or_none(params.get("motion"), "motion")
@@ -153,7 +167,13 @@ def make_methods(server: "Server") -> dict[str, Method]:
         save_bvh(target, load_motion(source))
         return {"path": str(target)}
 
-    return {"hello": hello, "generate": generate, "find_cues": find_cues, "bvh": bvh}
+    return {
+        "hello": hello,
+        "generate": generate,
+        "find_cues": find_cues,
+        "draft_transcript": draft_transcript,
+        "bvh": bvh,
+    }
 
 
 def _cues(value: Any) -> list[tuple[str, float]]:
