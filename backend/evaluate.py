@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="evaluate.py",
-        description="Generate from held-out speech, or take motion files of any system, and measure"
-        " the motion beside that of real people. What each number means is written in docs/EVALUATION.md.",
+        description="Generate from held-out speech, or take motion files of any system, and measure the motion"
+        " beside that of real people. What each number means is written in docs/EVALUATION.md.",
     )
     what = parser.add_argument_group("what is measured")
     what.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights (default: the bundled ones)")

@@ -73,9 +73,8 @@ def cut_windows(
     rows = filtered_windows(dataset, split, WINDOW)
     if kind == "filtered" and rows is None:
         raise DataError(
-            f"{dataset.folder} lists no windows that passed the published filters: make it with --filters"
-            " published,"
-            " or score all windows (--windows all)."
+            f"{dataset.folder} lists no windows that passed the published filters: make it with"
+            " --filters published, or score all windows (--windows all)."
         )
     if kind == "all" or rows is None or (kind is None and not len(rows)):
         kind, rows = "all", all_windows(dataset, split, WINDOW, STRIDE)
