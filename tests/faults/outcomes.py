@@ -272,17 +272,25 @@ def _commands() -> Iterator[Fault]:
     )
     default = ROOT / "backend" / "configs" / "default.toml"
     yield Fault("train.py", "no data", play(train, "--config", default, "--data", at("d"), "-o", at("r")))
+    for name in ("compose", "held-out", "strokes"):
+        yield Fault("prepare.py", f"{name} into a file", _prepare(name, ".", "speech.flac"))
     for name in ("bvh", "npz", "beat2", "ted-lmdb"):
+        yield Fault("prepare.py", f"{name} into a file", _prepare(name, ".", "speech.flac"))
+        yield Fault("prepare.py", f"{name} with the seed -1", _prepare(name, ".", "new", "--seed=-1"))
         yield Fault("prepare.py", f"{name} of a folder that is not there", _prepare(name, "no"))
         yield Fault("prepare.py", f"{name} of an empty folder", _prepare(name, "."))
 
 
-def _prepare(name: str, source: str) -> Callable[[Path], tuple[str, str]]:
+def _prepare(name: str, source: str, output: str = "new", *more: str) -> Callable[[Path], tuple[str, str]]:
     class Program:
         parse_arguments = staticmethod(prepare.parse_arguments)
         main = staticmethod(prepare._run)
 
-    return lambda folder: command(Program, [name, folder / source, "-o", folder.parent / "never"], folder)
+    def play(folder: Path) -> tuple[str, str]:
+        (folder / "speech.flac").write_bytes(b"x")
+        return command(Program, [name, folder / source, "-o", folder / output, *more], folder)
+
+    return play
 
 
 # -- lines of the worker ---------------------------------------------------------------------------------------
