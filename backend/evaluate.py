@@ -60,6 +60,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         " (default: filtered where the data set lists any)",
     )
     published.add_argument("--autoencoder", type=Path, metavar="FILE", help="for the published FGD and Diversity")
+    published.add_argument(
+        "--all-measures",
+        action="store_true",
+        help="with --data: the panel, and below it the published metrics of windows cut out of the same takes",
+    )
     words = parser.add_argument_group("gestures by words")
     words.add_argument(
         "--cues",
@@ -122,6 +127,8 @@ def main(arguments: argparse.Namespace) -> None:
         raise ConfigError("Give either --data or --speech, not both.")
     if arguments.baselines is not None and not arguments.data:
         raise ConfigError("--baselines needs --data DATASET, whose training takes they are made from.")
+    if arguments.all_measures and (arguments.legacy or not arguments.data):
+        raise ConfigError("--all-measures needs --data DATASET and goes without --legacy.")
     if arguments.video and not arguments.output:
         raise ConfigError("--video needs a folder to write to: add -o FOLDER.")
     if arguments.seeded and (arguments.preset != "reference" or not arguments.data or arguments.legacy):
@@ -162,7 +169,7 @@ def _panel(arguments: argparse.Namespace) -> None:
     from diffgesture.evaluation import evaluation as ev
     from diffgesture.evaluation.baselines import baseline_takes
     from diffgesture.evaluation.report import markdown_table
-    from diffgesture.evaluation.systems import motions_of, named_paths
+    from diffgesture.evaluation.systems import motions_of, named_paths, per_system
     from diffgesture.evaluation.takes import load_real_takes
     from diffgesture.generation.synthesis import Settings
 
@@ -203,12 +210,37 @@ def _panel(arguments: argparse.Namespace) -> None:
                 own = [ev.speech_of_take(take) for take in real[:3]]
                 systems[name] = ev.generate_takes(network, own, settings[name], _say)
         written += _videos(arguments.output, systems, "data" if dataset else "human", paired or real, layout)
+    published = _published(arguments, dataset, systems) if arguments.all_measures else {}
+    if published:
+        header["published"] = published
+        if arguments.output:
+            write_file(arguments.output / "published.md", per_system(published))
+            written.append(arguments.output / "published.md")
     if arguments.json:
         print(json.dumps({**header, **evaluation.as_json(), "files": [str(path) for path in written]}))
     else:
         print(markdown_table(evaluation.columns), end="")
+        if published:
+            print("\n" + per_system(published), end="")
     for path in written:
         _say(str(path))
+
+
+def _published(arguments: argparse.Namespace, dataset: Any, systems: dict[str, Any]) -> dict[str, Any]:
+    """Published metrics of what the systems did in whole takes, in the windows that `--legacy` scores."""
+    from diffgesture.evaluation.legacy import cut_windows, published_metrics
+    from diffgesture.evaluation.paper_table import people
+    from diffgesture.evaluation.systems import windows_of_takes
+    from diffgesture.model.embedding import load_autoencoder
+
+    autoencoder = load_autoencoder(arguments.autoencoder) if arguments.autoencoder else None
+    names = {file_name(take.name) for takes in systems.values() for take in takes}
+    windows = cut_windows(dataset, arguments.split, kind=arguments.windows, takes=names)
+    metrics = {
+        name: published_metrics(windows_of_takes(takes, windows, dataset), windows, dataset, autoencoder)
+        for name, takes in systems.items()
+    }
+    return {**metrics, "data": people(windows, dataset, autoencoder)}
 
 
 def _videos(folder: Path, systems: dict[str, Any], given: str, human: list[Any], layout: str) -> list[Path]:

@@ -38,10 +38,10 @@ class FindCuesJob(Asking):
         rate, added = frame_rate(scene), 0
         # What is there already stays as the animator has it: moved, renamed, switched off.
         taken = [cue.frame for _, _, cue in cues.markers(scene, armature)]
-        for name, seconds, *_said in reply.get("cues", ()):
+        for name, seconds, said in reply.get("cues", ()):
             frame = round(request.frame_start + float(seconds) * rate)
             if all(abs(frame - other) >= rate for other in taken):
-                scene.timeline_markers.new(cues.marker_name(str(name), armature.name), frame=frame)
+                scene.timeline_markers.new(cues.marker_name(str(name), armature.name, said=str(said)), frame=frame)
                 added += 1
         if added:
             # From here on the markers count: what is removed from the timeline shall not come back from the words.

@@ -6,6 +6,7 @@ Markers with other names are never read, moved or removed. The names are those o
 
 import difflib
 import json
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -21,17 +22,25 @@ from ..timing import frame_rate
 PREFIX: Final = "cue "
 _OFF: Final = "off "
 _AIMS: Final = ("point ", "look ")
+_LONGEST: Final = 63
+"""Bytes that the name of a marker holds; what is longer is cut off by Blender."""
+_SAID: Final = re.compile(r"\s*\([^()]*\)$")
 _TABLE: Final = Path(__file__).resolve().parents[2] / "backend" / "words" / "cues.json"
 
 
 @dataclass(frozen=True)
 class MarkerCue:
-    """What a marker asks for: ``name`` as written, ``on``, and the character's name, empty for every one."""
+    """What a marker asks for: ``name`` as written, ``on``, and the character's name, empty for every one.
+
+    ``said``: the words that brought it, with their brackets; ``cut``: the character's name may be cut off.
+    """
 
     frame: float
     name: str
     on: bool
     character: str
+    said: str = ""
+    cut: bool = False
 
     @property
     def aim(self) -> tuple[str, str] | None:
@@ -39,12 +48,16 @@ class MarkerCue:
         return aim_of(self.name)
 
     def meant_for(self, armature: bpy.types.Object | None) -> bool:
-        return not self.character or (armature is not None and armature.name == self.character)
+        if not self.character or armature is None:
+            return not self.character
+        return armature.name == self.character or (self.cut and armature.name.startswith(self.character))
 
 
 def aim_of(text: str) -> tuple[str, str] | None:
     """("point" or "look", the target's name) of ``point Cup``, ``look camera``; None for other cues."""
     kind, _, name = text.strip().partition(" ")
+    if _SAID.fullmatch(name.strip()):  # cue point (look at this): the words that brought it
+        return None
     return (kind.casefold(), name.strip()) if f"{kind.casefold()} " in _AIMS and name.strip() else None
 
 
@@ -78,9 +91,12 @@ def class_or_none(text: str) -> str | None:
         return None
 
 
-def marker_name(name: str, character: str = "", on: bool = True) -> str:
-    """The name of a marker that asks for a class."""
-    return f"{PREFIX}{'' if on else _OFF}{label(name)}{f' @{character}' if character else ''}"
+def marker_name(name: str, character: str = "", on: bool = True, said: str = "") -> str:
+    """The name of a marker that asks for a class; with the words that brought it, ``said``, where they fit."""
+    head, tail = f"{PREFIX}{'' if on else _OFF}{label(name)}", f" @{character}" if character else ""
+    word = f" ({re.sub('[()@]', '', said)})" if said and said != label(name) else ""
+    whole = f"{head}{word}{tail}"
+    return whole if len(whole.encode()) <= _LONGEST else f"{head}{tail}"
 
 
 def aim_name(kind: str, target: str, character: str = "", on: bool = True) -> str:
@@ -92,7 +108,7 @@ def switched(cue: MarkerCue) -> str:
     """The name of the cue's marker switched on or off."""
     if cue.aim:
         return aim_name(*cue.aim, cue.character, not cue.on)
-    return marker_name(cue.name, cue.character, not cue.on)
+    return marker_name(cue.name, cue.character, not cue.on, cue.said)
 
 
 def cue_of(marker: bpy.types.TimelineMarker) -> MarkerCue | None:
@@ -102,7 +118,11 @@ def cue_of(marker: bpy.types.TimelineMarker) -> MarkerCue | None:
     rest = marker.name[len(PREFIX) :].strip()
     on = not rest.casefold().startswith(_OFF)
     name, _, character = (rest if on else rest[len(_OFF) :]).partition("@")
-    return MarkerCue(marker.frame, name.strip(), on, character.strip())
+    name, said = name.strip(), ""
+    if aim_of(name) is None and (found := _SAID.search(name)):
+        name, said = name[: found.start()], found[0].strip(" ()")
+    cut = len(marker.name.encode()) >= _LONGEST
+    return MarkerCue(marker.frame, name, on, character.strip(), said, cut)
 
 
 def markers(

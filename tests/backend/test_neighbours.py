@@ -194,3 +194,21 @@ def test_the_panel_measures_a_recurrent_network_too(dataset: Path, tmp_path: Pat
     assert command(train_command, *arguments, "--overwrite", "--set", "best_by=beauty") == 2
     assert "no row of the panel" in capsys.readouterr().err
     assert command(evaluate_command, "--checkpoint", tmp_path / "run/model.safetensors", "--data", dataset) == 0
+
+
+def test_transcripts_beside_the_motion_bring_words(tmp_path: Path):
+    import prepare
+    from diffgesture.motion.bvh import save_bvh
+    from diffgesture.motion.motion_file import Motion
+
+    neutral = neutral_directions(TED)
+    sway = np.cumsum(np.random.default_rng(0).normal(size=(60, 9, 3)), axis=0) * 0.02
+    motion = Motion(normalize(neutral + sway), 15.0, "ted", 0, 4.0, "", "", neutral)
+    for name in ("a", "b"):
+        save_bvh(tmp_path / f"{name}.bvh", motion)
+        soundfile.write(tmp_path / f"{name}.wav", babble(4.0), 16_000)
+    (tmp_path / "a.srt").write_text("1\n00:00:00,500 --> 00:00:01,500\nHello there\n")
+    assert prepare.main(["bvh", str(tmp_path), "-o", str(tmp_path / "d"), "--layout", "ted", "--val", "0"]) == 0
+    data = Dataset(tmp_path / "d")
+    spoken = {take.name: [word for word, _, _ in data.words(k)] for k, take in enumerate(data.takes)}
+    assert spoken == {"a": ["Hello", "there"], "b": []}

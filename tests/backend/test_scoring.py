@@ -61,6 +61,11 @@ def test_motion_files_of_any_system_beside_baselines(dataset: Path, motions: Pat
     assert panel["static"]["energy_correlation_gain"]["value"] is None
     assert panel["random"]["wrist_speed_mean"]["value"] > 0
     assert (tmp_path / "out" / "video 1_0.mp4").is_file()
+    assert run(*arguments, "--all-measures", "--json") == 0
+    published = json.loads(capsys.readouterr().out)["published"]
+    assert set(published) == {"people", "static", "nearest", "random", "data"}
+    assert published["data"]["joint_mae"] == 0
+    assert published["people"]["joint_mae"] < 0.03
     assert run(*arguments, "--legacy", "--json") == 0
     legacy = json.loads(capsys.readouterr().out)["systems"]
     assert set(legacy) == {"people", "static", "nearest", "random"}

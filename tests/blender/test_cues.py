@@ -97,7 +97,7 @@ def test_cues_are_found_before_anything_was_generated(scene: Any, worker_mode: A
     scene.timeline_markers.new("mine", frame=1)
     name = scene.diffgesture.armature.name
     scene.diffgesture.transcript_path = str(script)
-    expected = ["mine", f"cue you @{name}", f"cue count 3 @{name}"]
+    expected = ["mine", f"cue you @{name}", f"cue count 3 (three) @{name}"]
     for _ in range(2):  # nothing is proposed beside a marker that is there
         scene.diffgesture.transcript = "FILE"
         assert bpy.ops.diffgesture.find_cues() == {"FINISHED"}
@@ -188,3 +188,23 @@ def test_a_job_aims_and_tells_what_is_gone(scene: Any, worker_mode: Any) -> None
     arm = rig.pose.bones["mixamorig:LeftForeArm"]
     way = rig.matrix_world.inverted() @ cup.location - arm.head
     assert (arm.tail - arm.head).angle(way) < 0.1
+
+
+def test_words_in_a_marker_are_shown_and_kept_but_ask_for_nothing(scene: Any) -> None:
+    assert cues.marker_name("count_3", "Ana", said="three (3) @home") == "cue count 3 (three 3 home) @Ana"
+    assert cues.marker_name("you", "Ana", said="you") == "cue you @Ana"
+    assert cues.marker_name("you", "A" * 40, said="each and every one of you") == f"cue you @{'A' * 40}"
+    for name in ("cue count 3 (three)", "cue point (look at this)"):
+        scene.timeline_markers.new(name, frame=scene.frame_start)
+    assert sorted(request().worker_params()["cues"]) == [["count_3", 0.0], ["point", 0.0]]
+    assert request().targets == ()
+    assert cues.aim_of("point Cup (left)") == ("point", "Cup (left)")
+    bpy.ops.diffgesture.switch_cue(index=0)
+    assert scene.timeline_markers[0].name == "cue off count 3 (three)"
+
+
+def test_a_character_with_a_long_name_finds_its_markers(scene: Any) -> None:
+    armature = scene.diffgesture.armature
+    armature.name = "The Grand Duchess of Gerolstein and her whole court, singing"
+    bpy.ops.diffgesture.add_cue(cue="uncertainty")
+    assert len(cues.markers(scene, armature)) == 1

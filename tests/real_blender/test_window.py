@@ -98,7 +98,7 @@ def test_takes_are_accepted_and_rejected(findings: dict[str, dict[str, Any]]) ->
 def test_found_cues_are_markers_and_one_undo_step(findings: dict[str, dict[str, Any]]) -> None:
     assert findings["finding cues"] == {"running": True}
     assert findings["cues found"] == {
-        "markers": ["mine", "cue you @Ann", "cue count 3 @Ann"],
+        "markers": ["mine", "cue you @Ann", "cue count 3 (three) @Ann"],
         "transcript": "NONE",
     }
     assert findings["cues undone"] == {"markers": ["mine"], "transcript": "FILE"}

@@ -8,7 +8,7 @@ it is never switched off), the last incomplete batch counts, and windows without
 by zero.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +32,7 @@ from ..sampling.denoiser import bounded
 from ..sampling.noise import GaussianNoise
 from ..sampling.reference import PUBLISHED, ReferenceSampling, sample_ddpm
 from ..sampling.solver import sample_dpm_solver_pp_2m
+from ..writing import file_name
 from . import legacy_metrics as legacy
 
 WINDOW: Final = 34
@@ -56,11 +57,16 @@ class Windows:
 
 
 def cut_windows(
-    dataset: Dataset, split: str = "val", limit: int | None = None, kind: str | None = None
+    dataset: Dataset,
+    split: str = "val",
+    limit: int | None = None,
+    kind: str | None = None,
+    takes: Container[str] | None = None,
 ) -> Windows:
     """Windows of a split, or ``limit`` of them, evenly spread. DataError when there are none.
 
-    ``kind`` None: the filtered ones where the data set lists any for this split, else all.
+    ``takes``: only of those, called like files. ``kind`` None: the filtered ones where the data set lists any
+    for this split, else all.
     """
     if dataset.fps != legacy.FPS:
         raise DataError(f"{dataset.folder}: the published metrics need {legacy.FPS:g} fps, not {dataset.fps:g}.")
@@ -73,6 +79,8 @@ def cut_windows(
         )
     if kind == "all" or rows is None or (kind is None and not len(rows)):
         kind, rows = "all", all_windows(dataset, split, WINDOW, STRIDE)
+    if takes is not None:
+        rows = rows[[file_name(dataset.takes[index].name) in takes for index, _, _ in rows]]
     if not len(rows):
         raise DataError(f"{dataset.folder}: the split '{split}' has no window of {WINDOW} frames.")
     if limit is not None and limit < len(rows):

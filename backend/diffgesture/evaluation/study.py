@@ -8,7 +8,7 @@ what is what stands in the key alone.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -42,7 +42,7 @@ class Stimulus:
 
 
 def make_study(
-    systems: dict[str, Sequence[Take]],
+    systems: Mapping[str, Sequence[Take]],
     folder: Path,
     *,
     kinds: Sequence[str] = KINDS,
@@ -144,6 +144,7 @@ def _draw(path: Path, stimulus: Stimulus, systems: dict[str, dict[str, Take]]) -
         motion = _part(systems[system][name], float(start), length)
         rate = len(speech.audio) / speech.seconds
         audio = speech.audio[round(stimulus.start * rate) : round(stimulus.end * rate)]
+        assert motion.directions is not None
         takes[label if len(stimulus.shown) > 1 else ""] = take_of_directions(
             stimulus.file, audio, motion.directions, motion.layout, motion.fps
         )

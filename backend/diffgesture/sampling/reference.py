@@ -86,8 +86,8 @@ def respaced(full: Schedule, num_steps: int) -> Schedule:
     kept[0] = 1.0
     betas = np.concatenate([[0.0], 1 - kept[1:] / kept[:-1]])
     posterior = np.concatenate([[0.0], (1 - kept[:-1]) / (1 - kept[1:]) * betas[1:]])
-    tables = (x.astype(np.float32) for x in (betas, 1 - betas, kept, np.sqrt(betas), np.sqrt(posterior)))
-    return RespacedSchedule(*tables, places, full)
+    tables = [x.astype(np.float32) for x in (betas, 1 - betas, kept, np.sqrt(betas), np.sqrt(posterior))]
+    return RespacedSchedule(tables[0], tables[1], tables[2], tables[3], tables[4], places, full)
 
 
 def linear_schedule(num_steps: int = REFERENCE_STEPS, beta_1: float = 1e-4, beta_T: float = 0.02) -> Schedule:

@@ -7,6 +7,7 @@ divergence of the style from a normal law. For a hierarchical network the Huber 
 (Liu et al. 2022); its contrastive and physical losses are left out.
 """
 
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..data.dataset import Dataset
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError
 from ..model.hierarchical import HierarchicalNetwork, columns_of
 from ..model.recurrent import STYLE_DIM, Discriminator, Generated, TrimodalNetwork, seeded
 from ..model.saving import save_checkpoint
@@ -86,9 +87,11 @@ class RecurrentRecipe:
 
     def __init__(self, config: Config, dataset: Dataset):
         if "words" not in dataset.card:
-            raise DataError(
-                f"{dataset.folder} holds no words, which the network '{config.network}' hears: make it anew with"
-                " prepare.py ted-lmdb."
+            warnings.warn(
+                f"{dataset.folder} holds no words, so the network '{config.network}' hears speech and"
+                " speakers alone:"
+                " put transcripts beside the motion and make the data set anew, if there are any.",
+                stacklevel=2,
             )
         if config.network == "trimodal":
             check_window(config.window, config.fps)

@@ -105,7 +105,7 @@ def _of_sentence(
     if marked or (kind in ("questions", "personal", "requests") and not punctuated):
         # What is asked of the listener asks with its last word; other questions as soon as they are one.
         place = timed[end - 1] if kind in ("personal", "requests") else timed[min(at + 1, end - 1)]
-        found.append(_candidate(_OF_OPENING["questions"], place, "a question"))
+        found.append(_candidate(_OF_OPENING["questions"], place, "?"))
     return found
 
 

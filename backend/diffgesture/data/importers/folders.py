@@ -15,6 +15,8 @@ from ...motion.skeletons import directions_to_joints
 from ...reading import beside
 from ...speech.audio import load_audio
 from ...speech.features import SAMPLE_RATE
+from ...words.alignment import aligned
+from ...words.transcript import read_transcript
 from ..dataset import DatasetWriter
 from .body import Body, layout_directions, named_body
 from .bvh import read_bvh
@@ -23,6 +25,7 @@ from .filters import WindowFilter
 from .lmdb_file import OnDamage
 from .motion_files import read_clips, read_smplx
 
+TRANSCRIPT_SUFFIXES: Final = (".TextGrid", ".textgrid", ".srt", ".vtt")
 AUDIO_SUFFIXES: Final = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".opus", ".mp4", ".mov", ".mkv")
 
 
@@ -214,7 +217,24 @@ def import_folder(
             licence,
             recording.motion.name,
             windows=picked,
+            words=_spoken(recording, audio, on_bad),
         )
+
+
+def _spoken(recording: Recording, audio: np.ndarray, on_bad: OnDamage) -> list[tuple[str, float, float]]:
+    """The words of a transcript that lies beside motion or sound under the same name; none without one."""
+    places = [
+        path.with_suffix(suffix) for path in (recording.audio, recording.motion) for suffix in TRANSCRIPT_SUFFIXES
+    ]
+    found = next((path for path in places if path.is_file()), None)
+    if found is None:
+        return []
+    try:
+        words, _ = aligned(read_transcript(found), audio)
+    except GestureError as error:
+        on_bad(f"{found}: {error}")
+        return []
+    return [(word.text, word.start, word.end) for word in words]
 
 
 def assign_splits(
