@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from diffgesture.command_line import run_command
 from diffgesture.controls import parse_controls
 from diffgesture.errors import ConfigError, OutputError
-from diffgesture.writing import file_name, write_file
+from diffgesture.writing import check_folder, file_name, write_file
 
 if TYPE_CHECKING:
     from diffgesture.model.card import Card
@@ -144,6 +144,8 @@ def main(arguments: argparse.Namespace) -> None:
         raise ConfigError("--seeded needs --data and --preset reference; --legacy is always seeded.")
     if arguments.limit is not None and arguments.limit < 1:
         raise ConfigError("--limit must be at least 1.")
+    if arguments.output:
+        check_folder(arguments.output)
     (_legacy if arguments.legacy else _panel)(arguments)
 
 

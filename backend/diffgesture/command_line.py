@@ -10,8 +10,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from .errors import Cancelled, GestureError
+from .errors import Cancelled, ConfigError, GestureError
 
+_MOST_SEED = 2**31 - 1
 EXIT_OK, EXIT_INTERNAL, EXIT_BAD_INPUT, EXIT_CANCELLED = 0, 1, 2, 130
 
 
@@ -23,6 +24,9 @@ def run_command(main: Callable[[argparse.Namespace], Any], parse: Callable[[], a
     """
     try:
         arguments = parse()
+        seed = getattr(arguments, "seed", None)
+        if isinstance(seed, int) and not 0 <= seed <= _MOST_SEED:  # the same for all commands
+            raise ConfigError(f"seed must be a whole number between 0 and {_MOST_SEED}, not {seed}.")
         # A warning of ours is a sentence for the user; where in the code it arose says nothing to them.
         warnings.formatwarning = lambda message, *_, **__: f"note: {message}\n"
         main(arguments)
