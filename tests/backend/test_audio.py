@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Speech files of every kind, good and bad."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,12 @@ def test_features_of_a_click_stand_at_its_time():
     audio[round(2.5 * 16_000) :][:400] = 0.5
     onset = audio_features(audio, 60, 15.0)[:, 24:].ravel()
     assert abs(onset.argmax() / 60 - 2.5) < 0.03
+
+
+@pytest.mark.parametrize("ending", [b".wav", b".flac", b".ogg"])
+def test_names_that_are_not_utf_8(ending: bytes, tmp_path: Path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff" + ending))
+    kind = {b".wav": "WAV", b".flac": "FLAC", b".ogg": "OGG"}[ending]
+    with path.open("wb") as file:
+        soundfile.write(file, np.zeros(16_000), 16_000, format=kind)
+    assert len(load_audio(path)) == 16_000
