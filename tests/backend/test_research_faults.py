@@ -376,3 +376,16 @@ def test_takes_that_are_too_short_are_told_and_do_not_count_as_hours():
     assert recipe.hours == pytest.approx(6.0 / 3600)
     with pytest.warns(UserWarning, match="no validation loss"):
         assert not MaskedRecipe(SMALL, [long], []).validates
+
+
+def test_as_published_takes_whole_batches_and_their_statistics(official: Path, tmp_path: Path, capsys):
+    data = data_set(tmp_path / "d", [("a", "val", 34 + 10 * 129), ("b", "train", 40)])
+    common = ("--checkpoint", official, "--data", data, "--legacy", "--steps", 1, "--device", "cpu", "--json")
+    values = []
+    for more in ((), ("--as-published",)):
+        assert command(evaluate_command, *common, *more) == 0
+        values.append(json.loads(capsys.readouterr().out)["legacy"])
+    assert [value["windows"] for value in values] == [130, 128]
+    assert values[0]["joint_mae"] != values[1]["joint_mae"]
+    assert command(evaluate_command, *common, "--as-published", "--limit", 9) == 2
+    assert "fill no batch of 128" in capsys.readouterr().err

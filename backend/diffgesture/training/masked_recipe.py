@@ -140,8 +140,7 @@ def usable_frames(takes: Takes, config: Config) -> int:
     if len(short):
         warnings.warn(
             f"{len(short)} of {len(takes.lengths)} training takes ({short.sum() / config.fps:.0f} s) are"
-            " shorter than"
-            f" a window of {config.window} frames and are left out.",
+            f" shorter than a window of {config.window} frames and are left out.",
             stacklevel=3,
         )
     return takes.frames - int(short.sum())
