@@ -2,6 +2,7 @@
 """What all command lines share: exit codes, one clear line on stderr, no tracebacks for bad input."""
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
@@ -22,6 +23,9 @@ def run_command(main: Callable[[argparse.Namespace], Any], parse: Callable[[], a
     0 success; 2 usage or bad input (argparse exits with 2 itself); 1 internal error, whose traceback goes to a log
     file, since that is a bug to report; 130 interrupted. Each but 0 ends with one line on stderr.
     """
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show is no reason to fail
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         arguments = parse()
         seed = getattr(arguments, "seed", None)

@@ -175,6 +175,24 @@ def _on_small_disk(folder: Path, targets: list[str], work: Callable[[Path], Any]
     return told, "the old " + " and ".join(targets)
 
 
+def _killed(folder: Path) -> tuple[str, str]:
+    """A process that is killed while it writes."""
+    (folder / "m.npz").write_text(OLD)
+    code = (
+        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "from diffgesture.writing import written\n"
+        "with written(sys.argv[2]) as (part,):\n"
+        "    part.write_bytes(b'half'); print('writing', flush=True); time.sleep(60)"
+    )
+    words = [sys.executable, "-c", code, str(ROOT / "backend"), str(folder / "m.npz")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    need((folder / "m.npz").read_text() == OLD, "the old file has changed")
+    return "(it was killed)", "the old m.npz"
+
+
 # -- targets ---------------------------------------------------------------------------------------------------
 
 
@@ -393,6 +411,7 @@ def _training() -> Iterator[Fault]:
     )
     yield Fault("training", "a line of the metrics is cut off", _cut_metrics)
     yield Fault("full disk", "metrics of a training", _metrics_without_room)
+    yield Fault("kill", "while a result is written", _killed)
 
 
 def _second_run(folder: Path) -> tuple[str, str]:
