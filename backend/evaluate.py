@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from diffgesture.command_line import run_command
 from diffgesture.controls import parse_controls
 from diffgesture.errors import ConfigError, OutputError
-from diffgesture.writing import file_name, write_file
+from diffgesture.writing import check_folder, file_name, write_file
 
 if TYPE_CHECKING:
     from diffgesture.model.card import Card
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="evaluate.py",
-        description="Generate from held-out speech, or take motion files of any system, and measure"
-        " the motion beside that of real people. What each number means is written in docs/EVALUATION.md.",
+        description="Generate from held-out speech, or take motion files of any system, and measure the motion"
+        " beside that of real people. What each number means is written in docs/EVALUATION.md.",
     )
     what = parser.add_argument_group("what is measured")
     what.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights (default: the bundled ones)")
@@ -60,6 +60,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         " (default: filtered where the data set lists any)",
     )
     published.add_argument("--autoencoder", type=Path, metavar="FILE", help="for the published FGD and Diversity")
+    published.add_argument(
+        "--as-published",
+        action="store_true",
+        help="with --legacy: keep what the official script does by oversight, batch normalisation by"
+        " the statistics of"
+        " batches of 128 windows and no incomplete last batch",
+    )
     published.add_argument(
         "--all-measures",
         action="store_true",
@@ -127,6 +134,8 @@ def main(arguments: argparse.Namespace) -> None:
         raise ConfigError("Give either --data or --speech, not both.")
     if arguments.baselines is not None and not arguments.data:
         raise ConfigError("--baselines needs --data DATASET, whose training takes they are made from.")
+    if arguments.as_published and not arguments.legacy:
+        raise ConfigError("--as-published goes with --legacy.")
     if arguments.all_measures and (arguments.legacy or not arguments.data):
         raise ConfigError("--all-measures needs --data DATASET and goes without --legacy.")
     if arguments.video and not arguments.output:
@@ -135,6 +144,8 @@ def main(arguments: argparse.Namespace) -> None:
         raise ConfigError("--seeded needs --data and --preset reference; --legacy is always seeded.")
     if arguments.limit is not None and arguments.limit < 1:
         raise ConfigError("--limit must be at least 1.")
+    if arguments.output:
+        check_folder(arguments.output)
     (_legacy if arguments.legacy else _panel)(arguments)
 
 
@@ -293,7 +304,13 @@ def _legacy(arguments: argparse.Namespace) -> None:
     from diffgesture.data.dataset import Dataset
     from diffgesture.evaluation import evaluation as ev
     from diffgesture.evaluation.baselines import baseline_windows
-    from diffgesture.evaluation.legacy import cut_windows, default_preset, generate_windows, published_metrics
+    from diffgesture.evaluation.legacy import (
+        cut_windows,
+        default_preset,
+        generate_windows,
+        published_metrics,
+        whole_batches,
+    )
     from diffgesture.evaluation.side_by_side import save_windows
     from diffgesture.evaluation.systems import motions_of, named_paths, per_system, windows_of_takes
     from diffgesture.generation.synthesis import Settings
@@ -303,6 +320,8 @@ def _legacy(arguments: argparse.Namespace) -> None:
     autoencoder = load_autoencoder(arguments.autoencoder) if arguments.autoencoder else None
     dataset = Dataset(arguments.data, networks["ours"].skeleton.name if networks else None)
     windows = cut_windows(dataset, arguments.split, arguments.limit, arguments.windows)
+    if arguments.as_published:
+        windows = whole_batches(windows)
     systems = {}
     for name, network in networks.items():
         systems[name] = generate_windows(
@@ -311,6 +330,7 @@ def _legacy(arguments: argparse.Namespace) -> None:
             preset="reference" if name == "reference" else arguments.preset,
             sampling=Settings(**_controls(arguments)).reference,
             seed=arguments.seed,
+            batch_statistics=arguments.as_published,
             report=_say,
         )
     for name, folder in named_paths(arguments.motions, "--motions").items():
@@ -326,6 +346,7 @@ def _legacy(arguments: argparse.Namespace) -> None:
     preset = arguments.preset or (default_preset(networks["ours"]) if networks else None)
     card = networks["ours"].card if networks else None
     result = {**_header(arguments, card, preset), "split": arguments.split, "windows": windows.kind}
+    result["as_published"] = arguments.as_published
     result["legacy"] = next(iter(metrics.values()))
     result["systems"] = metrics
     if arguments.output:

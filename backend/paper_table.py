@@ -41,6 +41,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="seeds 0 … N-1 a checkpoint (default: 3)")
     parser.add_argument("--split", default="val", choices=("val", "test", "train"), help="(default: val)")
     parser.add_argument("--windows", choices=("filtered", "all"), help="see evaluate.py")
+    parser.add_argument("--as-published", action="store_true", help="see evaluate.py")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows, evenly spread")
     parser.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the preset's)")
     parser.add_argument(
@@ -57,7 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
     from diffgesture.data.dataset import Dataset
     from diffgesture.evaluation import evaluation as ev
     from diffgesture.evaluation.baselines import BASELINES, baseline_windows
-    from diffgesture.evaluation.legacy import cut_windows, generate_windows, published_metrics
+    from diffgesture.evaluation.legacy import cut_windows, generate_windows, published_metrics, whole_batches
     from diffgesture.evaluation.paper_table import Method, as_latex, as_markdown, people
     from diffgesture.evaluation.systems import motions_of, named_paths, windows_of_takes
     from diffgesture.generation.synthesis import Settings
@@ -72,6 +73,8 @@ def main(arguments: argparse.Namespace) -> None:
     dataset = Dataset(arguments.data)
     autoencoder = load_autoencoder(arguments.autoencoder) if arguments.autoencoder else None
     windows = cut_windows(dataset, arguments.split, arguments.limit, arguments.windows)
+    if arguments.as_published:
+        windows = whole_batches(windows)
     _say(f"{len(windows.rows)} windows of the split '{arguments.split}', {windows.kind}")
 
     def score(motion: Any, seed: int = 0) -> dict[str, float | None]:
@@ -97,7 +100,9 @@ def main(arguments: argparse.Namespace) -> None:
             for seed in range(arguments.runs):
                 _say(f"{name}: {checkpoint.path.name}, seed {seed}")
                 sampling = Settings(**controls, seed=seed).reference
-                motion = generate_windows(checkpoint, windows, sampling=sampling, seed=seed)
+                motion = generate_windows(
+                    checkpoint, windows, sampling=sampling, seed=seed, batch_statistics=arguments.as_published
+                )
                 method.runs.append(score(motion, seed))
         methods.append(method)
     result = {

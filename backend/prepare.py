@@ -13,6 +13,7 @@ from diffgesture.composing.strokes import write_strokes
 from diffgesture.data.dataset import Dataset
 from diffgesture.data.importers.commands import add_importers
 from diffgesture.errors import DataError
+from diffgesture.writing import check_folder, check_outputs
 
 
 def _say(text: str) -> None:
@@ -30,6 +31,7 @@ def _add_compose(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _compose(arguments: argparse.Namespace) -> dict[str, object]:
+    check_folder(arguments.output)
     if not 0.0 < arguments.hours <= 100.0:
         raise DataError("--hours must be more than 0 and at most 100.")
     statistics = compose_dataset(
@@ -47,7 +49,7 @@ def _add_held_out(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     parser.add_argument("source", type=Path, help="folder with speech/")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for tune/*.wav and report/*.wav")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    parser.set_defaults(run=lambda arguments: {"files": write_held_out_speech(arguments.source, arguments.output)})
+    parser.set_defaults(run=_held_out)
 
 
 def _add_strokes(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -55,7 +57,7 @@ def _add_strokes(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("source", type=Path, help="folder with motion/ and handshapes/")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz", help="the library")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    parser.set_defaults(run=lambda arguments: {"strokes": write_strokes(arguments.source, arguments.output)})
+    parser.set_defaults(run=_strokes)
 
 
 def _add_draft(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -78,6 +80,16 @@ def _draft(arguments: argparse.Namespace) -> dict[str, object]:
         raise DataError(f"No words were heard in {arguments.source}.")
     write_file(arguments.output, captions(words))
     return {"transcript": str(arguments.output), "words": len(words)}
+
+
+def _held_out(arguments: argparse.Namespace) -> dict[str, object]:
+    check_folder(arguments.output)
+    return {"files": write_held_out_speech(arguments.source, arguments.output)}
+
+
+def _strokes(arguments: argparse.Namespace) -> dict[str, object]:
+    check_outputs([arguments.output])
+    return {"strokes": write_strokes(arguments.source, arguments.output)}
 
 
 def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

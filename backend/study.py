@@ -12,6 +12,7 @@ from typing import Any
 from diffgesture.command_line import run_command
 from diffgesture.errors import ConfigError, DataError
 from diffgesture.reading import read_json
+from diffgesture.writing import check_folder
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -52,6 +53,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _make(arguments: argparse.Namespace) -> None:
+    check_folder(arguments.output)
     from diffgesture.data.dataset import Dataset
     from diffgesture.evaluation import evaluation as ev
     from diffgesture.evaluation.study import make_study

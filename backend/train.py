@@ -51,12 +51,14 @@ def main(arguments: argparse.Namespace) -> None:
     from diffgesture.training.loop import train
     from diffgesture.training.memory import keep_freed_memory
     from diffgesture.training.recipes import make_recipe
+    from diffgesture.training.run_folder import check_run_folder
     from diffgesture.training.scorecard import make_panel
 
     keep_freed_memory()
     config = load_config(arguments.config, arguments.set)
     if arguments.max_steps is not None and arguments.max_steps < 1:
         raise ConfigError("--max-steps must be at least 1.")
+    check_run_folder(arguments.output, resume=arguments.resume, overwrite=arguments.overwrite)
     dataset = Dataset(arguments.data, config.layout, config.in_memory)
     if dataset.fps != config.fps:
         raise ConfigError(

@@ -5,12 +5,15 @@
     python benchmarks/distributed.py [--processes 2] [--steps 12] [--batch 16]
 
 Prints the largest difference of the loss curves, step by step, and the ratio of the throughputs (median over
-steps). Every process computes with one thread, so that the ratio shows what a second core brings.
+steps). Every process computes with one thread, so that the ratio shows what a second core brings. Where no second
+core is free, CPU seconds tell more: what all processes together need for a step, beside what one needs (starting
+up is taken away by a shorter run). Several processes cannot be faster than that many times the one over the other.
 """
 
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -36,8 +39,13 @@ def main() -> None:
         make_dataset(load_config(published), folder / "data", minutes=4.0)
         text = published.read_text(encoding="utf-8").replace("batch_size = 128", f"batch_size = {arguments.batch}")
         (folder / "ted.toml").write_text("log_steps = 1\n" + text, encoding="utf-8")
-        alone = run(folder, 1, arguments.steps)
-        together = run(folder, arguments.processes, arguments.steps)
+        costs, curves = [], []
+        for processes in (1, arguments.processes):
+            _, short = run(folder, processes, 1)
+            lines, long = run(folder, processes, 1 + arguments.steps)
+            curves.append(lines)
+            costs.append((long - short) / arguments.steps)
+        alone, together = curves
     difference = max(abs(alone[step]["train"]["noise"] - together[step]["train"]["noise"]) for step in alone)
     speeds = [
         statistics.median(line["steps_per_second"] for step, line in lines.items() if step > 1)
@@ -48,18 +56,25 @@ def main() -> None:
         f"{speeds[0]:.3f} steps/s in one process, {speeds[1]:.3f} in {arguments.processes}:"
         f" {speeds[1] / speeds[0]:.2f} times the throughput"
     )
+    print(
+        f"CPU seconds a step: {costs[0]:.3f} in one process, {costs[1]:.3f} in all {arguments.processes}:"
+        f" at most {arguments.processes * costs[0] / costs[1]:.2f} times on as many free cores"
+    )
 
 
-def run(folder: Path, processes: int, steps: int) -> dict[int, dict]:
-    """Lines of the loss curve by step."""
+def run(folder: Path, processes: int, steps: int) -> tuple[dict[int, dict], float]:
+    """Lines of the loss curve by step, and CPU seconds of all processes."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     output = folder / f"run{processes}"
     command = [sys.executable, *(launcher if processes > 1 else []), str(ROOT / "backend" / "train.py")]
     command += ["--config", str(folder / "ted.toml"), "--data", str(folder / "data"), "-o", str(output)]
-    command += ["--max-steps", str(steps), "--device", "cpu"]
+    command += ["--max-steps", str(steps), "--device", "cpu", "--overwrite"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     lines = map(json.loads, (output / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
-    return {line["step"]: line for line in lines if "train" in line}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cost = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {line["step"]: line for line in lines if "train" in line}, cost
 
 
 if __name__ == "__main__":

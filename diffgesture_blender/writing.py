@@ -58,6 +58,13 @@ def check_outputs(
             raise OutputError(f"The folder {folder} cannot be written to: {reason(error)}.") from error
 
 
+def check_folder(folder: Path) -> None:
+    """OutputError, before any work is done, where nothing can be written into a folder, which may be new."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; give the name of a folder.")
+    check_outputs([folder / "result"], new_folders=True)
+
+
 def _check_target(target: Path, path: Path) -> None:
     try:
         mode = os.stat(path).st_mode

@@ -2,6 +2,7 @@
 """What all command lines share: exit codes, one clear line on stderr, no tracebacks for bad input."""
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
@@ -10,8 +11,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from .errors import Cancelled, GestureError
+from .errors import Cancelled, ConfigError, GestureError
 
+_MOST_SEED = 2**31 - 1
 EXIT_OK, EXIT_INTERNAL, EXIT_BAD_INPUT, EXIT_CANCELLED = 0, 1, 2, 130
 
 
@@ -21,8 +23,14 @@ def run_command(main: Callable[[argparse.Namespace], Any], parse: Callable[[], a
     0 success; 2 usage or bad input (argparse exits with 2 itself); 1 internal error, whose traceback goes to a log
     file, since that is a bug to report; 130 interrupted. Each but 0 ends with one line on stderr.
     """
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show is no reason to fail
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         arguments = parse()
+        seed = getattr(arguments, "seed", None)
+        if isinstance(seed, int) and not 0 <= seed <= _MOST_SEED:  # the same for all commands
+            raise ConfigError(f"seed must be a whole number between 0 and {_MOST_SEED}, not {seed}.")
         # A warning of ours is a sentence for the user; where in the code it arose says nothing to them.
         warnings.formatwarning = lambda message, *_, **__: f"note: {message}\n"
         main(arguments)

@@ -28,6 +28,10 @@ class Asking:
         """What is done with the worker's answer, in Blender."""
         raise NotImplementedError
 
+    def show(self, result: Any) -> bool:
+        """Put the result where the panel shows it."""
+        raise NotImplementedError
+
     @property
     def done(self) -> bool:
         return self._error is not None or (self._call is not None and self._call.done)

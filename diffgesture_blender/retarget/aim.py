@@ -102,7 +102,7 @@ def _pointed(motion: Motion, aim: Aim) -> tuple[Motion, str]:
     upper = quat.normalize(np.cos(_ELBOW) * way + np.sin(_ELBOW) * sag)
     elbow = upper * aim.lengths[f"upper_arm.{side}"]
     fore = quat.normalize(target - elbow)
-    wrist = elbow + fore * aim.lengths[f"forearm.{side}"]
+    wrist = elbow + fore * aim.lengths.get(f"forearm.{side}", 0.0)
     along = quat.normalize(target - wrist)
     palm = quat.normalize(_across(-0.8 * np.array([0.0, 1.0, 0.0]) - 0.6 * outward, along))
     turn = quat.mul(

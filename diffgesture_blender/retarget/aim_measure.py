@@ -169,7 +169,7 @@ def _measured(
         side for side in "LR" if f"{SIDE_NAMES[side]}_shoulder" in seen and f"{SIDE_NAMES[side]}_elbow" in seen
     ]
     shoulders = {side: seen[f"{SIDE_NAMES[side]}_shoulder"] for side in sides}
-    lengths = {}
+    lengths: dict[str, float] = {}
     for side in sides:
         name = SIDE_NAMES[side]
         for slot, start, end in (
@@ -177,11 +177,9 @@ def _measured(
             ("forearm", "elbow", "wrist"),
             ("hand", "wrist", "index1"),
         ):
-            pair = seen.get(f"{name}_{start}"), seen.get(f"{name}_{end}")
-            known = pair[0] is not None and pair[1] is not None
-            lengths[f"{slot}.{side}"] = (
-                float(np.median(np.linalg.norm(pair[1] - pair[0], axis=-1))) if known else 0.0
-            )
+            first, last = seen.get(f"{name}_{start}"), seen.get(f"{name}_{end}")
+            if first is not None and last is not None:
+                lengths[f"{slot}.{side}"] = float(np.median(np.linalg.norm(last - first, axis=-1)))
     middle = np.mean(list(shoulders.values()), axis=0) if shoulders else np.zeros((motion.num_frames, 3))
     head = seen.get("head", middle)
     return _Seen(np.array(places)[nearest], shoulders, head, _beyond(motion, seen, sides, nearest, used), lengths)
@@ -197,7 +195,7 @@ def _beyond(
     if not pairs:
         return quat.identity(motion.num_frames)
     shown = np.stack([quat.normalize(seen[b] - seen[a]) for a, b in pairs], axis=1)
-    bones = [motion.bone(*pair) for pair in pairs]
+    bones = [bone for pair in pairs if (bone := motion.bone(*pair)) is not None]
     said = motion.directions[used[nearest]][:, bones]
     chest = quat.rotate(chest_rotations(motion)[used[nearest]][:, None], np.eye(3))
     weights = np.array([1.0] * len(pairs) + [1e-3] * 3)

@@ -4,7 +4,9 @@
 Markers with other names are never read, moved or removed. The names are those of ``backend/words/cues.json``.
 """
 
+import csv
 import difflib
+import io
 import json
 import re
 from dataclasses import dataclass, replace
@@ -179,7 +181,7 @@ def aims_of_scene(
         if cue.on and cue.aim
     ]
     rest = []
-    for item in text.split(","):
+    for item in _inline(text).split(","):
         seconds, _, name = item.partition(":")
         aim, time = aim_of(name), _number(seconds)
         if aim is None or time is None:
@@ -187,6 +189,26 @@ def aims_of_scene(
         else:
             found.append(Target(*aim, time, f"The cue '{item.strip()}'"))
     return tuple(found), ",".join(rest)
+
+
+def _inline(text: str) -> str:
+    """A file of cues that aims at something as cues of a command line; other files are the worker's to read."""
+    path = Path(text.strip())
+    if path.suffix.casefold() not in (".csv", ".json"):
+        return text
+    try:
+        written = path.read_text(encoding="utf-8-sig")
+        rows: list[Any] = list(csv.reader(io.StringIO(written)))
+        if path.suffix.casefold() == ".json":
+            rows = [
+                [row.get("time"), row.get("cue")] if isinstance(row, dict) else row for row in json.loads(written)
+            ]
+        pairs = [(str(row[0]).strip(), str(row[1]).strip()) for row in rows if len(row) > 1]
+    except (OSError, ValueError, TypeError, AttributeError):
+        return text
+    if not any(aim_of(name) for _, name in pairs) or any("," in name for _, name in pairs):
+        return text
+    return ",".join(f"{time}:{name}" for time, name in pairs if _number(time) is not None)
 
 
 def _number(text: str) -> float | None:

@@ -27,6 +27,7 @@ SOURCES: Final = (
 # What every backend reads. Anything else is first decoded by Blender, when this Blender can.
 _READABLE: Final = frozenset({".wav"})
 _PLAYLISTS: Final = (b"#extm3u", b"ffconcat", b"[playlist]", b"<?xml", b"<smil", b"<asx", b"<mpd", b"[reference]")
+_MOST_RATE: Final = 48_000
 # What a folder of recordings may hold.
 AUDIO_ENDINGS: Final = frozenset({
     *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".m4a", ".aac", ".wma"),
@@ -112,7 +113,10 @@ def mono_samples(path: Path) -> tuple[np.ndarray, int] | None:
 
         sound = aud.Sound(str(path))
         rate = int(sound.specs[0])  # first: it raises where data() of an unreadable file would abort
-        return np.asarray(sound.rechannel(1).data(), dtype=float).reshape(-1), rate
+        mono = sound.rechannel(1)
+        if rate > _MOST_RATE:  # speech needs no more, and hours of it would need gigabytes
+            mono, rate = mono.resample(_MOST_RATE, True), _MOST_RATE
+        return np.asarray(mono.data(), dtype=np.float32).reshape(-1), rate
     except Exception:  # aud raises types of its own and may be missing or broken
         return None
 

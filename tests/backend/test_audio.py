@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Speech files of every kind, good and bad."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import soundfile
 from conftest import babble
 from diffgesture.errors import AudioError
-from diffgesture.speech.audio import is_silent, load_audio
+from diffgesture.speech.audio import hear, is_silent, load_audio
 from diffgesture.speech.features import FEATURE_DIM, SAMPLE_RATE, audio_features
 
 
@@ -108,3 +109,77 @@ def test_features_of_a_click_stand_at_its_time():
     audio[round(2.5 * 16_000) :][:400] = 0.5
     onset = audio_features(audio, 60, 15.0)[:, 24:].ravel()
     assert abs(onset.argmax() / 60 - 2.5) < 0.03
+
+
+@pytest.mark.parametrize("ending", [b".wav", b".flac", b".ogg"])
+def test_names_that_are_not_utf_8(ending: bytes, tmp_path: Path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff" + ending))
+    kind = {b".wav": "WAV", b".flac": "FLAC", b".ogg": "OGG"}[ending]
+    with path.open("wb") as file:
+        soundfile.write(file, np.zeros(16_000), 16_000, format=kind)
+    assert len(load_audio(path)) == 16_000
+
+
+def speechlike(seconds: float) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return (rng.standard_normal(round(16_000 * seconds)) * 0.1).astype(np.float32)
+
+
+def test_a_wav_that_is_cut_off_is_used_and_said(tmp_path: Path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speechlike(3.0), 16_000)
+    path.write_bytes(path.read_bytes()[:-32_000])
+    heard = hear(path)
+    assert len(heard) == 32_000
+    assert heard.notes == ["a.wav ends after 2.00 s, but its header promises 3.00 s."]
+    assert hear(path, 0.0, 1.5).notes == []
+
+
+@pytest.mark.parametrize("ending", ["flac", "aac", "m4a", "mp3"])
+def test_a_cut_recording_is_used_as_far_as_it_reaches(ending: str, tmp_path: Path):
+    path = tmp_path / f"a.{ending}"
+    if ending in ("aac", "m4a"):
+        av = pytest.importorskip("av")
+        with av.open(str(path), "w", format="adts" if ending == "aac" else "mp4") as container:
+            stream = container.add_stream("aac", rate=16_000)
+            samples = speechlike(5.0)
+            for start in range(0, len(samples), 1024):
+                frame = av.AudioFrame.from_ndarray(
+                    samples[None, start : start + 1024], format="fltp", layout="mono"
+                )
+                frame.sample_rate, frame.pts = 16_000, start
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    else:
+        soundfile.write(path, speechlike(12.0), 16_000)
+    whole = len(hear(path))
+    path.write_bytes(path.read_bytes()[: -path.stat().st_size // 3])
+    if ending == "m4a":  # its table of contents stands at the end
+        with pytest.raises(AudioError):
+            hear(path)
+        return
+    assert 0.3 * whole < len(hear(path)) < whole
+
+
+def test_another_checksum_than_the_header_has_is_said(tmp_path: Path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, speechlike(1.0), 16_000)
+    assert hear(path).notes == []
+    content = bytearray(path.read_bytes())
+    content[30] ^= 1
+    path.write_bytes(content)
+    assert "checksum" in hear(path).notes[0]
+    assert hear(path, 0.1, 0.5).notes == []
+
+
+def test_a_playlist_does_not_open_other_files(tmp_path: Path):
+    soundfile.write(tmp_path / "secret.wav", speechlike(1.0), 16_000)
+    for name, text in {
+        "a.mp3": "#EXTM3U\nsecret.wav\n",
+        "b.aac": "ffconcat version 1.0\nfile secret.wav\n",
+        "c.mp4": " \n#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsecret.wav\n#EXT-X-ENDLIST\n",
+        "d.aac": "v=0\nm=audio 5 RTP/AVP 0\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(AudioError):
+            hear(tmp_path / name)

@@ -75,6 +75,11 @@ def test_parity_of_the_networks(denoiser):
     assert_close(
         f"{kind} audio, batch statistics", network.train().audio_encoder(audio), vectors["audio_feat_train_mode"]
     )
+    assert_close(
+        f"{kind} audio, as published",
+        network.batch_context(seeds, audio)[..., -32:],
+        vectors["audio_feat_train_mode"],
+    )
     # Running the encoder in training mode has moved its running statistics: put the recorded ones back.
     for name, buffer in network.named_buffers():
         buffer.copy_(torch.from_numpy(vectors[f"state/{name}"]))

@@ -79,9 +79,10 @@ def test_published_metrics_score_the_windows_that_passed_the_filters(tmp_path: P
     assert len(cut_windows(data, kind="all").rows) == 7
 
 
+@pytest.mark.parametrize("filters", ["published", "words"])
 @pytest.mark.parametrize("kind", ["ted", "expressive"])
-def test_as_many_windows_as_the_official_loader(kind: str, tmp_path: Path):
-    """Counted apart from the importer: all windows of 42 frames that the published filters let pass."""
+def test_the_same_windows_as_the_official_loader(kind: str, filters: str, tmp_path: Path):
+    """Counted and cut apart from importer and evaluation, straight from the LMDB."""
     source = SHARED / "parity" / "lmdb" / f"{kind}_train"
     if not source.is_dir():
         pytest.skip("the parity vectors are not here")
@@ -90,20 +91,30 @@ def test_as_many_windows_as_the_official_loader(kind: str, tmp_path: Path):
     from diffgesture.data.importers.filters import PASS, filter_sequence
     from diffgesture.data.importers.mean_poses import MEAN_POSES
     from diffgesture.data.importers.resample import resample_published
+    from diffgesture.motion.skeletons import joints_to_directions
 
-    assert prepare.main(["ted-lmdb", str(source), "-o", str(tmp_path / "d")]) == 0
+    assert prepare.main(["ted-lmdb", str(source), "-o", str(tmp_path / "d"), "--filters", filters]) == 0
     data = Dataset(tmp_path / "d")
-    expected = 0
+    motion, sound = [], []
     for clip in ted.read_clips(source.with_name(f"{kind}_val")):
         poses = resample_published(clip.skeletons, clip.seconds, 15.0)
         for first in range(0, len(poses) - 41, 10):
             begin, end = clip.start + first / 15, clip.start + (first + 42) / 15
             words = sum(word[1] < end and word[2] > begin for word in clip.words)
-            sequence = poses[first : first + 42]
-            passed = filter_sequence(sequence, data.skeleton, MEAN_POSES[data.layout]) == PASS
-            expected += words >= 2 and passed
-    windows = cut_windows(data) if expected else None
-    assert (len(windows.rows) if windows and windows.kind == "filtered" else 0) == expected
+            passed = filter_sequence(poses[first : first + 42], data.skeleton, MEAN_POSES[data.layout]) == PASS
+            if words < 2 or (filters == "published" and not passed):
+                continue
+            motion.append(joints_to_directions(poses[first : first + 34].astype(np.float64), data.skeleton))
+            start = int(first / len(poses) * len(clip.audio))
+            samples = clip.audio[start : start + 36_267]
+            sound.append(np.pad(samples, (0, 36_267 - len(samples)), mode="symmetric"))
+    if not motion:
+        return
+    windows = cut_windows(data)
+    assert windows.kind == "filtered"
+    assert len(windows.rows) == len(motion)
+    np.testing.assert_allclose(data.skeleton.to_native(windows.directions), np.stack(motion), atol=1e-5)
+    np.testing.assert_allclose(windows.audio[:], np.stack(sound), atol=2**-15)
 
 
 def test_validation_takes_shorter_than_a_window_are_used_as_they_are(tmp_path: Path):
@@ -127,7 +138,7 @@ def test_training_windows_are_never_a_validation_loss(tmp_path: Path):
         assert command(train_command, "--config", config, "--data", data, "-o", tmp_path / "r") == 0
     messages = " ".join(str(warning.message) for warning in told)
     assert "no validation loss" in messages
-    assert "1 of 2 training takes (0.0 min) hold no window of 34 frames" in messages
+    assert "1 of 2 training takes (1 s) hold no window of 34 frames" in messages
     training = read_card(tmp_path / "r" / "model.safetensors").training
     assert training["validation_loss"] is None
     assert training["hours"] == pytest.approx(60 / 15 / 3600, abs=1e-3)
@@ -337,3 +348,44 @@ def test_low_pass_takes_away_what_the_frame_rate_cannot_show():
     published, smooth = (layout_directions(body(), skeleton, 15.0, low_pass=way)[8:-8] for way in (False, True))
     assert published[:, forearm, 1].std() > 0.1
     assert smooth[:, forearm, 1].std() < 0.02
+
+
+def test_curves_go_to_weights_and_biases_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import sys
+    import types
+
+    logged: list = []
+    run_of = types.SimpleNamespace(log=lambda values, step: logged.append((step, values)))
+    stub = types.SimpleNamespace(init=lambda **options: logged.append(options) or run_of)
+    monkeypatch.setitem(sys.modules, "wandb", stub)
+    run(dataclasses.replace(SMALL, wandb="gestures", steps=2, log_steps=1), tmp_path / "a")
+    assert logged[0]["project"] == "gestures"
+    assert logged[0]["config"]["steps"] == 2
+    assert {"train/pose", "learning_rate"} <= set(logged[1][1])
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ConfigError, match="pip install wandb"):
+        run(dataclasses.replace(SMALL, wandb="gestures"), tmp_path / "b")
+
+
+def test_takes_that_are_too_short_are_told_and_do_not_count_as_hours():
+    from diffgesture.training.masked_recipe import MaskedRecipe
+
+    long, short = take(0), take(1, 1.0)
+    with pytest.warns(UserWarning, match=r"1 of 2 training takes \(1 s\) are shorter than a window of 30"):
+        recipe = MaskedRecipe(dataclasses.replace(SMALL, window=30), [long, short], [long])
+    assert recipe.hours == pytest.approx(6.0 / 3600)
+    with pytest.warns(UserWarning, match="no validation loss"):
+        assert not MaskedRecipe(SMALL, [long], []).validates
+
+
+def test_as_published_takes_whole_batches_and_their_statistics(official: Path, tmp_path: Path, capsys):
+    data = data_set(tmp_path / "d", [("a", "val", 34 + 10 * 129), ("b", "train", 40)])
+    common = ("--checkpoint", official, "--data", data, "--legacy", "--steps", 1, "--device", "cpu", "--json")
+    values = []
+    for more in ((), ("--as-published",)):
+        assert command(evaluate_command, *common, *more) == 0
+        values.append(json.loads(capsys.readouterr().out)["legacy"])
+    assert [value["windows"] for value in values] == [130, 128]
+    assert values[0]["joint_mae"] != values[1]["joint_mae"]
+    assert command(evaluate_command, *common, "--as-published", "--limit", 9) == 2
+    assert "fill no batch of 128" in capsys.readouterr().err

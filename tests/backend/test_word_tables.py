@@ -108,3 +108,19 @@ def test_a_table_that_is_none_is_told_with_its_entry(text: str, told: str, tmp_p
     (tmp_path / "t.json").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=told):
         read_table(tmp_path / "t.json")
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Can I make a reservation?"),
+        ("en", "How about a drink?"),
+        ("de", "Guten Morgen!"),
+        ("fr", "S'il te plaît, attends."),
+        ("es", "Es muy grande."),
+        ("it", "Dove sei?"),
+        ("pt", "Onde você está?"),
+    ],
+)
+def test_a_short_sentence_tells_its_language(language: str, text: str) -> None:
+    assert recognised(text.split()) == language

@@ -121,7 +121,7 @@ def test_a_table_of_words_that_is_gone_is_told(scene: Any, tmp_path: Any) -> Non
     assert request().words_params()["word_table"] == str(tmp_path / "none.json")
 
 
-def test_markers_and_cues_of_a_command_line_aim_at_objects(scene: Any) -> None:
+def test_markers_and_cues_of_a_command_line_aim_at_objects(scene: Any, tmp_path: Any) -> None:
     start, rate = scene.frame_start, frame_rate(scene)
     cup = bpy.data.objects.new("Coffee Cup", None)
     scene.collection.objects.link(cup)
@@ -139,6 +139,12 @@ def test_markers_and_cues_of_a_command_line_aim_at_objects(scene: Any) -> None:
     assert len(request().targets) == 1
     targets, rest = cues.aims_of_scene(scene, scene.diffgesture.armature, start, "1.5:point Coffee Cup,2:you")
     assert (targets[-1].name, targets[-1].time, rest) == ("Coffee Cup", 1.5, "2:you")
+    table = tmp_path / "cues.csv"
+    table.write_text("time,cue\n1.5,point Coffee Cup\n2,you\n", encoding="utf-8")
+    targets, rest = cues.aims_of_scene(scene, scene.diffgesture.armature, start, str(table))
+    assert (targets[-1].name, rest) == ("Coffee Cup", "2:you")
+    table.write_text("1.5,you\n", encoding="utf-8")
+    assert cues.aims_of_scene(scene, scene.diffgesture.armature, start, str(table))[1] == str(table)
     with pytest.raises(RuntimeError, match="Choose an object"):
         bpy.ops.diffgesture.add_aim(kind="look", target="nothing there")
 

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,19 @@ from diffgesture_blender.worker import interpreter
 from diffgesture_blender.worker.process import MAX_LOG_BYTES, cut_log, prepare_log, private_folder
 from diffgesture_blender.writing import write_file as write_in_blender
 
-from .table import ROOT, Fault, NotAsPromised, command, contents, full_disk, need, refused, sentence
+from .table import (
+    ROOT,
+    Fault,
+    NotAsPromised,
+    can_mount,
+    command,
+    contents,
+    full_disk,
+    need,
+    refused,
+    sentence,
+    small_disk,
+)
 
 SPEECH = ROOT / "demo" / "speech.flac"
 OLD = "what was there before"
@@ -110,6 +123,9 @@ def _full_disk() -> Iterator[Fault]:
     }
     for name, (targets, work) in kinds.items():
         yield Fault("full disk", name, lambda folder, t=targets, w=work: _without_room(folder, t, w))
+    if can_mount():
+        for name, (targets, work) in kinds.items():
+            yield Fault("small disk", name, lambda folder, t=targets, w=work: _on_small_disk(folder, t, w))
     yield Fault(
         "full disk", "data set", lambda folder: _without_room(folder, ["directions.npy", "dataset.json"], _take)
     )
@@ -141,6 +157,40 @@ def _without_room(folder: Path, targets: list[str], work: Callable[[Path], Any])
         told, _ = refused(lambda: work(folder), folder)
     need(all((folder / name).read_text() == OLD for name in targets), "an old file has changed")
     return told, "the old " + " and ".join(targets)
+
+
+def _on_small_disk(folder: Path, targets: list[str], work: Callable[[Path], Any]) -> tuple[str, str]:
+    """The same on a real disk that is full but for a few pages."""
+    disk = folder / "disk"
+    disk.mkdir()
+    with small_disk(disk):
+        for name in targets:
+            (disk / name).write_text(OLD)
+        with suppress(OSError), (disk / "fill").open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        told, _ = refused(lambda: work(disk), disk)
+        need(all((disk / name).read_text() == OLD for name in targets), "an old file has changed")
+    need("disk is full" in told or "No space" in told, told)
+    return told, "the old " + " and ".join(targets)
+
+
+def _killed(folder: Path) -> tuple[str, str]:
+    """A process that is killed while it writes."""
+    (folder / "m.npz").write_text(OLD)
+    code = (
+        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "from diffgesture.writing import written\n"
+        "with written(sys.argv[2]) as (part,):\n"
+        "    part.write_bytes(b'half'); print('writing', flush=True); time.sleep(60)"
+    )
+    words = [sys.executable, "-c", code, str(ROOT / "backend"), str(folder / "m.npz")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    need((folder / "m.npz").read_text() == OLD, "the old file has changed")
+    return "(it was killed)", "the old m.npz"
 
 
 # -- targets ---------------------------------------------------------------------------------------------------
@@ -240,17 +290,25 @@ def _commands() -> Iterator[Fault]:
     )
     default = ROOT / "backend" / "configs" / "default.toml"
     yield Fault("train.py", "no data", play(train, "--config", default, "--data", at("d"), "-o", at("r")))
+    for name in ("compose", "held-out", "strokes"):
+        yield Fault("prepare.py", f"{name} into a file", _prepare(name, ".", "speech.flac"))
     for name in ("bvh", "npz", "beat2", "ted-lmdb"):
+        yield Fault("prepare.py", f"{name} into a file", _prepare(name, ".", "speech.flac"))
+        yield Fault("prepare.py", f"{name} with the seed -1", _prepare(name, ".", "new", "--seed=-1"))
         yield Fault("prepare.py", f"{name} of a folder that is not there", _prepare(name, "no"))
         yield Fault("prepare.py", f"{name} of an empty folder", _prepare(name, "."))
 
 
-def _prepare(name: str, source: str) -> Callable[[Path], tuple[str, str]]:
+def _prepare(name: str, source: str, output: str = "new", *more: str) -> Callable[[Path], tuple[str, str]]:
     class Program:
         parse_arguments = staticmethod(prepare.parse_arguments)
         main = staticmethod(prepare._run)
 
-    return lambda folder: command(Program, [name, folder / source, "-o", folder.parent / "never"], folder)
+    def play(folder: Path) -> tuple[str, str]:
+        (folder / "speech.flac").write_bytes(b"x")
+        return command(Program, [name, folder / source, "-o", folder / output, *more], folder)
+
+    return play
 
 
 # -- lines of the worker ---------------------------------------------------------------------------------------
@@ -353,6 +411,7 @@ def _training() -> Iterator[Fault]:
     )
     yield Fault("training", "a line of the metrics is cut off", _cut_metrics)
     yield Fault("full disk", "metrics of a training", _metrics_without_room)
+    yield Fault("kill", "while a result is written", _killed)
 
 
 def _second_run(folder: Path) -> tuple[str, str]:

@@ -4,7 +4,11 @@
 import contextlib
 import hashlib
 import io
+import os
 import resource
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +96,30 @@ def command(program: Any, arguments: list[object], folder: Path, code: int = 2) 
         need(one, f"not one line: {err.getvalue()[-300:]}")
         need(contents(folder) == before, "files have changed")
     return lines[-1] if lines else "(done)", "everything" if code else "(written)"
+
+
+def can_mount() -> bool:
+    """Whether a small disk of memory can be made here (Linux, as root)."""
+    if not hasattr(os, "geteuid") or os.geteuid() or not shutil.which("mount"):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, check=False
+        )
+        if done.returncode == 0:
+            subprocess.run(["umount", "-l", folder], check=False)
+    return done.returncode == 0
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, kilobytes: int = 256) -> Iterator[None]:
+    """``folder`` is a disk of its own of that size."""
+    size = f"size={kilobytes}k"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @contextlib.contextmanager

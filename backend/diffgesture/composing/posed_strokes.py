@@ -59,7 +59,7 @@ def _to(place: Vector, palm: Vector, fingers: Vector, way: Vector = (0.0, -0.12,
     return Key(-0.24, begin, palm, fingers), Key(0.0, place, palm, fingers), Key(0.55, place, palm, fingers)
 
 
-SKETCHES: Final[Mapping[str, tuple[Sketch, ...]]] = {
+_DRAWN: Final[Mapping[str, tuple[Sketch, ...]]] = {
     "you": (
         Sketch("open_palm", 1, _to((0.13, 0.0, 0.50), (-0.5, 0.85, 0.0), AHEAD, (0.04, -0.10, -0.16))),
         Sketch("point", 1, _to((0.12, 0.05, 0.50), (-0.6, -0.8, 0.0), AHEAD, (0.04, -0.10, -0.16))),
@@ -199,7 +199,7 @@ SKETCHES: Final[Mapping[str, tuple[Sketch, ...]]] = {
         ),
     ),
 }
-SKETCHES = {**SKETCHES, "right": SKETCHES["left"], "there": SKETCHES["left"]}
+SKETCHES: Final = {**_DRAWN, "right": _DRAWN["left"], "there": _DRAWN["left"]}
 """``left`` and ``right`` are shown by the hand of their side."""
 
 
@@ -232,7 +232,8 @@ def _draw(sketch: Sketch, shapes: Mapping[str, FloatArray], name: str, rng: np.r
             sign = 1.0 if side == "left" else -1.0
             way = np.array([sign, 1.0, 1.0])
             if side not in sides:
-                reach(local, side, *(np.array(vector) * way for vector in _HANGING))
+                wrist, palm, fingers = (np.array(vector) * way for vector in _HANGING)
+                reach(local, side, wrist, palm, fingers)
                 continue
             wrist, palm, fingers = _between(sketch.keys, float(time))
             reach(local, side, (wrist + aside) * way, (palm + turn) * way, fingers * way)

@@ -9,7 +9,8 @@ by zero.
 """
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -73,9 +74,8 @@ def cut_windows(
     rows = filtered_windows(dataset, split, WINDOW)
     if kind == "filtered" and rows is None:
         raise DataError(
-            f"{dataset.folder} lists no windows that passed the published filters: make it with --filters"
-            " published,"
-            " or score all windows (--windows all)."
+            f"{dataset.folder} lists no windows that passed the published filters: make it with"
+            " --filters published, or score all windows (--windows all)."
         )
     if kind == "all" or rows is None or (kind is None and not len(rows)):
         kind, rows = "all", all_windows(dataset, split, WINDOW, STRIDE)
@@ -90,6 +90,15 @@ def cut_windows(
     return Windows(directions, sound, kind or "filtered", rows, dataset)
 
 
+def whole_batches(windows: Windows) -> Windows:
+    """The windows that fill batches of 128: the official loader drops the rest. DataError for fewer."""
+    count = len(windows.rows) // _BATCH * _BATCH
+    if not count:
+        raise DataError(f"There are {len(windows.rows)} windows, which fill no batch of {_BATCH}.")
+    sound = WindowAudio(windows.dataset, windows.rows[:count], window_samples(WINDOW, windows.dataset.fps))
+    return replace(windows, directions=windows.directions[:count], audio=sound, rows=windows.rows[:count])
+
+
 def generate_windows(
     checkpoint: Checkpoint,
     windows: Windows,
@@ -97,12 +106,14 @@ def generate_windows(
     preset: str | None = None,
     sampling: ReferenceSampling = PUBLISHED,
     seed: int = 0,
+    batch_statistics: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> np.ndarray:
     """(N, 34, B, 3) generated directions in the public frame, each seeded with 4 real frames.
 
     ``reference``: as published (DDPM, smooth stabilizer, directions not re-normalised), with any network.
-    ``default``: our own network's few steps. None: what the network was made for.
+    ``default``: our own network's few steps. None: what the network was made for. ``batch_statistics``: a
+    published network's batch normalisation sees batches of 128 windows, as in the official test scripts.
     """
     card = checkpoint.card
     if card.window < WINDOW:
@@ -119,7 +130,8 @@ def generate_windows(
         raise ConfigError("With a published network, --legacy takes the preset 'reference' alone.")
     if card.is_recurrent:
         return _recurrent(checkpoint, windows, seed)
-    sample = _sample_published if preset == "reference" else _sample_in_few_steps
+    published = partial(_sample_published, batch_statistics=batch_statistics)
+    sample = published if preset == "reference" else _sample_in_few_steps
     seeds = card.to_poses(windows.directions)[:, :SEED_FRAMES]
     noise = GaussianNoise(seed)
     results = []
@@ -160,9 +172,10 @@ def _sample_published(
     seeds: np.ndarray,
     sampling: ReferenceSampling,
     noise: GaussianNoise,
+    batch_statistics: bool = False,
 ) -> np.ndarray:
     schedule = sampling.schedule_of(checkpoint.card.diffusion)
-    predict = seeded_windows(audio, seeds, checkpoint, schedule, sampling.scale)
+    predict = seeded_windows(audio, seeds, checkpoint, schedule, sampling.scale, batch_statistics)
     x_T = noise.own(schedule.num_steps + 1, (len(seeds), checkpoint.card.window, seeds.shape[2]))
     return sample_ddpm(predict, x_T, schedule, noise, stabilizer=sampling.stabilizer, t0=sampling.t0)
 

@@ -62,11 +62,19 @@ def sample_windows(
 
 
 def seeded_windows(
-    audio: np.ndarray | Heard, seeds: np.ndarray, checkpoint: Checkpoint, schedule: Schedule, guidance: float
+    audio: np.ndarray,
+    seeds: np.ndarray,
+    checkpoint: Checkpoint,
+    schedule: Schedule,
+    guidance: float,
+    batch_statistics: bool = False,
 ) -> PredictNoise:
-    """Many unrelated windows at once, each with its own speech (W, samples) and its own seed (W, S, D)."""
+    """Many unrelated windows at once, each with its own speech (W, samples) and its own seed (W, S, D).
+
+    ``batch_statistics``: a published network normalises as the official test scripts let it, by the batch.
+    """
     if checkpoint.is_official:
-        return _official_noise(audio, seeds, checkpoint, schedule, guidance)
+        return _official_noise(audio, seeds, checkpoint, schedule, guidance, batch_statistics)
     return noise_of_clean(seeded_clean_windows(audio, seeds, checkpoint, Guidance(guidance)), schedule)
 
 
@@ -124,12 +132,17 @@ def _window_predictor(
 
 
 def _official_noise(
-    samples: np.ndarray, seeds: np.ndarray | None, checkpoint: Checkpoint, schedule: Schedule, guidance: float
+    samples: np.ndarray,
+    seeds: np.ndarray | None,
+    checkpoint: Checkpoint,
+    schedule: Schedule,
+    guidance: float,
+    batch_statistics: bool = False,
 ) -> PredictNoise:
     """The published network for windows with samples (W, S) and seed poses (W, 4, D)."""
     card = checkpoint.card
     pre_seq = np.zeros((len(samples), card.window, len(card.mean) + 1), dtype=np.float32)
     if seeds is not None:
         pre_seq[:, : seeds.shape[1], :-1], pre_seq[:, : seeds.shape[1], -1] = seeds, 1
-    noise = checkpoint.network.bind(pre_seq, samples)
+    noise = checkpoint.network.bind(pre_seq, samples, batch_statistics)
     return lambda noisy, t: noise(noisy, schedule.trained_beta(t), guidance)

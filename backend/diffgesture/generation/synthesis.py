@@ -64,9 +64,8 @@ class Settings:
         self.spoken: tuple[tuple[str, float, float], ...] = ()
         if seed_motion is not None and self.controls["preset"] != "reference":
             raise ConfigError(
-                "A seed motion is how the preset 'reference' begins; with the preset 'default' keep the"
-                " first frames"
-                " of a motion instead (--keep and --regenerate)."
+                "A seed motion is how the preset 'reference' begins; with the preset 'default' keep the first"
+                " frames of a motion instead (--keep and --regenerate)."
             )
 
     def __getattr__(self, name: str) -> Any:
@@ -254,8 +253,7 @@ def _first_seed(card: Card, motion: Motion | None) -> np.ndarray | None:
     if motion.layout != card.skeleton.name or abs(motion.fps - card.fps) > 1e-3:
         raise ConfigError(
             f"The seed motion is {motion.layout} at {motion.fps:g} fps, but {card.name} needs"
-            f" {card.skeleton.name} at"
-            f" {card.fps:g} fps."
+            f" {card.skeleton.name} at {card.fps:g} fps."
         )
     if len(motion.directions) < card.seed_frames:
         raise ConfigError(

@@ -5,6 +5,7 @@ Official files: ``pose_diffusion.py``, ``diffusion_util.py``. The transformer bl
 ``vision_transformer.Block`` without dropout.
 """
 
+import copy
 from collections.abc import Callable
 from typing import Final
 
@@ -180,16 +181,30 @@ class OfficialNetwork(nn.Module):
         ).chunk(2)
         return unconditional + guidance_scale * (conditional - unconditional)
 
-    def bind(self, pre_seq: np.ndarray, audio: np.ndarray) -> Callable[[np.ndarray, float, float], np.ndarray]:
+    def batch_context(self, pre_seq: Tensor, audio: Tensor) -> Tensor:
+        """The context with the encoder's batch normalisation on the statistics of this batch, which nothing keeps.
+
+        So do the official test scripts, which leave the network in training mode.
+        """
+        encoder = copy.deepcopy(self.audio_encoder).train()
+        return torch.cat([pre_seq, encoder(audio)], dim=2)
+
+    def bind(
+        self, pre_seq: np.ndarray, audio: np.ndarray, batch_statistics: bool = False
+    ) -> Callable[[np.ndarray, float, float], np.ndarray]:
         """The network with its conditions given: seeds with their bit (W, 34, D + 1) and samples (W, 36266).
 
+        ``batch_statistics``: see ``batch_context``; the batch are all windows.
         Returns ``noise(x, beta, guidance_scale)``: NumPy's (W, 34, D) noisy poses to their guided noise.
         """
         device = self.null_cond_emb.device
         tensors = [torch.from_numpy(np.asarray(x, dtype=np.float32)).to(device) for x in (pre_seq, audio)]
         with torch.inference_mode():
             batches = zip(*(x.split(_WINDOWS_PER_BATCH) for x in tensors), strict=True)
-            contexts = [self.context(*batch) for batch in batches]
+            if batch_statistics:
+                contexts = list(self.batch_context(tensors[0], tensors[1]).split(_WINDOWS_PER_BATCH))
+            else:
+                contexts = [self.context(*batch) for batch in batches]
 
         def noise(x: np.ndarray, beta: float, guidance_scale: float) -> np.ndarray:
             parts = torch.from_numpy(np.asarray(x, dtype=np.float32)).to(device).split(_WINDOWS_PER_BATCH)

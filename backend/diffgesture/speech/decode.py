@@ -106,7 +106,7 @@ def _guarded(path: Path, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _with_libsndfile(soundfile: Any, path: Path, start: float, end: float | None) -> Decoded:
-    file = soundfile.SoundFile(path)
+    file = _sound_file(soundfile, path)
     rate, promised = int(file.samplerate), int(file.frames)
     first = max(0, round(start * rate))
     wanted = None if end is None else max(0, round(end * rate) - first)
@@ -117,13 +117,21 @@ def _with_libsndfile(soundfile: Any, path: Path, start: float, end: float | None
             skip = 0
         except (RuntimeError, ValueError, OSError):  # a header that is wrong about its length
             file.close()
-            file = soundfile.SoundFile(path)
+            file = _sound_file(soundfile, path)
     result = Decoded(rate, iter(()))
     md5 = _flac_md5(path) if first == 0 and wanted is None and file.format == "FLAC" else None
     blocks = _sound_blocks(soundfile, file, path, skip, wanted, (promised, md5), result.notes)
     # What libsndfile cannot read it says at the first block, and then FFmpeg may.
     result.blocks = itertools.chain(list(itertools.islice(blocks, 1)), blocks)
     return result
+
+
+def _sound_file(soundfile: Any, path: Path) -> Any:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:  # a name in another encoding: libsndfile gets the open file
+        return soundfile.SoundFile(path.open("rb"))
+    return soundfile.SoundFile(path)
 
 
 def _sound_blocks(

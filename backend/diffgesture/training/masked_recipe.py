@@ -139,9 +139,8 @@ def usable_frames(takes: Takes, config: Config) -> int:
     short = takes.lengths[takes.lengths < config.window]
     if len(short):
         warnings.warn(
-            f"{len(short)} of {len(takes.lengths)} training takes ({short.sum() / config.fps / 60:.1f}"
-            " min) are shorter"
-            f" than a window of {config.window} frames and are left out.",
+            f"{len(short)} of {len(takes.lengths)} training takes ({short.sum() / config.fps:.0f} s) are"
+            f" shorter than a window of {config.window} frames and are left out.",
             stacklevel=3,
         )
     return takes.frames - int(short.sum())

@@ -70,7 +70,7 @@ class WindowedData:
         if dropped:
             warnings.warn(
                 f"{len(dropped)} of {len(frames)} training takes"
-                f" ({sum(dropped) / self._config.fps / 60:.1f} min) hold"
+                f" ({sum(dropped) / self._config.fps:.0f} s) hold"
                 f" no window of {self._config.window} frames and are left out.",
                 stacklevel=2,
             )

@@ -87,9 +87,8 @@ def _weights_and_biases(folder: Path, config: Config) -> Any:
         import wandb
     except ImportError as error:
         raise ConfigError(
-            f"'wandb' names the project '{config.wandb}', but Weights & Biases is not installed: pip"
-            " install wandb, or"
-            " leave it empty."
+            f"'wandb' names the project '{config.wandb}', but Weights & Biases is not installed:"
+            " pip install wandb, or leave it empty."
         ) from error
     return wandb.init(
         project=config.wandb, name=folder.name, dir=str(folder), config=asdict(config), resume="allow"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from ..errors import CheckpointError, ConfigError, OutputError
-from ..writing import reason
+from ..writing import check_folder, reason
 from .config import Config
 from .state import PREVIOUS, STATE
 
@@ -45,8 +45,7 @@ class RunFolder:
     def __init__(self, folder: Path, *, resume: bool, overwrite: bool):
         """OutputError where another process trains, or a run is there that is neither resumed nor given up."""
         self.folder = folder
-        if resume and not folder.is_dir():
-            raise CheckpointError(f"There is nothing to resume: there is no folder {folder}.")
+        check_run_folder(folder, resume=resume, overwrite=overwrite)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock: IO[bytes] = (folder / _LOCK).open("ab")
@@ -67,14 +66,10 @@ class RunFolder:
             raise OutputError(f"Another training runs in {self.folder}; wait for it or choose another folder.")
         for left in self.folder.glob(".diffgesture-*"):  # by a run that was killed while it wrote
             shutil.rmtree(left, ignore_errors=True)
+        check_run_folder(self.folder, resume=resume, overwrite=overwrite)
         there = [name for name in _FILES if (self.folder / name).exists()]
         if resume or not there:
             return
-        if not overwrite:
-            raise OutputError(
-                f"{self.folder} holds a run already ({', '.join(there)}): add --resume to go on with it,"
-                " --overwrite to give it up, or choose another folder."
-            )
         try:
             for name in there:
                 (self.folder / name).unlink()
@@ -82,6 +77,22 @@ class RunFolder:
                 shutil.rmtree(self.folder / name, ignore_errors=True)
         except OSError as error:
             raise OutputError(f"The old run in {self.folder} cannot be removed: {reason(error)}.") from error
+
+
+def check_run_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """OutputError where a run is there that is neither resumed nor given up, or nothing can be written.
+
+    CheckpointError where there is nothing to resume. For the beginning, before data are read: nothing is locked.
+    """
+    if resume and not folder.is_dir():
+        raise CheckpointError(f"There is nothing to resume: there is no folder {folder}.")
+    check_folder(folder)
+    there = [name for name in _FILES if (folder / name).exists()]
+    if there and not resume and not overwrite:
+        raise OutputError(
+            f"{folder} holds a run already ({', '.join(there)}): add --resume to go on with it,"
+            " --overwrite to give it up, or choose another folder."
+        )
 
 
 def settings_of_run(config: Config) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from ..speech.audio import Heard
 from ..speech.features import SAMPLE_RATE
 from .transcript import Transcript, Word
 
@@ -35,7 +36,7 @@ _STOPS: Final = {"full": (0.0, 1.5), "half": (0.3, 0.4), "none": (2.0, 0.0)}
 """Cost of a pause after a word, and of none, by the word's punctuation."""
 
 
-def aligned(transcript: Transcript, audio: np.ndarray) -> tuple[list[Word], list[str]]:
+def aligned(transcript: Transcript, audio: np.ndarray | Heard) -> tuple[list[Word], list[str]]:
     """Every word with its time in ``audio`` (samples,) at 16 kHz, and what to say."""
     seconds = len(audio) / SAMPLE_RATE
     notes, words = list(transcript.notes), []
@@ -79,7 +80,7 @@ class _Heard:
     pauses: np.ndarray
 
     @classmethod
-    def of(cls, audio: np.ndarray) -> "_Heard":
+    def of(cls, audio: np.ndarray | Heard) -> "_Heard":
         voiced = _voiced(audio)
         silent = np.flatnonzero(np.diff(np.concatenate([[0], (voiced < 0.5).astype(int), [0]])))
         pauses = silent.reshape(-1, 2) / _RATE
@@ -97,7 +98,7 @@ class _Heard:
         return np.interp(spoken, self.spoken, np.arange(len(self.spoken)) / _RATE)
 
 
-def _voiced(audio: np.ndarray) -> np.ndarray:
+def _voiced(audio: np.ndarray | Heard) -> np.ndarray:
     """1 for each 10 ms that is spoken, nearly 0 for each that is not."""
     count = len(audio) // _FRAME
     level = np.sqrt((audio[: count * _FRAME].astype(np.float64).reshape(count, _FRAME) ** 2).mean(axis=1) + 1e-12)

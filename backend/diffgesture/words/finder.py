@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From words to cues: what a speech could show by its words and sentences, and which of that is taken."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,7 +65,7 @@ def candidates(words: Sequence[Word], chosen: Table) -> list[Candidate]:
     return sorted(found, key=lambda item: item.time)
 
 
-def _longest(plain: Sequence[str], at: int, end: int, phrases: dict[tuple[str, ...], object], most: int) -> int:
+def _longest(plain: Sequence[str], at: int, end: int, phrases: Mapping[tuple[str, ...], object], most: int) -> int:
     for length in range(min(most, end - at), 0, -1):
         if tuple(plain[at : at + length]) in phrases:
             return length

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import ConfigError
+from ..speech.audio import Heard
 from ..speech.features import SAMPLE_RATE
 from .transcript import Word
 
@@ -28,7 +29,7 @@ def is_installed() -> bool:
     return importlib.util.find_spec("pocketsphinx") is not None
 
 
-def refined(words: Sequence[Word], audio: np.ndarray) -> list[Word]:
+def refined(words: Sequence[Word], audio: np.ndarray | Heard) -> list[Word]:
     """The words with their times in ``audio`` (samples,) at 16 kHz; those that are not found keep theirs."""
     decoder = _decoder(bestpath=False, **_BEAMS)
     found: list[Word] = []
@@ -97,7 +98,7 @@ def _sentences(words: Sequence[Word]) -> list[list[Word]]:
     return [sentence for sentence in sentences if sentence]
 
 
-def _aligned(decoder: Any, sentence: Sequence[Word], audio: np.ndarray) -> list[Word] | None:
+def _aligned(decoder: Any, sentence: Sequence[Word], audio: np.ndarray | Heard) -> list[Word] | None:
     start = max(0.0, sentence[0].start - _MARGIN)
     part = audio[round(start * SAMPLE_RATE) : round((sentence[-1].end + _MARGIN) * SAMPLE_RATE)]
     spoken = [(word, plain) for word in sentence if (plain := re.sub(r"[^a-z']", "", word.text.casefold()))]

@@ -128,8 +128,9 @@ def with_strokes(
         last = max(last, min(item.arrival + 1, item.last))
         frames = np.arange(max(item.first, 0), min(last, num_frames))
         bones = arm_bones(skeleton, item.stroke.sides)
-        directions[np.ix_(frames, bones)] = item.stroke.directions[frames - item.first][:, bones]
-        mask[np.ix_(frames, bones)] = True
+        cells = np.ix_(frames, np.array(bones))
+        directions[cells] = item.stroke.directions[frames - item.first][:, bones]
+        mask[cells] = True
         if len(frames) and item.stroke.name not in ABSOLUTE:
             played.carried.append((bones, int(frames[0]), int(frames[-1]) + 1))
     if kept is not None:

@@ -3,7 +3,6 @@
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -149,16 +148,31 @@ def plain_parts(text: str) -> list[str]:
 
 
 def recognised(texts: Iterable[str]) -> str:
-    """The language of a transcript by its script, else by its small words; English if neither tells."""
+    """The language of a transcript by its script, else by its words; English if neither tells."""
     text = " ".join(texts)
     letters = sum(map(str.isalpha, text)) or 1
     for language, script in _SCRIPTS:
         # Japanese shows in a few Kana; a name in another script does not change a language.
         if len(script.findall(text)) > (0.1 if language == "ja" else 0.3) * letters:
             return language
-    counts = Counter(part for word in text.split() for part in plain_parts(word))
+    parts = [part for word in text.split() for part in plain_parts(word)]
+    scores = dict.fromkeys(_latin_words(), 0.0)
+    for part in parts:
+        having = [name for name, words in _latin_words().items() if part in words]
+        for name in having:
+            scores[name] += 1.0 / len(having) ** 2
+    return max(scores, key=lambda name: (scores[name], name == "en"))
+
+
+@cache
+def _latin_words() -> dict[str, frozenset[str]]:
+    """The small words and the tables' words of each language that is written in Latin letters."""
     latin = [name for name in LANGUAGES if name not in dict(_SCRIPTS)]
-    return max(latin, key=lambda name: (sum(counts[mark] for mark in table(name).marks), name == "en"))
+    return {
+        name: table(name).marks
+        | {word for phrase in (*table(name).phrases, *table(name).openings) for word in phrase}
+        for name in latin
+    }
 
 
 def chosen_table(language: str, own: Path | None, words: Sequence[Word]) -> tuple[Table, str]:

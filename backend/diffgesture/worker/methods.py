@@ -2,6 +2,7 @@
 """What the worker can be asked: ``hello``, ``generate``, ``find_cues``, ``draft_transcript``, ``bvh``."""
 
 import dataclasses
+import json
 import platform
 import sys
 from collections.abc import Callable
@@ -42,6 +43,7 @@ _REQUEST_FIELDS: Final = {f.name for f in dataclasses.fields(Request)} - {
     "transcript",
     "word_table",
 }
+_MOST_OF_A_FIELD: Final = 4000
 # Large parts of the card that a user interface has no use for.
 _BULKY_CARD_FIELDS: Final = ("normalisation", "features", "streams", "rest_directions", "training")
 
@@ -208,7 +210,11 @@ def _devices() -> list[str]:
 
 def _public_card(path: Path, card: Card) -> dict[str, Any]:
     """The card without its bulk, and the skeleton that the motion will have."""
-    small = {name: value for name, value in card.data.items() if name not in _BULKY_CARD_FIELDS}
+    small = {
+        name: value
+        for name, value in card.data.items()
+        if name not in _BULKY_CARD_FIELDS and len(json.dumps(value)) <= _MOST_OF_A_FIELD
+    }
     return {
         **small,
         "sampler": dataclasses.asdict(card.sampler),

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import DataError, OutputError
 from ...motion.skeletons import SKELETONS
+from ...writing import check_folder
 from ..dataset import DatasetWriter
 from . import filters, ted
 from .folders import Recording, assign_splits, find_beat2, find_bvh, find_npz, import_folder
@@ -96,6 +97,7 @@ def _add_ted(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", re
 
 
 def _run_ted(arguments: argparse.Namespace, report: Report) -> dict[str, object]:
+    check_folder(arguments.output)
     databases = ted.find_databases(arguments.source)
     if arguments.only:
         databases = databases[:1]
@@ -161,6 +163,7 @@ def _add_folder(
 def _run_folder(arguments: argparse.Namespace, report: Report) -> dict[str, object]:
     if not 1.0 <= arguments.fps <= 240.0:
         raise DataError("--fps must be between 1 and 240.")
+    check_folder(arguments.output)
     bad = _Bad(arguments.skip_bad, report)
     recordings = _find(arguments, bad)
     if not recordings:
