@@ -76,7 +76,7 @@ def _apart(body: Body) -> FloatArray:
 def _you(body: Body, hand: Hand, frame: int) -> bool:
     index = (hand.curls[:, 0] < 45) & (hand.curls[:, 2] > 75) & (angle_to(hand.index, -0.1, 0, 1) < 35)
     way = index | (angle_to(hand.fingers, -0.1, 0, 1) < 35)
-    pose = _in_front(hand, 0.40) & way & (angle_to(hand.palm, 0, 0, 1) > 45)
+    pose = _in_front(hand, 0.44) & way & (angle_to(hand.palm, 0, 0, 1) > 45)
     return _held(body, frame, pose & (np.abs(hand.centre[:, 0]) < 0.35))
 
 
@@ -159,11 +159,11 @@ def _obligation(body: Body, hand: Hand, frame: int) -> bool:
     fell = height[top] - height[top:].min()
     speed = -np.diff(height[top:]).min(initial=0.0) * body.fps
     edge = np.median(angle_to(hand.palm[span], -1, 0, 0)[top:]) < 50
-    return bool(fell >= 0.20 and speed >= 1.4 and edge and hand.raised[span].mean() > 0.5)
+    return bool(fell >= 0.25 and speed >= 1.8 and edge and hand.raised[span].mean() > 0.5)
 
 
 def _uncertainty(body: Body, hand: Hand, frame: int) -> bool:
-    poses = [_palm_up(h, 65) & (h.centre[:, 0] > 0.19) for h in body.hands]
+    poses = [_palm_up(h, 60) & (h.centre[:, 0] > 0.24) for h in body.hands]
     return _held(body, frame, poses[0] & poses[1])
 
 
