@@ -19,13 +19,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="convert.py",
         description="Convert an official checkpoint (DiffGesture, Trimodal, HA2G) or one of the two official"
         " autoencoders for FGD; the pickle inside is parsed, never executed. Or export a checkpoint's"
-        " network to ONNX.",
+        " network to ONNX, a motion to SMPL-X or BVH.",
     )
     parser.add_argument(
         "source",
         type=Path,
         metavar="FILE",
-        help="a .bin of the official code, or a .safetensors of ours to export",
+        help="a .bin of the official code; a .safetensors of ours for ONNX; a motion .npz for SMPL-X or BVH",
     )
     parser.add_argument(
         "-o",
@@ -33,7 +33,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         required=True,
         type=Path,
         metavar="OUT",
-        help="the result: .safetensors, or .onnx to export",
+        help="the result: .safetensors; .onnx; of a motion .npz (SMPL-X at 30 fps) or .bvh",
     )
     parser.add_argument(
         "--frames",
