@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from ..data.dataset import Dataset
-from ..data.published_windows import WindowAudio, all_windows, window_directions, window_samples
+from ..data.published_windows import WindowAudio, all_windows, filtered_windows, window_directions, window_samples
 from ..errors import DataError
 from ..motion.skeletons import normalize
 from ..sampling.windows import official_samples, sequential_windows
@@ -53,8 +53,19 @@ def other_takes(takes: Sequence[Take], dataset: Dataset) -> list[Take]:
 
 
 def other_windows(windows: Windows, dataset: Dataset) -> FloatArray:
-    """The windows of another place each."""
-    return windows.directions[_derangement(len(windows.directions))]
+    """Training windows drawn at random, one for each: windows of the scored set itself would have no distance to
+    it.
+
+    Every window comes once before one comes again.
+    """
+    rows = filtered_windows(dataset, "train", WINDOW)
+    if rows is None or not len(rows):
+        rows = all_windows(dataset, "train", WINDOW, _STRIDE)
+    if not len(rows):
+        raise DataError(f"{dataset.folder} has no training take of {WINDOW} frames to take clips from.")
+    rng, count = np.random.default_rng(0), len(windows.rows)
+    order = np.concatenate([rng.permutation(len(rows)) for _ in range(-(-count // len(rows)))])[:count]
+    return window_directions(dataset, rows[order], WINDOW)
 
 
 class NearestClip:
