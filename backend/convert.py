@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from diffgesture.command_line import run_command
 from diffgesture.errors import ConfigError
@@ -18,13 +19,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="convert.py",
         description="Convert an official checkpoint (DiffGesture, Trimodal, HA2G) or one of the two official"
         " autoencoders for FGD; the pickle inside is parsed, never executed. Or export a checkpoint's"
-        " network to ONNX.",
+        " network to ONNX, a motion to SMPL-X or BVH.",
     )
     parser.add_argument(
         "source",
         type=Path,
         metavar="FILE",
-        help="a .bin of the official code, or a .safetensors of ours to export",
+        help="a .bin of the official code; a .safetensors of ours for ONNX; a motion .npz for SMPL-X or BVH",
     )
     parser.add_argument(
         "-o",
@@ -32,7 +33,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         required=True,
         type=Path,
         metavar="OUT",
-        help="the result: .safetensors, or .onnx to export",
+        help="the result: .safetensors; .onnx; of a motion .npz (SMPL-X at 30 fps) or .bvh",
     )
     parser.add_argument(
         "--frames",
@@ -47,7 +48,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    if arguments.output.suffix == ".onnx":
+    if arguments.source.suffix == ".npz":
+        summary = _convert_motion(arguments.source, arguments.output)
+        print(f"{summary['kind']}, {summary['frames']} frames: {summary['output']}", file=sys.stderr)
+    elif arguments.output.suffix == ".onnx":
         from diffgesture.model.checkpoint import load_checkpoint
         from diffgesture.model.onnx_export import export_onnx
 
@@ -66,6 +70,23 @@ def main(arguments: argparse.Namespace) -> None:
         )
     if arguments.json:
         print(json.dumps(summary))
+
+
+def _convert_motion(source: Path, output: Path) -> dict[str, Any]:
+    """A motion file as SMPL-X parameters at 30 fps (.npz) or BVH at its own rate."""
+    from diffgesture.motion.bvh import save_bvh
+    from diffgesture.motion.motion_file import load_motion
+    from diffgesture.motion.smplx import save_smplx
+    from diffgesture.writing import check_outputs
+
+    kinds = {".npz": ("SMPL-X parameters", save_smplx), ".bvh": ("BVH", save_bvh)}
+    if output.suffix not in kinds:
+        raise ConfigError(f"A motion becomes SMPL-X parameters (.npz) or BVH (.bvh), not {output.name}.")
+    motion = load_motion(source)
+    check_outputs([output], [source])
+    kind, save = kinds[output.suffix]
+    save(output, motion)
+    return {"kind": kind, "frames": len(motion.directions), "output": str(output)}
 
 
 if __name__ == "__main__":

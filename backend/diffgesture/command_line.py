@@ -32,6 +32,7 @@ def run_command(main: Callable[[argparse.Namespace], Any], parse: Callable[[], a
         if isinstance(seed, int) and not 0 <= seed <= _MOST_SEED:  # the same for all commands
             raise ConfigError(f"seed must be a whole number between 0 and {_MOST_SEED}, not {seed}.")
         # A warning of ours is a sentence for the user; where in the code it arose says nothing to them.
+        warnings.filterwarnings("ignore", category=RuntimeWarning)  # NumPy's, of numbers that are checked anyway
         warnings.formatwarning = lambda message, *_, **__: f"note: {message}\n"
         main(arguments)
         sys.stdout.flush()

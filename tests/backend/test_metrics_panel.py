@@ -230,7 +230,7 @@ def test_real_takes_of_positions(tmp_path: Path):
         ({"joint_names": np.asarray(list("abcdefgh"))}, "no joint that is known as left shoulder"),
         ({"0/positions": np.full((60, 8, 3), np.nan)}, "NaN or infinity"),
         ({"0/positions": np.ones((600, 8, 3))}, "lasts 20.0 s"),
-        ({"joint_names": np.asarray([None], dtype=object)}, "cannot be read"),
+        ({"joint_names": np.asarray([None], dtype=object)}, "that can be read"),
     ],
 )
 def test_bad_real_takes_get_a_sentence(changes, problem: str, tmp_path: Path):

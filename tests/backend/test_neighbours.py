@@ -212,3 +212,40 @@ def test_transcripts_beside_the_motion_bring_words(tmp_path: Path):
     data = Dataset(tmp_path / "d")
     spoken = {take.name: [word for word, _, _ in data.words(k)] for k, take in enumerate(data.takes)}
     assert spoken == {"a": ["Hello", "there"], "b": []}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_resumed_run_is_the_straight_one(kind: str, dataset: Path, tmp_path: Path):
+    from diffgesture.training.config import Config
+    from diffgesture.training.distributed import Group
+    from diffgesture.training.loop import train
+    from diffgesture.training.recurrent_recipe import RecurrentRecipe
+    from safetensors.torch import load_file
+
+    config = Config(
+        layout="ted",
+        network=kind,
+        window=34,
+        overlap=8,
+        steps=4,
+        batch_size=2,
+        optimizer="adam",
+        schedule="constant",
+        ema_decay=0.0,
+        adversarial_from=1,
+        model=dict(SMALL),
+    )
+    group = Group(0, 1, torch.device("cpu"))
+
+    def run(folder: Path, **options) -> dict[str, torch.Tensor]:
+        recipe = RecurrentRecipe(config, Dataset(dataset))
+        train(config, recipe, folder, group, report=lambda line: None, **options)
+        return load_file(folder / "state.safetensors")
+
+    straight = run(tmp_path / "straight")
+    run(tmp_path / "parts", max_steps=2)
+    parts = run(tmp_path / "parts", resume=True)
+    assert straight.keys() == parts.keys()
+    assert all(torch.equal(straight[name], parts[name]) for name in straight)
+    rates = {name for name in straight if name.startswith("network/discriminator")}
+    assert rates, "the discriminator is part of the state"

@@ -389,3 +389,28 @@ def test_as_published_takes_whole_batches_and_their_statistics(official: Path, t
     assert values[0]["joint_mae"] != values[1]["joint_mae"]
     assert command(evaluate_command, *common, "--as-published", "--limit", 9) == 2
     assert "fill no batch of 128" in capsys.readouterr().err
+
+
+def test_the_noise_schedule_of_the_configuration_is_the_samplers(tmp_path: Path, capsys):
+    data = data_set(tmp_path / "d", [("a", "train", 60), ("b", "val", 60)])
+    config = tmp_path / "c.toml"
+    config.write_text(
+        'layout = "ted"\nnetwork = "official"\nwindow = 34\noverlap = 8\nsteps = 1\nbatch_size = 2\n'
+        "[model]\nhidden_dim = 16\nblock_depth = 2\n"
+    )
+    common = ("--config", config, "--data", data, "-o", tmp_path / "r", "--device", "cpu")
+    assert command(train_command, *common, "--set", "diffusion.steps=20", "diffusion.beta_end=0.2") == 0
+    checkpoint = tmp_path / "r" / "model.safetensors"
+    assert read_card(checkpoint).diffusion == {"steps": 20, "beta_start": 1e-4, "beta_end": 0.2}
+    soundfile.write(tmp_path / "a.wav", babble(2.0), 16_000)
+    capsys.readouterr()
+    for number, (asked, taken) in enumerate(((None, 20), (5, 5), (50, None))):
+        steps = () if asked is None else ("--steps", asked)
+        given = (tmp_path / "a.wav", "-o", tmp_path / f"{number}.npz", "--checkpoint", checkpoint)
+        status = command(generate_command, *given, "--preset", "reference", "--json", "--device", "cpu", *steps)
+        output = capsys.readouterr()
+        if taken is None:
+            assert status == 2
+            assert "trained with 20 steps" in output.err
+        else:
+            assert json.loads(output.out)["steps"] == taken

@@ -48,3 +48,23 @@ def test_legs_and_root_rest_and_the_fields_are_those_of_beat2(motion, tmp_path: 
     for name in ("pelvis", "left_hip", "right_knee", "left_foot", "jaw"):
         assert np.abs(poses[:, SMPLX_JOINTS.index(name)]).max() < 1e-6
     assert np.abs(poses[:, SMPLX_JOINTS.index("left_elbow")]).max() > 0.3
+
+
+def test_a_motion_file_becomes_smplx_or_bvh(motion, tmp_path: Path, capsys):
+    import convert as command
+    from diffgesture.command_line import run_command
+    from diffgesture.motion.motion_file import save_motion
+
+    def run(output: Path) -> int:
+        return run_command(
+            command.main, lambda: command.parse_arguments([str(tmp_path / "m.npz"), "-o", str(output)])
+        )
+
+    save_motion(tmp_path / "m.npz", motion)
+    assert run(tmp_path / "s.npz") == 0
+    assert np.load(tmp_path / "s.npz")["poses"].shape == (180, 165)
+    assert run(tmp_path / "s.bvh") == 0
+    assert (tmp_path / "s.bvh").read_text().startswith("HIERARCHY")
+    assert run(tmp_path / "s.mp4") == 2
+    assert run(tmp_path / "m.npz") == 2
+    assert "read by this command" in capsys.readouterr().err

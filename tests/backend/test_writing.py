@@ -169,3 +169,11 @@ def test_generate_refuses_outputs_of_another_kind(
     assert done.returncode == 2
     assert speech.read_bytes() == speech_file.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["speech.flac", "speech.wav"]
+
+
+def test_both_programs_read_in_the_same_way() -> None:
+    ours, theirs = (
+        (ROOT / folder / "reading.py").read_text(encoding="utf-8")
+        for folder in ("backend/diffgesture", "diffgesture_blender")
+    )
+    assert ours == theirs.replace("import DiffGestureError as GestureError", "import GestureError")

@@ -46,6 +46,8 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "normalisation.mean": (None, [], ["x"], [0.0], DEEP, {}),
     "normalisation.std": (None, [], [0.0], "x", [1e-400]),
     "rest_directions": ([], [[0, 0]], "x", {}, DEEP),
+    "steps": (0, "x", None, -1),
+    "guidance": ("x", -1),
     "sampler": ([], "x", 5),
     "sampler.steps": ("x", 0, -1, 10**9, None, []),
     "sampler.guidance": ("x", -1, 1e9, None),

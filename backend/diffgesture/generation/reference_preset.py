@@ -47,6 +47,10 @@ def sample_windows(
     predictor = _window_predictor(audio, checkpoint, num_frames)
 
     def sample_window(index: int, seed: np.ndarray | None) -> np.ndarray:
+        def step_done(step: int, steps: int) -> None:
+            if on_step:
+                on_step(index, count, step, steps)
+
         x_T = noise.own(schedule.num_steps + 1, (1, card.window, len(card.mean)))
         return sample_ddpm(
             predictor(index, None if seed is None else seed[None], schedule, scale),
@@ -55,7 +59,7 @@ def sample_windows(
             noise,
             stabilizer=sampling.stabilizer,
             t0=sampling.t0,
-            on_step=None if on_step is None else lambda step, of: on_step(index, count, step, of),
+            on_step=step_done,
         )[0]
 
     return sequential_windows(sample_window, count, card.seed_frames, first_seed)[:num_frames]
@@ -79,7 +83,7 @@ def seeded_windows(
 
 
 def seeded_clean_windows(
-    audio: np.ndarray | Heard, seeds: np.ndarray | None, checkpoint: Checkpoint, guidance: Guidance
+    audio: np.ndarray, seeds: np.ndarray | None, checkpoint: Checkpoint, guidance: Guidance
 ) -> Denoise:
     """The same for our own network: (W, N, D) noisy windows at a log-SNR to clean ones."""
     card = checkpoint.card

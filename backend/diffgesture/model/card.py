@@ -67,6 +67,8 @@ class SamplerSettings:
         source = {**values, **values.get("sampler", {})}
         given = {f.name: source[f.name] for f in fields(cls) if f.name in source}
         for name, (low, high) in cls._RANGES.items():
+            if name in values:  # where older programs look, even if newer ones do not
+                number(values[name], name, low, high)
             if name in given:
                 given[name] = number(given[name], name, low, high)
         given["steps"] = int(given.get("steps", cls.steps))

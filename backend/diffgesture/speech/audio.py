@@ -26,6 +26,7 @@ HEAD_SECONDS: Final = 5.0
 _KEPT_SECONDS: Final = 720.0
 """Of a recording up to this long the samples are kept, too; longer ones are read again where they are needed."""
 _FRAME: Final = SAMPLE_RATE // 20
+_LOUDEST: Final = 1000.0
 
 OnBlock = Callable[[float], None]
 """Called with the seconds that are read; may raise to cancel."""
@@ -53,7 +54,7 @@ def _blocks(
 
 
 def _checked(path: Path, opened: Decoded, on_block: OnBlock | None) -> Iterator[np.ndarray]:
-    count = 0
+    count, told = 0, False
     for block in opened.blocks:
         if not np.isfinite(block).all():
             raise AudioError(f"The audio file {path.name} contains NaN or infinity.", CONVERT)
@@ -67,7 +68,13 @@ def _checked(path: Path, opened: Decoded, on_block: OnBlock | None) -> Iterator[
         if on_block:
             on_block(seconds)
         # Louder than full scale a thousand times over is a damaged file, and its squares would overflow.
-        yield np.clip(block, -1000.0, 1000.0)
+        clipped = np.clip(block, -_LOUDEST, _LOUDEST)
+        if not told and (clipped != block).any():
+            told = True
+            opened.notes.append(
+                f"{path.name} has samples far beyond full scale, which are cut; it may be damaged."
+            )
+        yield clipped
     if count / opened.rate < MIN_SECONDS:
         raise AudioError(
             f"The speech in {path.name} is {count / opened.rate:.2f} s long; at least {MIN_SECONDS} s are needed."

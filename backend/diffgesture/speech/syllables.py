@@ -4,6 +4,7 @@
 ``prosody`` finds accents with pitch too, for composing and measuring; this is what generation needs.
 """
 
+import bisect
 from typing import Final
 
 import numpy as np
@@ -33,13 +34,15 @@ def nuclei(audio: np.ndarray | WithMel) -> tuple[np.ndarray, np.ndarray]:
     kept: list[int] = []
     # Strongest first: a peak counts if the loudness falls on the way to every stronger one.
     for peak in sorted(inside.tolist(), key=lambda k: -level[k]):
+        place = bisect.bisect(kept, peak)
+        # Where it falls on the way to the nearest on each side, it does on the way to those behind.
         if all(
             abs(peak - other) >= _APART * RATE
             and level[min(peak, other) : max(peak, other)].min() <= level[peak] - _PROMINENCE_DB
-            for other in kept
+            for other in kept[max(0, place - 1) : place + 1]
         ):
-            kept.append(peak)
-    times = np.array(sorted(kept), dtype=int)
+            kept.insert(place, peak)
+    times = np.array(kept, dtype=int)
     strength = level[times] - np.median(level[times]) if len(times) else np.zeros(0)
     return times / RATE, strength
 

@@ -109,8 +109,8 @@ class RecurrentRecipe:
         self._model = {**config.model, "words": len(self._vocabulary.names), "speakers": len(self._speakers)}
         self._vectors: np.ndarray | None = None
         if config.word_vectors:
-            self._vectors = read_vectors(Path(config.word_vectors), self._vocabulary)
-            self._model["embedding_dim"] = self._vectors.shape[1]
+            vectors = read_vectors(Path(config.word_vectors), self._vocabulary)
+            self._vectors, self._model["embedding_dim"] = vectors, vectors.shape[1]
 
     def _make_generator(self) -> TrimodalNetwork | HierarchicalNetwork:
         generator = RECURRENT[self._config.network](pose_dim=self._data.skeleton.pose_dim, **self._model)

@@ -28,6 +28,8 @@ _SPREAD: Final = 0.10
 """Variance, in seconds, of a second of speech against its syllables."""
 _SLOWEST, _FASTEST, _SHORT = 1.0, 11.0, 3.0
 """Syllables a second of voice that people speak; seconds of speech that are too few to tell."""
+_MOST_WORDS: Final = 12.0
+"""Words a second of which no pause is looked for: nobody speaks so many, and it would take minutes."""
 _MERGED: Final = 5
 """So many pauses in a row may lie within words."""
 _BAND: Final = (6.0, 20.0)
@@ -120,7 +122,9 @@ def _spread(text: str, start: float, end: float, heard: _Heard) -> list[Word]:
         edges = start + (end - start) * np.concatenate([[0.0], np.cumsum(lengths)]) / max(lengths.sum(), 1e-9)
         return [Word(word, float(a), float(b)) for word, a, b in zip(spoken, edges, edges[1:], strict=False)]
     lengths *= (high - low) / lengths.sum()
-    anchors = _anchors(spoken, lengths, heard.spoken_until(pauses.mean(axis=1)) - low, pauses, high - low)
+    anchors: list[tuple[int, float]] = [(0, 0.0), (len(spoken), float(high - low))]
+    if len(spoken) <= 100 + _MOST_WORDS * (end - start):  # else it is no speech of this length: shared out
+        anchors = _anchors(spoken, lengths, heard.spoken_until(pauses.mean(axis=1)) - low, pauses, high - low)
     words = []
     for (first, begin), (last, stop) in itertools.pairwise(anchors):
         if last == first:
