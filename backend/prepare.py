@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from diffgesture.command_line import run_command
-from diffgesture.composing.compose import compose_dataset
+from diffgesture.composing.compose import SOUND_ALONE, compose_dataset
 from diffgesture.composing.held_out import write_held_out_speech
 from diffgesture.composing.strokes import write_strokes
 from diffgesture.data.dataset import Dataset
@@ -26,6 +26,13 @@ def _add_compose(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the data set")
     parser.add_argument("--hours", type=float, default=5.0, help="length of the data set (default: 5)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same data set (default: 1)")
+    parser.add_argument(
+        "--sound-alone",
+        type=float,
+        default=SOUND_ALONE,
+        metavar="SHARE",
+        help=f"share of takes with noise, music or breath and no speech (default: {SOUND_ALONE})",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     parser.set_defaults(run=_compose)
 
@@ -34,12 +41,15 @@ def _compose(arguments: argparse.Namespace) -> dict[str, object]:
     check_folder(arguments.output)
     if not 0.0 < arguments.hours <= 100.0:
         raise DataError("--hours must be more than 0 and at most 100.")
+    if not 0.0 <= arguments.sound_alone <= 0.9:
+        raise DataError("--sound-alone must be between 0 and 0.9: someone has to speak.")
     statistics = compose_dataset(
         arguments.source,
         arguments.output,
         arguments.hours,
         arguments.seed,
         _say,
+        arguments.sound_alone,
     )
     return {"dataset": str(arguments.output), "statistics": statistics}
 

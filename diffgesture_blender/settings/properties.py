@@ -20,7 +20,7 @@ QUALITIES: Final = (
     ("HIGH", "High", "More steps, slower, a little finer"),
 )
 # Denoising steps of the fast sampler; None lets the backend decide.
-QUALITY_STEPS: Final[dict[str, int | None]] = {"DRAFT": 5, "NORMAL": None, "HIGH": 16}
+QUALITY_STEPS: Final[dict[str, int | None]] = {"DRAFT": 6, "NORMAL": None, "HIGH": 20}
 
 
 REGENERATE: Final = (

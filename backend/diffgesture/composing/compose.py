@@ -37,7 +37,7 @@ VAL_FRACTION: Final = 0.08
 SPLIT_SEED: Final = 11
 STREAMS: Final = {"style": STYLE_COLUMNS, "cues": CUES, "role": ("speaking",)}
 # Shares of takes: nobody speaks; someone listens; cues are asked for; the recording is faster or slower.
-_SOUND_ALONE, _LISTENING, _WITH_CUES, _OTHER_SPEED = 0.07, 0.13, 0.55, 0.3
+SOUND_ALONE, _LISTENING, _WITH_CUES, _OTHER_SPEED = 0.07, 0.13, 0.55, 0.3
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def compose_motion(
 
 
 def compose_takes(
-    recordings: list[Recording], library: Library, hours: float, seed: int
+    recordings: list[Recording], library: Library, hours: float, seed: int, sound_alone: float = SOUND_ALONE
 ) -> Iterator[ComposedTake]:
     """Made takes, round after round over all speakers, until ``hours`` are reached.
 
@@ -132,7 +132,8 @@ def compose_takes(
                         prosodies[own[k].name] = analyse(own[k].audio)
                 parts = [(own[k], prosodies[own[k].name]) for k in group]
                 style = draw_style(library, generator(seed, speaker, round_number, 1))
-                made = _compose_take(parts, library, style, generator(seed, speaker, take, 4), f"take{take:05d}")
+                rng = generator(seed, speaker, take, 4)
+                made = _compose_take(parts, library, style, rng, f"take{take:05d}", sound_alone)
                 yield made
                 seconds += len(made.directions) / FPS
                 take += 1
@@ -147,13 +148,14 @@ def _compose_take(
     style: Style,
     rng: np.random.Generator,
     name: str,
+    sound_alone: float,
 ) -> ComposedTake:
     kind, cued = rng.random(), rng.random() < _WITH_CUES
     if rng.random() < _OTHER_SPEED:
         factor = float(rng.choice([0.9, 1.1, 1.2, 1.3]))
         parts = [(faster, analyse(faster.audio)) for faster in (at_speed(r, factor) for r, _ in parts)]
     audio, prosody = make_take(parts, FPS, rng)
-    if kind < _SOUND_ALONE:
+    if kind < sound_alone:
         audio = _sound_alone(min(len(audio), round(20.0 * SAMPLE_RATE)), rng)
         prosody = analyse(np.zeros_like(audio))
     frames = round(len(audio) / SAMPLE_RATE * FPS)
@@ -163,13 +165,13 @@ def _compose_take(
         library,
         style,
         rng,
-        cue_rate=0.42 if cued and kind >= _SOUND_ALONE else 0.0,
-        listening=kind < _SOUND_ALONE + _LISTENING and (kind >= _SOUND_ALONE or rng.random() < 0.5),
+        cue_rate=0.42 if cued and kind >= sound_alone else 0.0,
+        listening=kind < sound_alone + _LISTENING and (kind >= sound_alone or rng.random() < 0.5),
     )
     return ComposedTake(
         name=name,
         speaker=parts[0][0].speaker,
-        audio=audio if kind < _SOUND_ALONE else disturb(audio, prosody, rng),
+        audio=audio if kind < sound_alone else disturb(audio, prosody, rng),
         directions=performance.directions(),
         prosody=prosody,
         licence=parts[0][0].licence,
@@ -189,11 +191,17 @@ def _sound_alone(samples: int, rng: np.random.Generator) -> FloatArray:
 
 
 def compose_dataset(
-    source: Path, target: Path, hours: float, seed: int, progress: Callable[[str], None] = lambda _: None
+    source: Path,
+    target: Path,
+    hours: float,
+    seed: int,
+    progress: Callable[[str], None] = lambda _: None,
+    sound_alone: float = SOUND_ALONE,
 ) -> dict[str, float | None]:
     """Writes a data set of about ``hours`` to ``target`` and returns its statistics.
 
-    The same corpora, hours and seed give the same files. Raises DataError when the corpora are not complete.
+    In a share ``sound_alone`` of the takes nobody speaks. The same corpora and numbers give the same files. Raises
+    DataError when the corpora are not complete.
     """
     clips = load_motion(source)
     library = Library.from_clips(clips, cue_units(source, clips))
@@ -202,7 +210,7 @@ def compose_dataset(
     splits = split_of_speakers([r.speaker for r in recordings], VAL_FRACTION, generator(SPLIT_SEED, 0))
     writer = DatasetWriter(target, LAYOUT, FPS, STREAMS)
     measured: list[Take] = []
-    for made in compose_takes(recordings, library, hours, seed):
+    for made in compose_takes(recordings, library, hours, seed, sound_alone):
         split = splits[made.speaker]
         writer.add(
             made.name,
