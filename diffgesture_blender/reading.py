@@ -117,7 +117,7 @@ def read_arrays(
     """
     check_file(path, what, error)
     with (
-        understood(f"{path.name} is not a {what} (.npz) that can be read", error),
+        understood(f"{path.name} is no {what} (.npz) that can be read", error),
         zipfile.ZipFile(path) as archive,
     ):
         members = archive.infolist()
