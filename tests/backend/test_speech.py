@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from conftest import babble
 from diffgesture.speech.audio import load_audio
-from diffgesture.speech.features import NUM_MELS, mel_filters, mel_power
+from diffgesture.speech.features import NUM_MELS, audio_features, hush_steady_sound, mel_filters, mel_power
 from diffgesture.speech.resample import resample
 from diffgesture.speech.wav import read_wav
 
@@ -61,3 +61,16 @@ def test_a_false_length_in_the_header_is_not_believed(tmp_path: Path, size: int)
     content[place : place + 4] = size.to_bytes(4, "little")
     path.write_bytes(content)
     assert len(load_audio(path)) == 16_000
+
+
+def test_steady_sound_is_heard_as_silence_and_speech_is_not() -> None:
+    rng = np.random.default_rng(0)
+    noise = 0.02 * rng.standard_normal(16_000 * 4).astype(np.float32)
+    silence = hush_steady_sound(audio_features(np.zeros_like(noise), 60, 15.0), 15.0)
+    assert np.array_equal(hush_steady_sound(audio_features(noise, 60, 15.0), 15.0), silence)
+    speech = audio_features(babble(4.0), 60, 15.0)
+    assert np.array_equal(hush_steady_sound(speech, 15.0), speech)
+    both = audio_features(np.concatenate([babble(4.0), noise]), 120, 15.0)
+    hushed = hush_steady_sound(both, 15.0)
+    assert np.array_equal(hushed[:50], both[:50])
+    assert np.array_equal(hushed[70:], silence[:50])

@@ -9,14 +9,14 @@ import numpy as np
 from ..model.card import Card
 from ..model.conditioning import Conditioning, Stream
 from ..model.direction import cue_columns, role_columns, style_columns
-from ..speech.features import audio_features
+from ..speech.features import audio_features, hush_steady_sound
 
 Extract = Callable[[Stream, Mapping[str, Any], int, float], np.ndarray | None]
 """(stream, everything asked for, frames, fps) to (frames, dim), or None where the stream is not given."""
 
 
 def _speech(stream: Stream, asked: Mapping[str, Any], num_frames: int, fps: float) -> np.ndarray | None:
-    return audio_features(asked["audio"], num_frames, fps)
+    return hush_steady_sound(audio_features(asked["audio"], num_frames, fps), fps)
 
 
 def _style(stream: Stream, asked: Mapping[str, Any], num_frames: int, fps: float) -> np.ndarray | None:

@@ -27,6 +27,8 @@ _HIGHEST_HZ: Final = 7600.0
 _FLOOR_DBFS: Final = -58.0
 _RANGE_DB: Final = 60.0
 _AMIN: Final = 1e-12
+_STEADY_DB: Final = 1.6
+_STEADY_SECONDS: Final = 0.8
 _FRAMES_AT_ONCE: Final = 2048
 
 
@@ -56,6 +58,25 @@ def audio_features(audio: "np.ndarray | WithMel", num_frames: int, fps: float) -
         values = np.interp(sub_times, times, _box(curve, 2), right=right)
         features[:, start : start + SUBFRAMES] = values.reshape(num_frames, SUBFRAMES)
     return features
+
+
+def hush_steady_sound(features: np.ndarray, fps: float) -> np.ndarray:
+    """(T, 28) features in which steady sound counts as silence: nobody speaks for a second at one loudness.
+
+    Steady is what varies by less than ``_STEADY_DB`` (standard deviation) around a frame for ``_STEADY_SECONDS``.
+    """
+    loudness = features[:, LOUDNESS].mean(axis=1)
+    reach = max(1, round(0.5 * fps))
+    padded = np.pad(loudness, reach, mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
+    steady = around.std(axis=1) * 20 < _STEADY_DB
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], steady, [False]]).astype(int)))
+    hushed = features.copy()
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        if end - start >= _STEADY_SECONDS * fps:
+            hushed[start:end, LEVELS] = -_RANGE_DB / 20
+            hushed[start:end, LEVELS.stop :] = 0.0
+    return hushed
 
 
 class WithMel(Protocol):
