@@ -376,7 +376,7 @@ def test_a_worker_that_fails(scene: Any, worker_mode: Callable[[str], None], mod
 def test_a_motion_file_that_cannot_be_read(scene: Any, worker_mode: Callable[[str], None], tmp_path: Path) -> None:
     worker_mode("motion")
     (tmp_path / "scripted.npz").write_bytes(b"PK\x03\x04 not really")
-    assert "not a motion file" in failing_generate()
+    assert "no motion file" in failing_generate()
 
 
 def test_after_a_failure_the_next_job_works(scene: Any, worker_mode: Callable[[str], None]) -> None:
