@@ -2,6 +2,7 @@
 """``generate`` on the command line: the open file in, a new file with keys, a motion and a report out."""
 
 import argparse
+import errno
 import os
 import shutil
 import sys
@@ -234,6 +235,17 @@ def _save_blend(part: Path) -> None:
         bpy.ops.wm.save_as_mainfile(filepath=str(part), check_existing=False, relative_remap=True, copy=True)
     except RuntimeError as error:
         raise OSError(" ".join(str(error).split())) from error
+    if not _is_whole(part):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _is_whole(blend: Path) -> bool:
+    """Whether a .blend ends as it must: Blender 5.2 reports no error when the disk is full."""
+    with blend.open("rb") as file:
+        compressed = file.read(4) == b"\x28\xb5\x2f\xfd"  # a Zstandard frame, which a seek table ends
+        file.seek(-min(64, blend.stat().st_size), os.SEEK_END)
+        end = file.read()
+    return end.endswith(b"\xb1\xea\x92\x8f") if compressed else b"ENDB" in end
 
 
 def _export(result: JobResult, path: Path) -> None:
