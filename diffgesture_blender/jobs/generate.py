@@ -26,13 +26,13 @@ from ..retarget.look import Look
 from ..retarget.present_pose import model_rest
 from ..sound import sequencer
 from ..state import character
-from ..state.session import remove_folder, session
+from ..state.session import session
 from ..worker import BackendError, Call, JobCancelled
 from ..worker.errors import WorkerRefused
 from .regenerate import apply_plan, write_constraints
 from .request import JobRequest
+from .worker_task import IDLE_TIMEOUT, WorkerTask
 
-IDLE_TIMEOUT: Final = 300.0  # seconds without a sign of progress before the worker counts as hung
 SILENCE_SHOWN_AFTER: Final = 15.0
 
 
@@ -58,27 +58,19 @@ class JobResult:
     look: Look = field(default_factory=Look)
 
 
-class GenerateJob:
+class GenerateJob(WorkerTask):
     """Drives one request. ``poll`` until ``done``, then ``steps``, then ``finish``."""
 
     undo_message: Final = "Generate Gestures"
 
     def __init__(self, request: JobRequest) -> None:
-        self.request = request
+        super().__init__(request)
         self._started = time.monotonic()
-        self._connection = session.backend.connect(request.machine.setup)
-        self._call: Call | None = None
-        self._error: BaseException | None = None
         self._waiting_for: str | None = None
         self._cancelling = False
         self._result: JobResult | None = None
 
     # -- state, for the panel --------------------------------------------------------------------------------
-
-    @property
-    def done(self) -> bool:
-        """The worker's part is over; what remains is ``finish``."""
-        return self._error is not None or (self._call is not None and self._call.done)
 
     @property
     def fraction(self) -> float:
@@ -102,23 +94,6 @@ class GenerateJob:
 
     # -- driving ---------------------------------------------------------------------------------------------
 
-    def poll(self, wait: float = 0.0) -> None:
-        """Go on, waiting at most about ``wait`` seconds for news."""
-        if self.done:
-            return
-        try:
-            if self._call is None:
-                self._connection.poll(wait)
-                if self._connection.error is not None:
-                    raise self._connection.error
-                if self._connection.done:
-                    self._ask()
-            else:
-                assert self._connection.client is not None
-                self._connection.client.poll(wait)
-        except DiffGestureError as error:
-            self._error = error
-
     def cancel(self) -> None:
         """Ask for an end; ``done`` follows when the worker has stopped."""
         self._cancelling = True
@@ -127,10 +102,6 @@ class GenerateJob:
             self._error = JobCancelled()
         elif self._connection.client is not None:
             self._connection.client.cancel(self._call)
-
-    def discard(self) -> None:
-        """Remove the job's files."""
-        remove_folder(self.request.folder)
 
     def refusal(self) -> str | None:
         """Why keys cannot be written where nobody can be waited for."""
@@ -163,20 +134,16 @@ class GenerateJob:
 
     def steps(self) -> Iterator[None]:
         """Write the keys; raises the error that ended the job."""
-        if self._error is not None:
-            raise self._error
-        assert self._call is not None
-        if self._call.error is not None:
-            raise self._call.error
-        assert self._call.result is not None
-        yield from self._apply(self._call.result)
+        reply = self.answer()
+        assert reply is not None
+        yield from self._apply(reply)
 
     def finish(self) -> JobResult:
         """What was made."""
         assert self._result is not None
         return self._result
 
-    def _ask(self) -> None:
+    def _ask(self) -> Call:
         hello = self._connection.hello
         if hello.get("checkpoint") is None:
             problem = hello.get("checkpoint_error") or "The backend has no checkpoint."
@@ -189,7 +156,7 @@ class GenerateJob:
         params = {**self.request.worker_params(), "engine": self._connection.engine}
         if self.request.plan is not None:
             params["constraints"] = str(self._write_constraints(self._connection.hello["checkpoint"]))
-        self._call = self._connection.client.call(
+        return self._connection.client.call(
             "generate",
             params,
             doing="generating gestures",

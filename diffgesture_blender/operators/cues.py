@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gesture cues on the timeline: add, switch, remove. The markers themselves are dragged as any marker is."""
 
+from pathlib import Path
+
 import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
-from ..jobs import runner as pump
 from ..jobs.asking import Asking
 from ..jobs.draft_transcript import DraftTranscriptJob
 from ..jobs.find_cues import FindCuesJob
@@ -14,7 +15,8 @@ from ..retarget.aim_measure import found_target
 from ..settings import cues
 from ..settings.machine import machine_settings
 from ..state import character
-from ..state.session import Problem, new_job_folder, remove_folder, session
+from ..state.session import session
+from .driving import drive_request
 
 _ITEMS = [
     (name, cues.label(name).capitalize(), row["sentence"], row["icon"], number)
@@ -152,24 +154,10 @@ class _Asks:
     )
 
     def ask(self, context: bpy.types.Context, task: type[Asking]) -> set[str]:
-        folder = new_job_folder()
-        try:
-            job = task(request_from_scene(context, machine_settings(context), folder))
-        except Exception as error:
-            remove_folder(folder)
-            session.clear_messages()
-            session.problem = Problem.of(error)
-            self.report({"ERROR"}, session.problem.message)
-            return {"CANCELLED"}
-        if not (self.wait or bpy.app.background):
-            pump.start(job)
-            return {"FINISHED"}
-        if pump.run_and_show(job):
-            self.report({"INFO"}, session.notice or "")
-            return {"FINISHED"}
-        if session.problem is not None:
-            self.report({"ERROR"}, session.problem.message)
-        return {"CANCELLED"}
+        def make(folder: Path) -> Asking:
+            return task(request_from_scene(context, machine_settings(context), folder))
+
+        return drive_request(self, make, lambda: session.notice or "", wait=self.wait)
 
 
 class DIFFGESTURE_OT_find_cues(_Asks, bpy.types.Operator):

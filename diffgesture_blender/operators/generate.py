@@ -12,7 +12,6 @@ from bpy_extras.io_utils import ExportHelper
 from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
 from ..export.training_take import save_take
-from ..jobs import runner as pump
 from ..jobs.generate import GenerateJob
 from ..jobs.reasons import generate_disabled_reason, regenerate_disabled_reason
 from ..jobs.regenerate import plan_from_scene
@@ -22,8 +21,9 @@ from ..settings.machine import machine_settings
 from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
-from ..state.session import Problem, new_job_folder, redraw, remove_folder, session
+from ..state.session import new_job_folder, redraw, remove_folder, session
 from ..writing import copy_file
+from .driving import drive_request
 
 
 def _poll(cls: type[bpy.types.Operator], reason: str | None) -> bool:
@@ -45,26 +45,16 @@ class _StartsJob:
 
     def start(self, context: bpy.types.Context, part: bool, seed: int | None = None) -> set[str]:
         """``part``: generate what the settings name as the part to regenerate; ``seed`` in place of theirs."""
-        folder = new_job_folder()
-        try:
+
+        def make(folder: Path) -> GenerateJob:
             plan = plan_from_scene(context) if part else None
-            job = GenerateJob(request_from_scene(context, machine_settings(context), folder, plan, seed))
-        except Exception as error:
-            remove_folder(folder)
-            session.clear_messages()
-            session.problem = Problem.of(error)
-            self.report({"ERROR"}, session.problem.message)
-            return {"CANCELLED"}
-        if not (self.wait or bpy.app.background):
-            pump.start(job)
-            return {"FINISHED"}
-        if pump.run_and_show(job):
+            return GenerateJob(request_from_scene(context, machine_settings(context), folder, plan, seed))
+
+        def said() -> str:
             assert session.result is not None
-            self.report({"INFO"}, f"Wrote the action {session.result.action_name}")
-            return {"FINISHED"}
-        if session.problem is not None:
-            self.report({"ERROR"}, session.problem.message)
-        return {"CANCELLED"}
+            return f"Wrote the action {session.result.action_name}"
+
+        return drive_request(self, make, said, wait=self.wait)
 
 
 class DIFFGESTURE_OT_generate(_StartsJob, bpy.types.Operator):

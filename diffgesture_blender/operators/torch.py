@@ -4,12 +4,12 @@
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from ..jobs import runner
 from ..jobs.install_torch import InstallTorch
 from ..settings.machine import absolute_path, torch_environment
 from ..state.session import Problem, session
 from ..worker.errors import BackendError
 from ..worker.torch_environment import GIGABYTES, Wishes
+from .driving import drive
 
 _DEVICES = (
     ("cpu", "CPU", "The smallest; on Linux choose an index of CPU builds, else a CUDA build comes"),
@@ -68,15 +68,7 @@ class DIFFGESTURE_OT_install_torch(bpy.types.Operator):
             session.problem = Problem.of(error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        if not bpy.app.background:
-            runner.start(task)
-            return {"FINISHED"}
-        if runner.run_and_show(task):
-            self.report({"INFO"}, session.notice or "PyTorch is ready")
-            return {"FINISHED"}
-        if session.problem is not None:
-            self.report({"ERROR"}, session.problem.message)
-        return {"CANCELLED"}
+        return drive(self, task, lambda: session.notice or "PyTorch is ready", wait=False)
 
 
 class DIFFGESTURE_OT_remove_torch(bpy.types.Operator):

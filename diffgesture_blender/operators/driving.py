@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an operator starts a task: its outcome shows in the panel, or here and now where it is waited for."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+
+from ..jobs import runner
+from ..jobs.task import Task
+from ..state.session import Problem, new_job_folder, remove_folder, session
+
+
+def drive_request(
+    operator: bpy.types.Operator, make: Callable[[Path], Task], said: Callable[[], str], *, wait: bool
+) -> set[str]:
+    """``drive`` what ``make`` gives for a new job folder; a problem on the way is shown and reported."""
+    folder = new_job_folder()
+    try:
+        task = make(folder)
+    except Exception as error:
+        remove_folder(folder)
+        session.clear_messages()
+        session.problem = Problem.of(error)
+        operator.report({"ERROR"}, session.problem.message)
+        return {"CANCELLED"}
+    return drive(operator, task, said, wait=wait)
+
+
+def drive(operator: bpy.types.Operator, task: Task, said: Callable[[], str], *, wait: bool) -> set[str]:
+    """Start the task; with ``wait``, and in the background, see it through and report what ``said`` gives."""
+    if not (wait or bpy.app.background):
+        runner.start(task)
+        return {"FINISHED"}
+    if runner.run_and_show(task):
+        operator.report({"INFO"}, said())
+        return {"FINISHED"}
+    if session.problem is not None:
+        operator.report({"ERROR"}, session.problem.message)
+    return {"CANCELLED"}
