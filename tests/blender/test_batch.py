@@ -318,7 +318,7 @@ def test_a_preview_film_shows_the_character_and_is_heard(stage: Path, capsys: py
         pictures = [frame.to_ndarray(format="gray") for frame in film.decode(video=0)]
     assert len(pictures) == 25
     assert pictures[0].shape == (400, 320)
-    assert pictures[0].std() > 3  # something is there
+    assert pictures[0].std() > 1  # something is there
     assert [scene.name for scene in bpy.data.scenes] == ["Scene"]
     assert not [item for item in bpy.data.objects if item.type == "CAMERA"]
 
