@@ -121,9 +121,8 @@ def killed_and_resumed(blender: str, cast: Path, clips: Path, out: Path, formats
     second.print("begun again")
     third = Run(command)
     third.print("once more")
-    done = collections.Counter(
-        line["job"] for run in (first, second, third) for line in run.lines if done_now(line)
-    )
+    lines = [line for run in (first, second, third) for line in run.lines]
+    done = collections.Counter(line["job"] for line in lines if line["status"] == "ok")
     print(f"done: {len(done)} jobs of {total}, the most often done one {max(done.values())} times")
     print(f"left over in {out.name}: {[path.name for path in out.iterdir() if path.name.startswith('.')]}")
     for line in second.errors.splitlines():

@@ -39,7 +39,8 @@ FORMATS: Final = {"blend": "blend", "npz": "motion", "bvh": "bvh", "fbx": "fbx",
 # Options of ``generate`` that a job does not choose, for they follow from its name and --formats.
 _NOT_A_JOBS: Final = {*(option for option, _ in KINDS.values()), "report", "json", "help"}
 _PATHS: Final = ("audio", "blend", "bone_map", "transcript", "word_table")
-_SPEECH: Final = ("audio", "strip", "sound", "speaker")
+_IN_THE_BLEND: Final = ("strip", "sound", "speaker")
+_SPEECH: Final = ("audio", *_IN_THE_BLEND)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def batch(options: argparse.Namespace, report: dict[str, Any]) -> int:
     folder = Path(os.path.abspath(options.output))
     if options.jobs < 1:
         raise UsageError(f"--jobs wants the number of Blenders that work side by side, not {options.jobs}.")
-    jobs = _chosen(expand(read_jobs(Path(os.path.abspath(options.source))), options), options.range)
+    jobs = _chosen(expand(_rows(options), options), options.range)
     jobs = side_by_side.share_of(jobs, options.share)
     formats = _formats(options.formats)
     prepared = [(job, _arguments(job, folder, formats)) for job in jobs]
@@ -131,6 +132,14 @@ def _tell(line: Mapping[str, Any], number: int, of: int) -> None:
     print(json.dumps({"number": number, "of": of, **line}), flush=True)
 
 
+def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The jobs of the list, or one for each strip, sound and speaker that the command line names."""
+    named = [{kind: name} for kind in _IN_THE_BLEND for name in getattr(options, kind) or ()]
+    if bool(named) == bool(options.source):
+        raise UsageError("Give a folder or a list of jobs, or name strips, sounds or speakers: one of both.")
+    return named or read_jobs(Path(os.path.abspath(options.source)))
+
+
 def read_jobs(source: Path) -> list[dict[str, Any]]:
     """The jobs of a folder, a .csv table or a .json list, as options of ``generate`` by name and a ``name``."""
     if source.is_dir():
@@ -176,7 +185,8 @@ def expand(rows: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> li
     """Every row for every character, with the command line's options where the row has none of its own."""
     shared = set(_generate_options()) - _NOT_A_JOBS
     common = {name: value for name, value in vars(options).items() if name in shared}
-    common.pop("armature", None)
+    for name in ("armature", *_IN_THE_BLEND):
+        common.pop(name, None)
     common["blend"] = options.blend or bpy.data.filepath
     jobs = []
     for row in rows:

@@ -150,8 +150,15 @@ def _add_batch(commands: Any) -> None:
         "options given here hold for jobs that have none of their own. One line of JSON a job on standard output; "
         "run again, and what is done is not done again.",
     )
-    batch.add_argument("source", metavar="FOLDER|JOBS.csv|JOBS.json", help="the recordings or jobs")
+    batch.add_argument("source", nargs="?", metavar="FOLDER|JOBS.csv|JOBS.json", help="the recordings or jobs")
     what = batch.add_argument_group("what")
+    for kind, text in (("strip", "sound strip"), ("sound", "sound"), ("speaker", "speaker object")):
+        what.add_argument(
+            f"--{kind}",
+            action="append",
+            metavar="NAME",
+            help=f"instead of files, speech of a {text} of the .blend; repeated, a job for each",
+        )
     what.add_argument(
         "--armature",
         action="append",

@@ -328,3 +328,23 @@ def test_a_film_of_a_character_without_a_mesh_is_refused(stage: Path, capsys: py
     assert run.code == 2
     assert "has no mesh" in run.lines[0]["error"]
     assert files(stage) == ["a.json"]
+
+
+def test_speakers_and_sounds_of_the_blend_are_named_on_the_command_line(
+    stage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bpy.ops.wm.open_mainfile(filepath=str(stage / "two.blend"))
+    sound = bpy.data.sounds.load(str(stage / "clips" / "a.wav"))
+    sound.pack()
+    data = bpy.data.speakers.new("voice")
+    data.sound = sound
+    bpy.context.scene.collection.objects.link(bpy.data.objects.new("Ann's voice", data))
+    bpy.ops.wm.save_as_mainfile(filepath=str(stage / "two.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(stage / "two.blend"))
+    named = ("--speaker", "Ann's voice", "--sound", "a.wav", "--armature", "Ann", "--output", stage / "out")
+    arguments = ["batch", *named, "--python", stage / "python", "--formats", "npz"]
+    assert command.main([str(word) for word in arguments]) == 0, capsys.readouterr().err
+    assert files(stage) == ["Ann_s_voice.json", "Ann_s_voice.npz", "a.json", "a.npz"]
+    arguments = ["batch", "--output", stage / "out"]
+    assert command.main([str(word) for word in arguments]) == 2
+    assert "name strips, sounds or speakers" in capsys.readouterr().err
