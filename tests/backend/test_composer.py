@@ -3,6 +3,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from conftest import babble
 from diffgesture.composing.compose import compose_motion, generator
 from diffgesture.composing.composer import draw_style, make_plan, speech_runs
 from diffgesture.composing.corpora import Clip, DataError, hinge_forearms
-from diffgesture.composing.plan import Library
+from diffgesture.composing.plan import Library, Plan
 from diffgesture.composing.recordings import Recording, make_take
+from diffgesture.composing.style import NUMBERS
 from diffgesture.data.dataset import Dataset, DatasetWriter, samples_for, split_of_speakers
 from diffgesture.evaluation.kinematics import hellinger
 from diffgesture.evaluation.takes import take_of_directions
@@ -294,3 +296,26 @@ def test_hellinger_distance_of_equal_and_of_disjoint_histograms() -> None:
     p, q = np.array([0.5, 0.5, 0.0]), np.array([0.0, 0.0, 1.0])
     assert hellinger(p, p) == pytest.approx(0.0, abs=1e-6)
     assert hellinger(p, q) == pytest.approx(1.0)
+
+
+def test_the_numbers_of_a_style_are_seen_in_the_plan(library: Library):
+    """Twice the rate is about twice the strokes; one-handed speakers use one hand; strokes differ in size."""
+    prosody = analyse(babble(40.0, 3))
+
+    def plan(**numbers: float) -> Plan:
+        rng = generator(0, "style")
+        style = draw_style(library, rng)
+        return make_plan(prosody, library, replace(style, numbers={**dict.fromkeys(NUMBERS, 0.0), **numbers}), rng)
+
+    def strokes(plan: Plan) -> int:
+        return len({round(p.arrival, 1) for p in plan.placements}) + len(plan.beats)
+
+    slow, usual, fast = (strokes(plan(rate=x)) for x in (-1.0, 0.0, 1.0))
+    assert 1.25 * slow < usual < fast / 1.15
+
+    def both(plan: Plan) -> float:
+        return float(np.mean([len(phrase.hands) == 2 for phrase in plan.phrases]))
+
+    assert both(plan(two_handedness=-1.0)) < both(plan(two_handedness=1.0)) - 0.5
+    small, large = (np.median([p.amplitude for p in plan(size=x).placements]) for x in (-1.0, 1.0))
+    assert large > 1.6 * small

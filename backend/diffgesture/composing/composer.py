@@ -310,7 +310,7 @@ class _Planner:
                     unit,
                     float(arrival + later),
                     tempo,
-                    float(np.clip(amplitude, 0.25, 1.35)),
+                    float(np.clip(amplitude, 0.2, 1.5)),
                     (side,),
                     swing,
                     bow,
@@ -346,12 +346,14 @@ class _Planner:
 
     def _pick(self, weights: FloatArray, hands: tuple[str, ...], available: float) -> Unit | None:
         """A random unit that the hands can reach in the time ``available`` (s); wide moves are preferred."""
-        units = self.library.units
+        units, style = self.library.units, self.style
+        far = 0.34 * 1.3 ** style.numbers["size"]
+        tempo = style.tempo * max(1.0, style.pace) ** 0.35
         for index in self.rng.choice(len(units), size=28, p=weights / weights.sum()):
             sides = tuple(side for side in units[index].sides if side in hands)
             way = self.hands.distance(units[index], sides)
-            wide = min(1.0, (way / 0.34) ** 2.0)
-            if preparation_time(way, self.style.tempo) <= available * 1.1 and self.rng.random() < wide:
+            wide = min(1.0, (way / far) ** 2.0)
+            if preparation_time(way, tempo) <= available * 1.1 and self.rng.random() < wide:
                 return units[index]
         return None
 
@@ -390,8 +392,9 @@ def _beats(
 ) -> list[Beat]:
     beats = []
     for accent in accents:
-        taken = any(-0.42 < accent.time - p.arrival < 0.42 for p in placements)
-        if taken or rng.random() > style.pace**1.5 * (0.12 + 0.46 * accent.strength):
+        near = 0.42 / max(1.0, style.pace) ** 0.5
+        taken = any(-near < accent.time - p.arrival < near for p in placements)
+        if taken or rng.random() > style.pace**2 * (0.12 + 0.46 * accent.strength):
             continue
         phrase = next((p for p in phrases if accent.time <= p.end + 0.05), None)
         size = style.amplitude * (1.05 + 1.1 * accent.strength) * rng.uniform(0.75, 1.3)

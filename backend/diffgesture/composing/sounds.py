@@ -162,11 +162,13 @@ SOUNDS: Final[dict[str, Callable[[int, np.random.Generator], FloatArray]]] = {
     "laughter": laughter,
     "clicks": clicks,
 }
+# What is most like speech is drawn more often.
+_MORE_OFTEN: Final = ("music", "music", "laughter")
 
 
 def draw_sound(samples: int, rng: np.random.Generator) -> FloatArray:
     """One of the sounds at random, sometimes two."""
-    names = list(SOUNDS)
+    names = [*SOUNDS, *_MORE_OFTEN]
     first = SOUNDS[names[int(rng.integers(len(names)))]](samples, rng)
     if rng.random() < 0.3:
         second = SOUNDS[names[int(rng.integers(len(names)))]](samples, rng)

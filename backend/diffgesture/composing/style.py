@@ -42,13 +42,13 @@ class Style:
     @property
     def pace(self) -> float:
         """Strokes per second relative to an average speaker."""
-        return float(1.45 ** self.numbers["rate"])
+        return float(2.0 ** self.numbers["rate"])
 
     @property
     def amplitude(self) -> float:
         """Size of the gestures relative to an average speaker."""
         size = self.numbers["size"]
-        return 1.08 + (0.24 if size > 0 else 0.45) * size
+        return 1.12 + (0.35 if size > 0 else 0.52) * size
 
     @property
     def lift(self) -> float:
@@ -59,7 +59,7 @@ class Style:
     def one_handed(self) -> float:
         """Share of phrases by one hand alone."""
         two = self.numbers["two_handedness"]
-        return float(np.interp(two, [-1.0, -0.5, 0.0, 1.0], [0.90, 0.38, 0.12, 0.01]))
+        return float(np.interp(two, [-1.0, -0.5, 0.0, 0.5, 1.0], [0.93, 0.52, 0.13, 0.05, 0.0]))
 
     @property
     def right_hand(self) -> float:

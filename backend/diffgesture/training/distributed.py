@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One process or several (``torchrun``): who this one is and how gradients meet."""
 
+import gc
 import inspect
 import os
 from dataclasses import dataclass
@@ -66,7 +67,13 @@ class Group:
         return tuple(bool(value) for value in tensor.tolist())
 
     def leave(self) -> None:
+        """End the threads of the group.
+
+        What holds the group (the wrapped network, in circles) must be gone by then: a thread of it that lives on
+        when Python ends takes the whole process with it ("terminate called without an active exception").
+        """
         if self.size > 1:
+            gc.collect()
             dist.destroy_process_group()
 
 
