@@ -113,7 +113,7 @@ class DIFFGESTURE_OT_cancel(bpy.types.Operator):
 
 
 class DIFFGESTURE_OT_add_mannequin(bpy.types.Operator):
-    """Add a human figure to gesture with, when no character is at hand; takes a few seconds"""
+    """Add a human figure to gesture with, when no character is at hand"""
 
     bl_idname = "diffgesture.add_mannequin"
     bl_label = "Add Mannequin"
