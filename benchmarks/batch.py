@@ -146,7 +146,7 @@ def farm(blender: str, cast: Path, clips: Path, out: Path, formats: str, total: 
     program = [sys.executable, "-c", "import sys; from openjd.cli import main; sys.exit(main())"]
     template = str(ROOT / "docs" / "farm" / "batch.template.yaml")
     for what in ("openjd run", "openjd run again"):
-        run = Run([*program, "run", template, "--step", "Gestures", *words])
+        run = Run([*program, "run", template, "--step", "Check", "--run-dependencies", *words])
         run.memory = []
         run.print(what)
     names = [json.loads(path.read_text())["status"] for path in out.glob("*.json")]
