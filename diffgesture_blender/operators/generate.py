@@ -22,6 +22,7 @@ from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import new_job_folder, redraw, remove_folder, session
+from ..translations import tr
 from ..writing import copy_file
 from .driving import drive_request
 
@@ -29,7 +30,7 @@ from .driving import drive_request
 def _poll(cls: type[bpy.types.Operator], reason: str | None) -> bool:
     """The result of a poll, with the reason as the disabled button's tooltip."""
     if reason is not None:
-        cls.poll_message_set(f"{reason}.")
+        cls.poll_message_set(tr(reason))
     return reason is None
 
 
