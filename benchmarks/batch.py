@@ -92,7 +92,10 @@ class Run:
         for text in process.stdout:
             if "{" not in text or '"job"' not in text:
                 continue
-            self.lines.append(json.loads(text[text.index("{") :]))
+            line = json.loads(text[text.index("{") :])
+            if "job" not in line:  # the summary
+                continue
+            self.lines.append(line)
             if len(self.lines) in (1, 10) or len(self.lines) % 50 == 0:
                 self.memory.append((len(self.lines), *memory(process.pid)))
             if len(self.lines) == kill_after:

@@ -50,12 +50,3 @@ def test_what_is_filled_in_is_the_same(locale: str) -> None:
         assert own.strip() == own != "", text
         # A message ends as it does in English: Blender adds a stop to descriptions itself.
         assert own.endswith((".", "。", "…")) == text.endswith("."), text
-
-
-def test_the_tables_come_and_go_with_the_add_on(addon: Any) -> None:
-    with pytest.raises(ValueError, match="already"):
-        translations.register()
-    registration.unregister()
-    translations.register()
-    translations.unregister()
-    registration.register()
