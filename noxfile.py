@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that is run: nox -s demo | tests | package | zero_install | real_blender | rigs | lint | types …"""
+"""Everything that is run: nox -s demo | tests | package | zero_install | real_blender | rigs | docs | types …"""
 
 import os
 import shutil
@@ -180,6 +180,13 @@ def lint(session: nox.Session) -> None:
     session.install("-r", "requirements-lint.lock")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation as a site in dist/site; a dead link or a page that is in no menu ends it."""
+    session.install("-r", "requirements-docs.lock")
+    session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs)
 
 
 @nox.session

@@ -217,3 +217,15 @@ def is_retimed(strip: Any, content_frames: float | None = None) -> bool:
         return False
     trimmed = strip.animation_offset_start + strip.animation_offset_end
     return abs(strip.frame_duration - (content_frames - trimmed)) > 2.0
+
+
+def encode_film(render: Any) -> None:
+    """Let a render write one film: H.264 and AAC in MP4, small."""
+    image = render.image_settings
+    if hasattr(image, "media_type"):  # 5.0 and later ask for the kind of file first
+        image.media_type = "VIDEO"
+    image.file_format = "FFMPEG"
+    ffmpeg = render.ffmpeg
+    ffmpeg.format, ffmpeg.codec, ffmpeg.audio_codec = "MPEG4", "H264", "AAC"
+    ffmpeg.constant_rate_factor, ffmpeg.ffmpeg_preset = "MEDIUM", "REALTIME"
+    ffmpeg.audio_channels, ffmpeg.audio_bitrate, ffmpeg.gopsize = "MONO", 96, 24

@@ -6,6 +6,7 @@ from typing import Final
 import bpy
 from bpy.app.handlers import persistent
 
+from . import translations
 from .cli import command as cli
 from .jobs import runner as pump
 from .jobs import warm_up
@@ -79,6 +80,7 @@ def _marker_menus() -> list[type[bpy.types.Menu]]:
 
 def register() -> None:
     """Add classes, settings, handlers and the command."""
+    translations.register()
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.diffgesture = bpy.props.PointerProperty(type=DiffGestureSettings)
@@ -111,3 +113,4 @@ def unregister() -> None:
     del bpy.types.Scene.diffgesture
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)
+    translations.unregister()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``batch`` on the command line: many recordings, one Blender, one backend.
+"""``batch`` on the command line: many recordings, one Blender, one backend; several with ``--jobs``.
 
 Jobs come from a folder of recordings, a .csv table or a .json list; a job is what ``generate`` can be told, by the
 names of its options. Each begins with the .blend as it is on disk and ends with a record, NAME.json beside its
@@ -28,17 +28,19 @@ from ..reading import parse_json, read_json, read_text, understood
 from ..sound.source import AUDIO_ENDINGS
 from ..state.session import Problem
 from ..writing import write_file
+from . import side_by_side
 from .command import NOT_SHOWN, UsageError, build_parser
 from .generate import generate
 from .outputs import KINDS
 
 # Ending of a result's file -> the kind of result.
-FORMATS: Final = {"blend": "blend", "npz": "motion", "bvh": "bvh", "fbx": "fbx", "glb": "glb"}
+FORMATS: Final = {"blend": "blend", "npz": "motion", "bvh": "bvh", "fbx": "fbx", "glb": "glb", "mp4": "film"}
 
 # Options of ``generate`` that a job does not choose, for they follow from its name and --formats.
 _NOT_A_JOBS: Final = {*(option for option, _ in KINDS.values()), "report", "json", "help"}
 _PATHS: Final = ("audio", "blend", "bone_map", "transcript", "word_table")
-_SPEECH: Final = ("audio", "strip", "sound", "speaker")
+_IN_THE_BLEND: Final = ("strip", "sound", "speaker")
+_SPEECH: Final = ("audio", *_IN_THE_BLEND)
 
 
 @dataclass(frozen=True)
@@ -56,23 +58,20 @@ def batch(options: argparse.Namespace, report: dict[str, Any]) -> int:
     cannot be understood.
     """
     folder = Path(os.path.abspath(options.output))
-    jobs = _chosen(expand(read_jobs(Path(os.path.abspath(options.source))), options), options.range)
+    if options.jobs < 1:
+        raise UsageError(f"--jobs wants the number of Blenders that work side by side, not {options.jobs}.")
+    jobs = _chosen(expand(_rows(options), options), options.range)
+    jobs = side_by_side.share_of(jobs, options.share)
     formats = _formats(options.formats)
     prepared = [(job, _arguments(job, folder, formats)) for job in jobs]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DiffGestureError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
-    exit_code, lines = 0, []
-    for number, (job, arguments) in enumerate(prepared, 1):
-        line, code = _run(job, arguments, folder, options.again)
-        lines.append(line)
-        print(json.dumps({"number": number, "of": len(jobs), **line}), flush=True)
-        if code:
-            print(f"diffgesture: {job.name}: {line['error']}", file=sys.stderr, flush=True)
-            exit_code = _graver(exit_code, code)
-        if code == 130 or (code and options.stop_on_error):
-            break
+    if options.jobs > 1 and len(jobs) > 1:
+        lines, exit_code = _do_side_by_side(jobs, options)
+    else:
+        lines, exit_code = _do(prepared, folder, options)
     counts = Counter(line["status"] for line in lines)
     report.update(
         status="ok" if exit_code == 0 else "interrupted" if exit_code == 130 else "error",
@@ -90,6 +89,55 @@ def batch(options: argparse.Namespace, report: dict[str, Any]) -> int:
             ", ..." if len(failed) > 5 else "."
         )
     return exit_code
+
+
+def _do(
+    prepared: Sequence[tuple[Job, list[str]]], folder: Path, options: argparse.Namespace
+) -> tuple[list[dict[str, Any]], int]:
+    """All jobs here, one after the other: what to tell of each, and the exit code."""
+    exit_code, lines = 0, []
+    for job, arguments in prepared:
+        line, code = _run(job, arguments, folder, options.again)
+        lines.append(line)
+        _tell(line, len(lines), len(prepared))
+        if code:
+            print(f"diffgesture: {job.name}: {line['error']}", file=sys.stderr, flush=True)
+            exit_code = _graver(exit_code, code)
+        if code == 130 or (code and options.stop_on_error):
+            break
+    return lines, exit_code
+
+
+def _do_side_by_side(jobs: Sequence[Job], options: argparse.Namespace) -> tuple[list[dict[str, Any]], int]:
+    """All jobs in several Blenders: what to tell of each, and the exit code."""
+    children = side_by_side.Children(options.arguments, [job.name for job in jobs], min(options.jobs, len(jobs)))
+    lines, exit_code = [], 0
+    try:
+        for line in children:
+            lines.append(line)
+            _tell(line, len(lines), len(jobs))
+            if options.stop_on_error and line["status"] not in ("ok", "skipped"):
+                exit_code = NOT_SHOWN if line["status"] == "not shown" else 2
+                break
+    except KeyboardInterrupt:
+        exit_code = 130
+    finally:
+        children.stop()
+    for code in children.exit_codes:
+        exit_code = _graver(exit_code, code)
+    return lines, exit_code
+
+
+def _tell(line: Mapping[str, Any], number: int, of: int) -> None:
+    print(json.dumps({"number": number, "of": of, **line}), flush=True)
+
+
+def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The jobs of the list, or one for each strip, sound and speaker that the command line names."""
+    named = [{kind: name} for kind in _IN_THE_BLEND for name in getattr(options, kind) or ()]
+    if bool(named) == bool(options.source):
+        raise UsageError("Give a folder or a list of jobs, or name strips, sounds or speakers: one of both.")
+    return named or read_jobs(Path(os.path.abspath(options.source)))
 
 
 def read_jobs(source: Path) -> list[dict[str, Any]]:
@@ -137,7 +185,8 @@ def expand(rows: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> li
     """Every row for every character, with the command line's options where the row has none of its own."""
     shared = set(_generate_options()) - _NOT_A_JOBS
     common = {name: value for name, value in vars(options).items() if name in shared}
-    common.pop("armature", None)
+    for name in ("armature", *_IN_THE_BLEND):
+        common.pop(name, None)
     common["blend"] = options.blend or bpy.data.filepath
     jobs = []
     for row in rows:
@@ -281,4 +330,5 @@ def _chosen(jobs: list[Job], text: str | None) -> list[Job]:
 
 def _graver(one: int, other: int) -> int:
     """Of two exit codes the one to end with: interrupted, internal error, bad input, gestures that do not show."""
-    return next((code for code in (130, 1, 2, NOT_SHOWN) if code in (one, other)), 0)
+    known = next((code for code in (130, 1, 2, NOT_SHOWN) if code in (one, other)), None)
+    return known if known is not None else one or other

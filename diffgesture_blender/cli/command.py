@@ -94,6 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--bvh", metavar="FILE.bvh", help="also save the model's skeleton as BVH")
     where.add_argument("--export-fbx", metavar="FILE.fbx", help="the character with its new animation as FBX")
     where.add_argument("--export-glb", metavar="FILE.glb", help="the same as glTF")
+    where.add_argument("--film", metavar="FILE.mp4", help="a small film of the character with the speech")
     where.add_argument("--report", metavar="R.json", help="what was done, or why not, as JSON")
     where.add_argument("--no-sound", action="store_true", help="do not add the speech to the sequencer")
     where.add_argument("--json", action="store_true", help="print the report as one line on standard output")
@@ -149,8 +150,15 @@ def _add_batch(commands: Any) -> None:
         "options given here hold for jobs that have none of their own. One line of JSON a job on standard output; "
         "run again, and what is done is not done again.",
     )
-    batch.add_argument("source", metavar="FOLDER|JOBS.csv|JOBS.json", help="the recordings or jobs")
+    batch.add_argument("source", nargs="?", metavar="FOLDER|JOBS.csv|JOBS.json", help="the recordings or jobs")
     what = batch.add_argument_group("what")
+    for kind, text in (("strip", "sound strip"), ("sound", "sound"), ("speaker", "speaker object")):
+        what.add_argument(
+            f"--{kind}",
+            action="append",
+            metavar="NAME",
+            help=f"instead of files, speech of a {text} of the .blend; repeated, a job for each",
+        )
     what.add_argument(
         "--armature",
         action="append",
@@ -164,6 +172,10 @@ def _add_batch(commands: Any) -> None:
     what.add_argument("--range", metavar="A-B", help="only these jobs of the list, counted from 1 (for a farm)")
     _add_how(batch)
     _add_keys(batch)
+    what.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="how many Blenders work side by side (default: 1)"
+    )
+    what.add_argument("--share", help=argparse.SUPPRESS)  # K/N: of the Blender that --jobs has started
     where = batch.add_argument_group("results")
     where.add_argument(
         "--output", required=True, metavar="FOLDER", help="where the files go, named after their job"
@@ -172,7 +184,7 @@ def _add_batch(commands: Any) -> None:
         "--formats",
         default="blend,npz",
         metavar="LIST",
-        help="what is written for each job, of blend, npz, bvh, fbx, glb (default: blend,npz)",
+        help="what is written for each job, of blend, npz, bvh, fbx, glb, mp4 (default: blend,npz)",
     )
     where.add_argument("--again", action="store_true", help="also do what is done already")
     where.add_argument("--stop-on-error", action="store_true", help="end at the first job that fails")
@@ -220,6 +232,7 @@ def main(arguments: Sequence[str]) -> int:
         from . import batch, generate
 
         if options.command == "batch":
+            options.arguments = list(arguments)
             exit_code = batch.batch(options, report)
             if exit_code:
                 _print_error(report["error"])

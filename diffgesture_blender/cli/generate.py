@@ -15,6 +15,7 @@ from ..animation.key_writing import KeyMode, KeyOptions
 from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
 from ..export.character import export_character
+from ..export.film import write_film
 from ..export.training_take import copy_take, save_take
 from ..jobs import playback, runner
 from ..jobs.generate import GenerateJob, JobResult
@@ -23,7 +24,6 @@ from ..jobs.request import JobRequest, build_request
 from ..rig.bone_map import load_bone_map
 from ..settings import bone_map as rig_map
 from ..settings import controls
-from ..settings.machine import Machine
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
 from ..state import character
@@ -49,7 +49,7 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
         report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
         job = GenerateJob(request)
         result = runner.run(job, _ProgressPrinter())
-        _save(result, outputs, request.machine)
+        _save(result, outputs, request)
         _describe(result, outputs, report)
         if not result.look.follows:
             print(f"diffgesture: warning: {' '.join(result.look.sentences)}", file=sys.stderr, flush=True)
@@ -216,18 +216,18 @@ def _names(items: Any) -> str:
     return ", ".join(item.name for item in items)
 
 
-def _save(result: JobResult, outputs: dict[str, Path], machine: Machine) -> None:
+def _save(result: JobResult, outputs: dict[str, Path], request: JobRequest) -> None:
     """All results or none."""
     with written(*outputs.values()) as parts:
         for kind, part in zip(outputs, parts, strict=True):
             if kind == "motion":
                 shutil.copyfile(result.motion_path, part)
             elif kind == "bvh":
-                export_bvh.write_bvh(part, result.motion_path, machine)
+                export_bvh.write_bvh(part, result.motion_path, request.machine)
             elif kind == "blend":
                 _save_blend(part)
             else:
-                _export(result, part)
+                _export(result, part, request)
 
 
 def _save_blend(part: Path) -> None:
@@ -248,11 +248,14 @@ def _is_whole(blend: Path) -> bool:
     return end.endswith(b"\xb1\xea\x92\x8f") if compressed else b"ENDB" in end
 
 
-def _export(result: JobResult, path: Path) -> None:
+def _export(result: JobResult, path: Path, request: JobRequest) -> None:
     scene = character.find_scene(result.scene_uid)
     assert scene is not None
     armature = character.find_armature(result.armature_uid, scene)
     assert armature is not None
+    if path.suffix.lower() == ".mp4":
+        write_film(path, armature, scene, result.frame_start, result.frame_end, request.audio, request.frame_start)
+        return
     export_character(path, armature, scene, result.frame_start, result.frame_end)
 
 

@@ -19,6 +19,7 @@ KINDS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "bvh": ("bvh", (".bvh",)),
     "fbx": ("export_fbx", (".fbx",)),
     "glb": ("export_glb", (".glb", ".gltf")),
+    "film": ("film", (".mp4",)),
 }
 REPORT_ENDINGS: Final = (".json",)
 # Options that name files to be read.
@@ -34,7 +35,7 @@ def output_paths(options: argparse.Namespace) -> dict[str, Path]:
             outputs[kind] = _path(name, _flag(option), endings)
     if not outputs:
         raise DiffGestureError(
-            "Nothing to write: give --output, --motion-output, --bvh, --export-fbx or --export-glb."
+            "Nothing to write: give --output, --motion-output, --bvh, --export-fbx, --export-glb or --film."
         )
     if "blend" in outputs and "motion" not in outputs:
         outputs["motion"] = outputs["blend"].with_suffix(KINDS["motion"][1][0])

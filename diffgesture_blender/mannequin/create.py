@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from .body import Body, build_body
+from .body import Body, load_body
 from .materials import create_material
 from .skeleton import BONES, Bone
 
@@ -27,12 +27,12 @@ def create_mannequin(context: bpy.types.Context, name: str = "Mannequin") -> bpy
 
     The armature becomes the active and only selected object, in object mode. Bones are named as in Blender's
     human metarig (``upper_arm.L``, ``f_index.01.L`` …); it is about 1.75 m tall, stands in an A-pose and faces
-    -Y. Takes a few seconds.
+    -Y.
     """
     view_layer = context.view_layer
     if view_layer.objects.active is not None and view_layer.objects.active.mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
-    body = build_body()
+    body = load_body()
     armature = _create_armature(context, name)
     mesh_object = _create_mesh(context, f"{name} body", body)
     mesh_object.parent = armature
@@ -102,16 +102,24 @@ def _drive_twist(armature: bpy.types.Object, bone: Bone) -> None:
 
 def _create_mesh(context: bpy.types.Context, name: str, body: Body) -> bpy.types.Object:
     mesh = bpy.data.meshes.new(name)
-    mesh.from_pydata(body.vertices.tolist(), [], body.quads.tolist())
+    mesh.vertices.add(len(body.vertices))
+    mesh.vertices.foreach_set("co", body.vertices.astype(np.float32).ravel())
+    mesh.loops.add(body.quads.size)
+    mesh.loops.foreach_set("vertex_index", body.quads.astype(np.int32).ravel())
+    mesh.polygons.add(len(body.quads))
+    mesh.polygons.foreach_set("loop_start", np.arange(0, body.quads.size, 4, dtype=np.int32))
     mesh.polygons.foreach_set("use_smooth", np.ones(len(body.quads), dtype=bool))
     mesh.polygons.foreach_set("material_index", body.material_index.astype(np.int32))
     for part in body.materials:
         mesh.materials.append(create_material(part))
-    mesh.update()
+    mesh.update(calc_edges=True)
     mesh_object = bpy.data.objects.new(name, mesh)
     context.scene.collection.objects.link(mesh_object)
     for bone, weights in zip(BONES, body.weights.T, strict=True):
-        group = mesh_object.vertex_groups.new(name=bone.name)
-        for vertex in np.flatnonzero(weights):
-            group.add([int(vertex)], float(weights[vertex]), "REPLACE")
+        add = mesh_object.vertex_groups.new(name=bone.name).add
+        whole = np.flatnonzero(weights == 1.0)  # most of the body hangs on one bone
+        add(whole.tolist(), 1.0, "REPLACE")
+        shared = np.flatnonzero((weights > 0.0) & (weights < 1.0))
+        for vertex, weight in zip(shared.tolist(), weights[shared].tolist(), strict=True):
+            add((vertex,), weight, "REPLACE")
     return mesh_object

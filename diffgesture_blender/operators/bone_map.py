@@ -12,6 +12,7 @@ from ..errors import DiffGestureError
 from ..rig.bone_map import BoneMap, bone_map_of_family, family_names, load_bone_map, save_bone_map
 from ..settings import bone_map as rig_map
 from ..state import character
+from ..translations import tr
 
 _families: list[tuple[str, str, str]] = []  # Blender does not keep the strings of a dynamic enumeration
 
@@ -27,7 +28,7 @@ class _ArmatureOperator:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if _armature(context) is None:
-            cls.poll_message_set("Choose the character's armature.")
+            cls.poll_message_set(tr("Choose the character's armature."))
             return False
         return True
 
@@ -70,7 +71,9 @@ class DIFFGESTURE_OT_map_use_anyway(_ArmatureOperator, bpy.types.Operator):
         assert armature is not None
         note = character.note_about(armature)
         if note is None or note.refused is None:
-            self.report({"ERROR"}, "No limbs were found that could be used; choose their bones in the bone map")
+            self.report(
+                {"ERROR"}, tr("No limbs were found that could be used; choose their bones in the bone map")
+            )
             return {"CANCELLED"}
         refused = note.refused
         return _store(self, armature, lambda: refused)
@@ -131,7 +134,7 @@ class DIFFGESTURE_OT_map_save(_ArmatureOperator, bpy.types.Operator, ExportHelpe
         assert armature is not None
         bone_map = rig_map.current_map(armature)
         if not bone_map.slots:
-            self.report({"ERROR"}, "There is no bone map to save; choose the bones of both arms first")
+            self.report({"ERROR"}, tr("There is no bone map to save; choose the bones of both arms first"))
             return {"CANCELLED"}
         try:
             save_bone_map(self.filepath, bone_map, Path(self.filepath).stem)

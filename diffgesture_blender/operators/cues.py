@@ -16,6 +16,7 @@ from ..settings import cues
 from ..settings.machine import machine_settings
 from ..state import character
 from ..state.session import session
+from ..translations import tr
 from .driving import drive_request
 
 _ITEMS = [
@@ -76,7 +77,7 @@ class DIFFGESTURE_OT_add_aim(bpy.types.Operator):
         scene = context.scene
         armature = character.chosen_armature(scene.diffgesture, context)
         if found_target(self.target, scene) is None:
-            self.report({"ERROR"}, "Choose an object of the scene to aim at.")
+            self.report({"ERROR"}, tr("Choose an object of the scene to aim at."))
             return {"CANCELLED"}
         owner = "" if armature is None else armature.name
         scene.timeline_markers.new(cues.aim_name(self.kind, self.target, owner), frame=scene.frame_current)
@@ -92,7 +93,7 @@ class _OnMarker:
         found = context.scene.timeline_markers
         marker = found[self.index] if 0 <= self.index < len(found) else None
         if marker is None or cues.cue_of(marker) is None:
-            self.report({"WARNING"}, "That marker is no gesture cue any more.")
+            self.report({"WARNING"}, tr("That marker is no gesture cue any more."))
             return None
         return marker
 
@@ -172,7 +173,7 @@ class DIFFGESTURE_OT_find_cues(_Asks, bpy.types.Operator):
         if reason is None and context.scene.diffgesture.transcript == "NONE":
             reason = "Choose a transcript first"
         if reason is not None:
-            cls.poll_message_set(f"{reason}.")
+            cls.poll_message_set(tr(reason))
         return reason is None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -192,7 +193,7 @@ class DIFFGESTURE_OT_draft_transcript(_Asks, bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         reason = generate_disabled_reason(context)
         if reason is not None:
-            cls.poll_message_set(f"{reason}.")
+            cls.poll_message_set(tr(reason))
         return reason is None
 
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -22,6 +22,7 @@ from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import new_job_folder, redraw, remove_folder, session
+from ..translations import tr
 from ..writing import copy_file
 from .driving import drive_request
 
@@ -29,7 +30,7 @@ from .driving import drive_request
 def _poll(cls: type[bpy.types.Operator], reason: str | None) -> bool:
     """The result of a poll, with the reason as the disabled button's tooltip."""
     if reason is not None:
-        cls.poll_message_set(f"{reason}.")
+        cls.poll_message_set(tr(reason))
     return reason is None
 
 
@@ -113,7 +114,7 @@ class DIFFGESTURE_OT_cancel(bpy.types.Operator):
 
 
 class DIFFGESTURE_OT_add_mannequin(bpy.types.Operator):
-    """Add a human figure to gesture with, when no character is at hand; takes a few seconds"""
+    """Add a human figure to gesture with, when no character is at hand"""
 
     bl_idname = "diffgesture.add_mannequin"
     bl_label = "Add Mannequin"

@@ -10,6 +10,7 @@ from ..retarget.look import Look
 from ..retarget.mend import mend
 from ..state import character
 from ..state.session import session
+from ..translations import tr
 
 
 class DIFFGESTURE_OT_mend(bpy.types.Operator):
@@ -24,7 +25,7 @@ class DIFFGESTURE_OT_mend(bpy.types.Operator):
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         if session.result is None:
-            cls.poll_message_set("Nothing has been generated yet.")
+            cls.poll_message_set(tr("Nothing has been generated yet."))
         return session.result is not None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -33,7 +34,7 @@ class DIFFGESTURE_OT_mend(bpy.types.Operator):
         armature = character.find_armature(result.armature_uid, context.scene)
         findings = result.look.findings
         if armature is None or not 0 <= self.index < len(findings):
-            self.report({"ERROR"}, "The character of the last result is not in this scene any more")
+            self.report({"ERROR"}, tr("The character of the last result is not in this scene any more"))
             return {"CANCELLED"}
         finding = findings[self.index]
         try:
@@ -42,7 +43,7 @@ class DIFFGESTURE_OT_mend(bpy.types.Operator):
             self.report({"ERROR"}, f"This cannot be changed here: {error}")
             return {"CANCELLED"}
         if not done:
-            self.report({"ERROR"}, "This has to be mended by hand")
+            self.report({"ERROR"}, tr("This has to be mended by hand"))
             return {"CANCELLED"}
         left = tuple(each for each in findings if each != finding)
         kept = tuple(text for text in result.warnings if text not in result.look.sentences)

@@ -5,6 +5,7 @@ import bpy
 
 from ..jobs import playback
 from ..state.session import session
+from ..translations import tr
 
 
 class DIFFGESTURE_OT_fit_scene_range(bpy.types.Operator):
@@ -17,7 +18,7 @@ class DIFFGESTURE_OT_fit_scene_range(bpy.types.Operator):
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         if session.result is None:
-            cls.poll_message_set("Nothing has been generated yet.")
+            cls.poll_message_set(tr("Nothing has been generated yet."))
         return session.result is not None
 
     def execute(self, context: bpy.types.Context) -> set[str]:

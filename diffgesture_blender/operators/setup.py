@@ -12,6 +12,7 @@ from ..jobs.backend_check import BackendCheck
 from ..settings.machine import machine_settings
 from ..state.copyable import copyable
 from ..state.session import log_folder, session
+from ..translations import tr
 
 
 class DIFFGESTURE_OT_check_backend(bpy.types.Operator):
@@ -23,7 +24,7 @@ class DIFFGESTURE_OT_check_backend(bpy.types.Operator):
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         if session.busy:
-            cls.poll_message_set("The backend is at work.")
+            cls.poll_message_set(tr("The backend is at work."))
         return not session.busy
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -58,10 +59,10 @@ class DIFFGESTURE_OT_copy(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         text = copyable(self.what)
         if not text:
-            self.report({"WARNING"}, "There is nothing to copy")
+            self.report({"WARNING"}, tr("There is nothing to copy"))
             return {"CANCELLED"}
         context.window_manager.clipboard = text
-        self.report({"INFO"}, "Copied")
+        self.report({"INFO"}, tr("Copied"))
         return {"FINISHED"}
 
 

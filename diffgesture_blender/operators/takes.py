@@ -8,6 +8,7 @@ from ..errors import DiffGestureError
 from ..retarget.apply import check_writable
 from ..state import character
 from ..state.session import session
+from ..translations import tr
 
 
 def _armature(context: bpy.types.Context) -> bpy.types.Object | None:
@@ -31,7 +32,7 @@ class _TakeOperator:
         elif takes.active_take(armature) is None:
             reason = "There is no take; generate gestures first."
         if reason is not None:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(tr(reason))
         return reason is None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -81,7 +82,7 @@ class DIFFGESTURE_OT_take_reject(_TakeOperator, bpy.types.Operator):
         if not super().poll(context):
             return False
         if takes.active_take(_armature(context)).accepted:
-            cls.poll_message_set("This take is accepted; its keys are your own.")
+            cls.poll_message_set(tr("This take is accepted; its keys are your own."))
             return False
         return True
 

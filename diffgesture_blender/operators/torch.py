@@ -7,6 +7,7 @@ from bpy.props import EnumProperty, StringProperty
 from ..jobs.install_torch import InstallTorch
 from ..settings.machine import absolute_path, torch_environment
 from ..state.session import Problem, session
+from ..translations import tr
 from ..worker.errors import BackendError
 from ..worker.torch_environment import GIGABYTES, Wishes
 from .driving import drive
@@ -42,7 +43,7 @@ class DIFFGESTURE_OT_install_torch(bpy.types.Operator):
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         if session.busy:
-            cls.poll_message_set("Something is running.")
+            cls.poll_message_set(tr("Something is running."))
         return not session.busy
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
@@ -59,7 +60,9 @@ class DIFFGESTURE_OT_install_torch(bpy.types.Operator):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         if not self.wheel_folder and not bpy.app.online_access:
-            self.report({"ERROR"}, "Allow online access in Blender's preferences, or choose a folder of wheels.")
+            self.report(
+                {"ERROR"}, tr("Allow online access in Blender's preferences, or choose a folder of wheels.")
+            )
             return {"CANCELLED"}
         wishes = Wishes(self.device, absolute_path(self.wheel_folder), self.index.strip() or None)
         try:
@@ -80,11 +83,11 @@ class DIFFGESTURE_OT_remove_torch(bpy.types.Operator):
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         if session.busy:
-            cls.poll_message_set("Something is running.")
+            cls.poll_message_set(tr("Something is running."))
             return False
         there = torch_environment().started()
         if not there:
-            cls.poll_message_set("PyTorch has not been installed here.")
+            cls.poll_message_set(tr("PyTorch has not been installed here."))
         return there
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -97,7 +100,7 @@ class DIFFGESTURE_OT_remove_torch(bpy.types.Operator):
         except BackendError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        self.report({"INFO"}, "PyTorch was removed")
+        self.report({"INFO"}, tr("PyTorch was removed"))
         return {"FINISHED"}
 
 

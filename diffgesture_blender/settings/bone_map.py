@@ -110,11 +110,10 @@ def _slot_property(slot: str) -> object:
     def search(self: bpy.types.PropertyGroup, _context: bpy.types.Context, text: str) -> list[str]:
         return suggestions(self.id_data, text)
 
-    side = {"L": " of the character's left", "R": " of the character's right"}.get(slot.partition(".")[2], "")
     accessors: dict[str, Callable[..., object]] = {"get": get, "set": put, "search": search}
     return bpy.props.StringProperty(
         name=slot_label(slot),
-        description=f"Bone of the {slot_label(slot).lower()}{side}; several from root to tip, with commas",
+        description="The bone of this part; several from root to tip, with commas",
         search_options={"SUGGESTION"},
         **accessors,
     )

@@ -52,7 +52,7 @@ def add_properties(cls: type) -> None:
         if row["default"] is None:
             cls.__annotations__[f"use_{name}"] = bpy.props.BoolProperty(
                 name=row["label"],
-                description=f"Set it yourself instead of taking the model's own. {row['help']}",
+                description="Set it yourself instead of taking the model's own",
                 default=False,
                 update=_shows_own_value(name),
             )

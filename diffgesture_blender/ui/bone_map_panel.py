@@ -10,6 +10,7 @@ from ..rig.slots import SLOTS, BoneMap
 from ..settings import bone_map as rig_map
 from ..state import character
 from ..state.session import session
+from ..translations import tr
 from . import setup_panel as setup_ui
 
 _SOURCES: Final = {
@@ -66,9 +67,10 @@ def _draw_summary(layout: bpy.types.UILayout, bone_map: BoneMap | None, width: i
     if bone_map is None:
         setup_ui.draw_text(column, "No arms were found; choose their bones below.", width - 4, icon="ERROR")
         return
-    source = _SOURCES.get(bone_map.source, "")
+    source = tr(_SOURCES[bone_map.source]) if bone_map.source in _SOURCES else ""
     setup_ui.draw_text(column, f"{bone_map.family} ({source})", width - 4, icon="ARMATURE_DATA")
-    column.label(text=f"{len(SLOTS) - len(bone_map.missing)} of {len(SLOTS)} parts found")
+    found = tr("{count} of {all} parts found").format(count=len(SLOTS) - len(bone_map.missing), all=len(SLOTS))
+    column.label(text=found, translate=False)
     for text in bone_map.problems:
         setup_ui.draw_text(column, text, width - 4, icon="ERROR")
     for text in bone_map.notes:

@@ -8,6 +8,7 @@ from ..settings import cues
 from ..state import character
 from ..state.session import session
 from ..timing import frame_rate
+from ..translations import tr
 from . import setup_panel as setup_ui
 
 _SHOWN = 60
@@ -61,7 +62,9 @@ class DIFFGESTURE_PT_cues(bpy.types.Panel):
         for text in dict.fromkeys(problems):
             setup_ui.draw_text(layout, text, width, icon="ERROR")
         if len(found) > _SHOWN:
-            layout.label(text=f"{len(found) - _SHOWN} more on the timeline")
+            layout.label(
+                text=tr("{count} more on the timeline").format(count=len(found) - _SHOWN), translate=False
+            )
         if found:
             layout.prop(settings, "cue_timing")
         else:

@@ -14,6 +14,7 @@ from ..settings.machine import machine_settings
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import session
+from ..translations import tr
 from . import bone_map_panel as map_panel
 from . import setup_panel as setup_ui
 
@@ -117,13 +118,13 @@ class DIFFGESTURE_PT_regenerate(_SidebarPanel, bpy.types.Panel):
             row.prop(settings, "regenerate_start")
             row.prop(settings, "regenerate_end")
         elif settings.regenerate == "PREVIEW" and scene.use_preview_range:
-            row.label(text=f"Frames {scene.frame_preview_start} to {scene.frame_preview_end}")
+            row.label(text=_frames(scene.frame_preview_start, scene.frame_preview_end))
         elif settings.regenerate == "SCENE":
-            row.label(text=f"Frames {scene.frame_start} to {scene.frame_end}")
+            row.label(text=_frames(scene.frame_start, scene.frame_end))
         layout.operator("diffgesture.regenerate", icon="FILE_REFRESH")
         reason = regenerate_disabled_reason(context)
         if reason is not None and session.job is None:
-            setup_ui.draw_text(layout, f"{reason}.", setup_ui.columns(context), icon="INFO")
+            setup_ui.draw_text(layout, reason, setup_ui.columns(context), icon="INFO")
 
 
 class DIFFGESTURE_PT_advanced(_SidebarPanel, bpy.types.Panel):
@@ -189,7 +190,7 @@ def _draw_character(
         column.operator("diffgesture.add_mannequin", icon="OUTLINER_OB_ARMATURE")
         return
     if settings.armature is None:
-        column.label(text=f"The active armature is used: {armature.name}")
+        column.label(text=tr("The active armature is used: {name}").format(name=armature.name), translate=False)
     note = character.note_about(armature)
     if note is not None:
         sound = note.usable and not (note.bone_map is not None and note.bone_map.problems)
@@ -225,7 +226,7 @@ def _draw_run(layout: bpy.types.UILayout, context: bpy.types.Context, width: int
     row.operator("diffgesture.generate", icon="PLAY")
     reason = generate_disabled_reason(context)
     if reason is not None:
-        setup_ui.draw_text(layout, f"{reason}.", width, icon="INFO")
+        setup_ui.draw_text(layout, reason, width, icon="INFO")
 
 
 def _draw_result(layout: bpy.types.UILayout, scene: bpy.types.Scene, result: JobResult, width: int) -> None:
@@ -235,8 +236,8 @@ def _draw_result(layout: bpy.types.UILayout, scene: bpy.types.Scene, result: Job
     speech = result.reply.get("audio_seconds", 0.0)
     for line in (
         f"{result.armature_name} ({result.family})",
-        f"Frames {result.frame_start} to {result.frame_end}",
-        f"{speech:.1f} s of speech in {result.seconds:.1f} s",
+        _frames(result.frame_start, result.frame_end),
+        tr("{speech:.1f} s of speech in {seconds:.1f} s").format(speech=speech, seconds=result.seconds),
         _keys_text(result.keys),
     ):
         setup_ui.draw_text(column, line, width)
@@ -260,8 +261,13 @@ def _draw_result(layout: bpy.types.UILayout, scene: bpy.types.Scene, result: Job
 
 
 def _keys_text(keys: KeyReport) -> str:
-    text = f"{keys.total} keys"
-    return text if keys.error == 0 else f"{text}, at most {keys.error:.2f}° off"
+    if keys.error == 0:
+        return tr("{keys} keys").format(keys=keys.total)
+    return tr("{keys} keys, at most {error:.2f}° off").format(keys=keys.total, error=keys.error)
+
+
+def _frames(first: int, last: int) -> str:
+    return tr("Frames {first} to {last}").format(first=first, last=last)
 
 
 CLASSES = (

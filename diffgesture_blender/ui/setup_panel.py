@@ -2,12 +2,14 @@
 """Drawing shared by preferences and sidebar: wrapped text, problems, how to set the backend up."""
 
 import textwrap
+import unicodedata
 from typing import TYPE_CHECKING, Final
 
 import bpy
 
 from ..settings.machine import torch_environment
 from ..state.session import Problem, session
+from ..translations import tr
 from ..worker import interpreter
 
 if TYPE_CHECKING:
@@ -26,8 +28,10 @@ def columns(context: bpy.types.Context) -> int:
 
 def draw_text(layout: bpy.types.UILayout, text: str, width: int, icon: str = "NONE") -> None:
     """A paragraph as labels of ``width`` characters; the icon stands before the first line."""
-    column = layout.column(align=True)
+    column, text = layout.column(align=True), tr(text)
     column.scale_y = 0.8
+    if any(unicodedata.east_asian_width(letter) == "W" for letter in text):
+        width = max(10, width // 2)
     for index, line in enumerate(textwrap.wrap(text, width, break_on_hyphens=False) or [""]):
         column.label(text=line, icon=icon if index == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
 
@@ -102,10 +106,12 @@ def draw_setup(layout: bpy.types.UILayout, width: int) -> None:
     minimum = ".".join(map(str, interpreter.MINIMUM_VERSION))
     draw_text(
         box,
-        f"PyTorch {mark.get('torch')} is installed for DiffGesture alone."
+        tr("PyTorch {version} is installed for DiffGesture alone.").format(version=mark.get("torch"))
         if mark
-        else "Gestures need no installation. PyTorch is for graphics cards, official checkpoints and the "
-        f"reference algorithm. Install it here, or choose a Python above ({minimum} or newer) that has it.",
+        else tr(
+            "Gestures need no installation. PyTorch is for graphics cards, official checkpoints and the "
+            "reference algorithm. Install it here, or choose a Python above ({minimum} or newer) that has it."
+        ).format(minimum=minimum),
         width,
     )
     row = box.row(align=True)

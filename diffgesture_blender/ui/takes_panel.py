@@ -6,6 +6,7 @@ import bpy
 from ..animation import takes
 from ..state import character
 from ..state.session import session
+from ..translations import tr
 
 
 class DIFFGESTURE_UL_takes(bpy.types.UIList):
@@ -18,7 +19,7 @@ class DIFFGESTURE_UL_takes(bpy.types.UIList):
     ) -> None:
         row = layout.row(align=True)
         if take.action is None:
-            row.label(text=f"{take.name} (deleted)", icon="ERROR")
+            row.label(text=tr("{name} (deleted)").format(name=take.name), icon="ERROR", translate=False)
             return
         shown = takes.is_shown(armature, take)
         row.prop(take.action, "name", text="", emboss=False, icon="HIDE_OFF" if shown else "BLANK1")
@@ -51,7 +52,10 @@ class DIFFGESTURE_PT_takes(bpy.types.Panel):
         )
         take = takes.active_take(armature)
         if take is not None:
-            layout.label(text=f"{take.speech}, seed {take.seed}, frames {take.frame_start} to {take.frame_end}")
+            text = tr("{speech}, seed {seed}, frames {first} to {last}").format(
+                speech=take.speech, seed=take.seed, first=take.frame_start, last=take.frame_end
+            )
+            layout.label(text=text, translate=False)
         layout.operator("diffgesture.take_show", icon="HIDE_OFF")
         row = layout.row(align=True)
         row.operator("diffgesture.take_accept", icon="CHECKMARK")

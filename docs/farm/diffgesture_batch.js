@@ -16,7 +16,7 @@ const JOB_TYPE = {
           description: "How many jobs there are, recordings times characters." },
         { key: "chunk_size", type: "int32", default: 20, description: "How many jobs one task does." },
         { key: "formats", type: "string", default: "blend,npz",
-          description: "What is written for each job, of blend, npz, bvh, fbx, glb." },
+          description: "What is written for each job, of blend, npz, bvh, fbx, glb, mp4." },
         { key: "options", type: "string", default: "",
           description: "More options of batch as one line, such as --armature Ann --seed 3." },
     ],

@@ -4,12 +4,13 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SCRIPTED_WORKER
+from conftest import ROOT, SCRIPTED_WORKER
 from sounds import babble, write_wav
 
 bpy = pytest.importorskip("bpy")
@@ -236,3 +237,114 @@ def test_files_of_cues_and_words_are_found_from_the_list(tmp_path: Path) -> None
     ]
     assert second["cues"] == "1.2:you"
     assert "transcript" not in second
+
+
+# Blender's command line as a program: opens a file and does what stands behind the command's name.
+BLENDER = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+import bpy
+bpy.ops.wm.open_mainfile(filepath=sys.argv[1])
+if "--share=2/2" in sys.argv and os.environ.get("KILLED"):
+    os.kill(os.getpid(), signal.SIGKILL)
+from diffgesture_blender.cli import command
+sys.exit(command.main(sys.argv[2:]))
+"""
+
+
+def side_by_side(stage: Path, *more: object, **environment: str) -> tuple[int, list[dict[str, Any]], str]:
+    """``batch --jobs 2`` in a process of its own: exit code, lines on standard output, errors."""
+    (stage / "blender.py").write_text(BLENDER.format(root=str(ROOT)), encoding="utf-8")
+    words = [stage / "blender.py", stage / "two.blend", "batch", stage / "clips", "--output", stage / "out"]
+    words += ["--python", stage / "python", "--jobs", 2, "--formats", "npz", "--json", *more]
+    done = subprocess.run(
+        [sys.executable, *map(str, words)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return done.returncode, lines, done.stderr
+
+
+def test_two_blenders_side_by_side_share_the_jobs(stage: Path) -> None:
+    report = stage / "summary.json"
+    code, (*lines, summary), errors = side_by_side(
+        stage, "--armature", "Ann", "--armature", "Bob", "--report", report
+    )
+    assert code == 2, errors
+    assert {line["job"]: line["status"] for line in lines} == {
+        **{"a_Ann": "ok", "a_Bob": "ok", "b_Ann": "error", "b_Bob": "error", "c_Ann": "ok", "c_Bob": "ok"}
+    }
+    assert [(line["number"], line["of"]) for line in lines] == [(number, 6) for number in range(1, 7)]
+    assert (summary["jobs_done"], summary["jobs_failed"]) == (4, 2)
+    assert json.loads(report.read_text(encoding="utf-8"))["jobs_total"] == 6
+    assert (stage / "starts").read_text() == "x\nx\n"  # a backend each
+    _, (*lines, _), _ = side_by_side(stage, "--armature", "Ann", "--armature", "Bob")
+    assert sorted(line["status"] for line in lines) == ["error"] * 2 + ["skipped"] * 4
+
+
+def test_a_blender_that_dies_costs_its_own_jobs_and_these_are_named(stage: Path) -> None:
+    (stage / "clips" / "b.wav").unlink()
+    code, (*lines, summary), errors = side_by_side(stage, "--armature", "Ann", KILLED="1")
+    assert code == 1
+    assert {line["job"]: line["status"] for line in lines} == {"a": "ok", "c": "error"}
+    assert "run the command again" in next(line["error"] for line in lines if line["job"] == "c")
+    assert "1 of 2 jobs failed: c" in errors
+    assert summary["status"] == "error"
+    assert side_by_side(stage, "--armature", "Ann")[0] == 0
+
+
+def test_a_preview_film_shows_the_character_and_is_heard(stage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bpy.ops.wm.open_mainfile(filepath=str(stage / "two.blend"))
+    for name in ("Ann", "Bob"):
+        mesh = bpy.data.meshes.new(name)
+        mesh.from_pydata([(-0.3, 0, 0), (0.3, 0, 0), (0, 0, 1.7)], [], [(0, 1, 2)])
+        body = bpy.data.objects.new(f"{name} body", mesh)
+        bpy.context.scene.collection.objects.link(body)
+        body.modifiers.new("Armature", "ARMATURE").object = bpy.data.objects[name]
+    bpy.context.scene.render.fps = 12
+    bpy.ops.wm.save_as_mainfile(filepath=str(stage / "two.blend"))
+    run = Run(stage, capsys, stage / "clips", "--armature", "Ann", "--formats", "mp4,npz", "--range", "1")
+    if run.code and "graphics driver" in run.errors:
+        pytest.skip("there is no graphics driver, not even in software")
+    assert run.code == 0, run.errors
+    assert files(stage) == ["a.json", "a.mp4", "a.npz"]
+    av = pytest.importorskip("av")
+    with av.open(str(stage / "out" / "a.mp4")) as film:
+        assert [stream.type for stream in film.streams] == ["video", "audio"]
+        pictures = [frame.to_ndarray(format="gray") for frame in film.decode(video=0)]
+    assert len(pictures) == 25
+    assert pictures[0].shape == (400, 320)
+    assert pictures[0].std() > 1  # something is there
+    assert [scene.name for scene in bpy.data.scenes] == ["Scene"]
+    assert not [item for item in bpy.data.objects if item.type == "CAMERA"]
+
+
+def test_a_film_of_a_character_without_a_mesh_is_refused(stage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run(stage, capsys, stage / "clips", "--armature", "Ann", "--formats", "mp4", "--range", "1")
+    assert run.code == 2
+    assert "has no mesh" in run.lines[0]["error"]
+    assert files(stage) == ["a.json"]
+
+
+def test_speakers_and_sounds_of_the_blend_are_named_on_the_command_line(
+    stage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bpy.ops.wm.open_mainfile(filepath=str(stage / "two.blend"))
+    sound = bpy.data.sounds.load(str(stage / "clips" / "a.wav"))
+    sound.pack()
+    data = bpy.data.speakers.new("voice")
+    data.sound = sound
+    bpy.context.scene.collection.objects.link(bpy.data.objects.new("Ann's voice", data))
+    bpy.ops.wm.save_as_mainfile(filepath=str(stage / "two.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(stage / "two.blend"))
+    named = ("--speaker", "Ann's voice", "--sound", "a.wav", "--armature", "Ann", "--output", stage / "out")
+    arguments = ["batch", *named, "--python", stage / "python", "--formats", "npz"]
+    assert command.main([str(word) for word in arguments]) == 0, capsys.readouterr().err
+    assert files(stage) == ["Ann_s_voice.json", "Ann_s_voice.npz", "a.json", "a.npz"]
+    arguments = ["batch", "--output", stage / "out"]
+    assert command.main([str(word) for word in arguments]) == 2
+    assert "name strips, sounds or speakers" in capsys.readouterr().err

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from ..skeleton import FINGERS, HAND_FRAME, WRIST, finger_joints
 from . import distance_fields as df
-from .skeleton import FINGERS, HAND_FRAME, WRIST, finger_joints
 from .surface_nets import QuadMesh, extract_surface
 
 CELL: Final = 0.0034

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from .skeleton import BONES, Bone
+from ..skeleton import BONES, Bone
 from .surface_nets import QuadMesh, neighbour_mean, neighbours
 
 MAX_INFLUENCES: Final = 4

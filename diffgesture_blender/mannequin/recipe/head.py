@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from ..skeleton import HEAD, NECK
 from . import distance_fields as df
-from .skeleton import HEAD, NECK
 from .surface_nets import QuadMesh, extract_surface
 
 FACE_CELL: Final = 0.0050

@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from ..skeleton import ANKLE, BALL, ELBOW, FOREARM_AXIS, HIP, KNEE, SHOULDER, WRIST
 from . import distance_fields as df
-from .skeleton import ANKLE, BALL, ELBOW, FOREARM_AXIS, HIP, KNEE, SHOULDER, WRIST
 from .surface_nets import QuadMesh, extract_surface
 
 SWEATER_CELL: Final = 0.0105

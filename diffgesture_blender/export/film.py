@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small film of the character with its speech, to look through many results quickly.
+
+Blender's Workbench engine draws it, from the front, in a scene of its own that is taken away again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Vector
+
+from .. import compat
+from ..errors import DiffGestureError
+from ..rig import quaternion as quat
+from ..rig.body_frame import body_frame
+from ..rig.bone_map import find_bone_map
+from ..sound.source import AudioClip
+from ..timing import frame_rate
+from .character import members
+
+SIZE: Final = (320, 400)
+_GROUND: Final = (0.3, 0.3, 0.3)
+_LENS: Final = 85.0
+_SENSOR: Final = 36.0
+_MARGIN: Final = 1.15  # of the body's height, for hands that are raised
+_UNSEEN: Final = {"EMPTY", "ARMATURE", "CAMERA", "LIGHT", "SPEAKER"}
+
+
+def write_film(
+    path: Path,
+    armature: bpy.types.Object,
+    scene: bpy.types.Scene,
+    first: int,
+    last: int,
+    clip: AudioClip,
+    sound_start: int,
+) -> None:
+    """An .mp4 of the armature's meshes from frame ``first`` to ``last``, with ``clip`` from ``sound_start`` on.
+
+    A character without a mesh cannot be drawn, and a Blender without a graphics driver (software will do) draws
+    nothing: DiffGestureError, as where the film cannot be encoded.
+    """
+    with _stage(armature, scene) as stage:
+        stage.frame_start, stage.frame_end = first, last
+        _add_sound(stage, clip, sound_start)
+        _set_render(stage, path, scene)
+        try:
+            bpy.ops.render.render(animation=True, scene=stage.name)
+        except RuntimeError as error:
+            raise DiffGestureError(
+                f"Blender cannot draw the film {path.name}: {' '.join(str(error).split())}"
+            ) from error
+    if not path.is_file() or not path.stat().st_size:
+        raise DiffGestureError(
+            f"Blender drew no film {path.name}. It needs a graphics driver (Mesa's software driver will do)."
+        )
+
+
+@contextmanager
+def _stage(armature: bpy.types.Object, scene: bpy.types.Scene) -> Iterator[bpy.types.Scene]:
+    """A scene with the character and a camera before it; at the end neither is there."""
+    bodies = [item for item in members(armature, scene) if item.type not in _UNSEEN and not item.hide_render]
+    if not bodies:
+        raise DiffGestureError(f"{armature.name} has no mesh that a film could show.")
+    stage = bpy.data.scenes.new("DiffGesture film")
+    lens = bpy.data.cameras.new("DiffGesture film")
+    camera = bpy.data.objects.new("DiffGesture film", lens)
+    stage.world = bpy.data.worlds.new("DiffGesture film")
+    stage.world.color = _GROUND
+    try:
+        for item in (armature, *bodies, camera):
+            stage.collection.objects.link(item)
+        stage.camera = camera
+        stage.render.fps, stage.render.fps_base = scene.render.fps, scene.render.fps_base
+        lens.lens, lens.sensor_fit, lens.sensor_height = _LENS, "VERTICAL", _SENSOR
+        camera.matrix_world, lens.clip_end = _before(armature, bodies)
+        yield stage
+    finally:
+        world = stage.world
+        bpy.data.scenes.remove(stage)
+        bpy.data.worlds.remove(world)
+        bpy.data.objects.remove(camera)
+        bpy.data.cameras.remove(lens)
+
+
+def _before(armature: bpy.types.Object, bodies: list[bpy.types.Object]) -> tuple[Matrix, float]:
+    """Where a camera stands that sees the whole character from the front, and how far it must see."""
+    corners = np.array([item.matrix_world @ Vector(corner) for item in bodies for corner in item.bound_box])
+    heads = {bone.name: np.array(bone.head_local, dtype=float) for bone in armature.data.bones}
+    world = np.array(armature.matrix_world.to_3x3(), dtype=float)
+    axes = quat.normalize(body_frame(heads, find_bone_map(armature).slots, world) @ np.linalg.inv(world))
+    low, high = (corners @ axes.T).min(axis=0), (corners @ axes.T).max(axis=0)
+    width, height, depth = high - low
+    distance = _MARGIN * max(height, width * SIZE[1] / SIZE[0], 1e-3) * _LENS / _SENSOR + depth / 2
+    place = (low + high) / 2 @ axes + distance * axes[2]
+    return Matrix.Translation(place.tolist()) @ Matrix(axes.T.tolist()).to_4x4(), float(3.0 * distance + depth)
+
+
+def _add_sound(stage: bpy.types.Scene, clip: AudioClip, start: int) -> None:
+    editor = stage.sequence_editor_create()
+    try:
+        strip = compat.top_strips(editor).new_sound(
+            name="Speech", filepath=str(clip.path), channel=1, frame_start=start
+        )
+    except RuntimeError:  # a Blender without audio: a silent film
+        return
+    skipped = round(clip.start * frame_rate(stage))
+    strip.frame_start = start - skipped
+    strip.frame_offset_start = skipped
+
+
+def _set_render(stage: bpy.types.Scene, path: Path, scene: bpy.types.Scene) -> None:
+    render: Any = stage.render
+    render.engine = "BLENDER_WORKBENCH"
+    render.resolution_x, render.resolution_y = SIZE
+    render.resolution_percentage = 100
+    render.use_sequencer = render.use_compositing = False
+    render.use_file_extension = False
+    render.filepath = str(path)
+    compat.encode_film(render)
+    shading = stage.display.shading
+    shading.light, shading.color_type, shading.show_cavity = "STUDIO", "MATERIAL", False
+    stage.display.render_aa = "FXAA"

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The interface in the language that Blender's preferences choose; the script asserts inside."""
+
+from real_blender import ADDON, RealBlender
+
+SCRIPT = f"""
+import addon_utils
+from importlib import import_module
+translations = import_module("{ADDON}.diffgesture_blender.translations")
+show, view = bpy.app.translations.pgettext_iface, bpy.context.preferences.view
+button = ("Generate Gestures", "Operator")
+for locale, shown, line in (
+    ("de_DE", "Gesten generieren", "Bilder {{first}} bis {{last}}"),
+    ("ja_JP", "ジェスチャーを生成", "フレーム {{first}}～{{last}}"),
+):
+    view.language = locale
+    view.use_translate_interface = view.use_translate_tooltips = True
+    assert show(*button) == shown, show(*button)
+    assert translations.tr("Frames {{first}} to {{last}}") == line
+    tip = "Stop generating; nothing is changed"
+    assert bpy.app.translations.pgettext_tip(tip) == translations.table(locale)[tip]
+addon_utils.disable("{ADDON}")
+assert show(*button) == button[0]
+addon_utils.enable("{ADDON}")
+assert show(*button) == shown
+view.language = "en_US"
+assert show(*button) == button[0]
+print("EVERYTHING HOLDS")
+"""
+
+
+def test_choosing_a_language_shows_it(blender: RealBlender) -> None:
+    done = blender.script(SCRIPT)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "EVERYTHING HOLDS" in done.stdout
