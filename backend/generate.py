@@ -53,6 +53,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="gestures that are asked for, such as 1.2:you,3.4:negation, or a .json or .csv file of them",
     )
     parser.add_argument(
+        "--turns",
+        metavar="START-END,...",
+        help="in a dialogue: the seconds in which this character speaks, such as 0-3.2,7.5-11; else it listens",
+    )
+    parser.add_argument(
         "--transcript",
         type=Path,
         metavar="FILE",
@@ -74,6 +79,7 @@ def main(arguments: argparse.Namespace) -> None:
     from diffgesture.errors import ConfigError
     from diffgesture.generation.engine import Generator, Request
     from diffgesture.generation.synthesis import Settings
+    from diffgesture.generation.turns import parse_turns
     from diffgesture.motion.constraints import keep_motion
     from diffgesture.motion.motion_file import load_motion
     from diffgesture.words.vocabulary import parse_cues
@@ -83,7 +89,8 @@ def main(arguments: argparse.Namespace) -> None:
     targets = _targets(arguments)
     constraints = None if arguments.keep is None else keep_motion(arguments.keep, arguments.regenerate)
     seed_motion = None if arguments.seed_motion is None else load_motion(arguments.seed_motion)
-    settings = Settings(constraints, parse_cues(arguments.cues), seed_motion, **controls_of(arguments))
+    turns = None if arguments.turns is None else parse_turns(arguments.turns)
+    settings = Settings(constraints, parse_cues(arguments.cues), seed_motion, turns, **controls_of(arguments))
     request = Request(
         audio=arguments.audio,
         settings=settings,

@@ -134,15 +134,17 @@ def listening_head(
 ) -> FloatArray:
     """Rotation vectors (T, 3) of the head of one who listens: calm life, glances, nods as phrases end."""
     times = np.arange(frames) / WORK_FPS
-    total = _life(frames, 0.25 * np.ones(frames), style, rng, 1.05)
+    # Nods are to be seen: whatever else tips the head is small.
+    calm = np.array([0.5, 1.0, 1.0])
+    total = calm * _life(frames, 0.25 * np.ones(frames), style, rng, 0.95)
     starts = [*(start for start, _ in prosody.phrases[1:]), np.inf]
     for (_, end), following in zip(prosody.phrases, starts, strict=False):
-        if following - end > 0.2 and rng.random() < min(0.9, 0.75 * style.nods):
-            size = style.head * np.deg2rad(rng.uniform(4.0, 8.5))
-            first = end + rng.normal(0.12, 0.14)
-            for cycle in range(int(rng.integers(1, 4))):
+        if following - end > 0.2 and rng.random() < min(0.95, 0.85 * style.nods):
+            size = style.head * np.deg2rad(rng.uniform(5.5, 10.0))
+            first = end + rng.normal(0.15, 0.1)
+            for cycle in range(int(rng.integers(1, 3))):
                 total += _nod(times - first - cycle * rng.uniform(0.42, 0.5), size * 0.75**cycle, rng)
-    steps = np.cumsum(rng.uniform(1.8, 4.5, size=2 + frames // 50))
-    targets = [(float(t), _random_turn(rng)) for t in steps if t < frames / WORK_FPS]
+    steps = np.cumsum(rng.uniform(2.2, 5.5, size=2 + frames // 50))
+    targets = [(float(t), calm * _random_turn(rng)) for t in steps if t < frames / WORK_FPS]
     total += _turns(frames, targets, style, rng)
     return _with_cues(total, times, plan, rng)

@@ -37,7 +37,7 @@ VAL_FRACTION: Final = 0.08
 SPLIT_SEED: Final = 11
 STREAMS: Final = {"style": STYLE_COLUMNS, "cues": CUES, "role": ("speaking",)}
 # Shares of takes: nobody speaks; someone listens; cues are asked for; the recording is faster or slower.
-SOUND_ALONE, _LISTENING, _WITH_CUES, _OTHER_SPEED = 0.07, 0.13, 0.55, 0.3
+SOUND_ALONE, _LISTENING, _WITH_CUES, _OTHER_SPEED = 0.07, 0.18, 0.55, 0.3
 
 
 @dataclass(frozen=True)

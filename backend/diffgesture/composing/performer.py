@@ -370,7 +370,8 @@ def perform(
         shifts = [float(t) for t in np.cumsum(rng.uniform(5.0, 14.0, 1 + frames // 200)) if t < frames / WORK_FPS]
     else:
         shifts = [p.start + rng.uniform(-0.4, 0.2) for p in plan.phrases if rng.random() < 0.6]
-    vectors += min(style.body, 1.5) * sway(frames, rng, [max(t, 0.05) for t in shifts])
+    swaying = (0.7 if listening else 1.0) * min(style.body, 1.5)
+    vectors += swaying * sway(frames, rng, [max(t, 0.05) for t in shifts])
     torso = [*canonical.TORSO, canonical.joint("left_clavicle"), canonical.joint("right_clavicle")]
     # A unit of both arms is on two schedules; its trunk counts once.
     lead = {(id(x.placement.unit), round(x.placement.arrival, 1)): x for schedule in schedules for x in schedule}

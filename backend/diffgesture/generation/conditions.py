@@ -8,7 +8,7 @@ import numpy as np
 
 from ..model.card import Card
 from ..model.conditioning import Conditioning, Stream
-from ..model.direction import cue_columns, role_columns, style_columns
+from ..model.direction import cue_columns, role_columns, style_columns, turn_columns
 from ..speech.features import audio_features, hush_steady_sound
 
 Extract = Callable[[Stream, Mapping[str, Any], int, float], np.ndarray | None]
@@ -29,6 +29,8 @@ def _cues(stream: Stream, asked: Mapping[str, Any], num_frames: int, fps: float)
 
 
 def _role(stream: Stream, asked: Mapping[str, Any], num_frames: int, fps: float) -> np.ndarray | None:
+    if asked.get("turns") is not None:
+        return turn_columns(asked["turns"], num_frames, fps)
     return role_columns(asked.get("role", "speaker"), num_frames)
 
 
@@ -39,7 +41,8 @@ def condition_clip(card: Card, asked: Mapping[str, Any], num_frames: int) -> Con
     """The conditioning of a clip of ``num_frames``, followed by silence up to the network's window.
 
     ``asked``: ``audio`` (samples,) at 16 kHz and what other streams are made from: ``style``, numbers by name;
-    ``cues``, (name, seconds) each; ``role``, "speaker" or "listener".
+    ``cues``, (name, seconds) each; ``role``, "speaker" or "listener",
+    or else ``turns``, (start, end) in seconds each.
     """
     given = {}
     for stream in card.streams:

@@ -33,6 +33,7 @@ from ..words.strokes import Played, can_play, carry_with_trunk, turn_head, with_
 from ..words.vocabulary import cue_name, within
 from .default_preset import sample_clip, sampler_of
 from .reference_preset import sample_windows
+from .turns import checked_turns
 
 
 class Settings:
@@ -40,9 +41,10 @@ class Settings:
 
     Controls are attributes (``settings.intensity``); None takes the preset's or the checkpoint's own value.
     ``constraints`` are directions that stay as they are while the rest is generated to fit; ``cues`` are gestures
-    that are asked for by name, with the seconds at which they arrive. ``seed_motion``: the preset ``reference``
-    begins with its first frames. ConfigError for a control that the table lacks, a value outside of its limits, a
-    cue that the vocabulary lacks.
+    that are asked for by name, with the seconds at which they arrive; ``turns`` (start, end) are the seconds in
+    which the character itself speaks, in the others it listens (None: the control ``role``). ``seed_motion``: the
+    preset ``reference`` begins with its first frames. ConfigError for a control that the table lacks, a value
+    outside of its limits, a cue that the vocabulary lacks, a turn that ends before it begins.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Settings:
         constraints: Constraints | None = None,
         cues: Sequence[tuple[str, float]] = (),
         seed_motion: Motion | None = None,
+        turns: Sequence[tuple[float, float]] | None = None,
         **given: Any,
     ) -> None:
         self.controls = checked_controls(given)
         self.constraints = constraints
         self.cues = tuple((cue_name(name), float(time)) for name, time in cues)
+        self.turns = None if turns is None else checked_turns(turns)
         if constraints is not None and self.controls["preset"] == "reference":
             raise ConfigError(
                 "The preset 'reference' is the published algorithm, which cannot keep a part of a motion; choose "
@@ -80,7 +84,7 @@ class Settings:
 
     def seeded(self, motion: Motion) -> "Settings":
         """The same, beginning with the first frames of a motion."""
-        changed = Settings(self.constraints, self.cues, motion, **self.controls)
+        changed = Settings(self.constraints, self.cues, motion, self.turns, **self.controls)
         return self._but(seed_motion=changed.seed_motion)
 
     def with_spoken(self, words: Sequence[tuple[str, float, float]]) -> "Settings":
@@ -100,11 +104,12 @@ class Settings:
 
     @property
     def direction(self) -> dict[str, Any]:
-        """What is asked for beside the speech: ``style`` if any of it is set, ``cues`` and ``role``."""
+        """What is asked for beside the speech: ``style`` if any of it is set, ``cues``, ``role``, ``turns``."""
         style = values_of_option(self.controls, "style")
         if self.rest_pose != "auto":
             style[f"rest_{self.rest_pose}"] = 1.0
-        return {**({"style": style} if any(style.values()) else {}), "cues": self.cues, "role": self.role}
+        asked = {"cues": self.cues, "role": self.role, "turns": self.turns}
+        return {**({"style": style} if any(style.values()) else {}), **asked}
 
     @property
     def reference(self) -> ReferenceSampling:
@@ -268,7 +273,7 @@ def check_direction(card: Card, settings: Settings) -> None:
     direction = settings.direction
     for name, asked in (
         ("style", "style" in direction),
-        ("role", settings.role != "speaker"),
+        ("role", settings.role != "speaker" or settings.turns is not None),
     ):
         if asked and (name not in streams or settings.preset == "reference"):
             raise ConfigError(

@@ -8,6 +8,10 @@ import numpy as np
 
 BUMP: Final = 0.3
 """Seconds in which a cue's column rises from 0 to 1 before the arrival, and falls again after it."""
+BEFORE_A_TURN: Final = 0.4
+"""Seconds in which a speaker gets ready to speak."""
+AFTER_A_TURN: Final = 0.4
+"""Seconds in which a speaker's hands come to an end after the last word."""
 _DEFAULT_REST: Final = "rest_sides"
 
 
@@ -38,3 +42,12 @@ def style_columns(style: Mapping[str, float], columns: Sequence[str], frames: in
 def role_columns(role: str, frames: int) -> np.ndarray:
     """(frames, 1): 1 for a speaker, 0 for a listener."""
     return np.full((frames, 1), 0.0 if role == "listener" else 1.0, dtype=np.float32)
+
+
+def turn_columns(turns: Sequence[tuple[float, float]], frames: int, fps: float) -> np.ndarray:
+    """(frames, 1): 1 in each turn (start, end) in seconds and shortly around it, 0 where somebody else speaks."""
+    times = np.arange(frames) / fps
+    speaking = np.zeros((frames, 1), dtype=np.float32)
+    for start, end in turns:
+        speaking[(times >= start - BEFORE_A_TURN) & (times <= end + AFTER_A_TURN)] = 1.0
+    return speaking

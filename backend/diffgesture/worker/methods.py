@@ -93,12 +93,13 @@ def make_methods(server: "Server") -> dict[str, Method]:
         if not folder.is_dir():
             raise OutputError(f"The folder {folder} does not exist.")
         cues = _cues(params.pop("cues", None))
+        turns = params.pop("turns", None)
         given = {name: params.pop(name) for name in list(params) if is_control(name)}
         if unknown := set(params) - _REQUEST_FIELDS:
             raise RpcError(INVALID_PARAMS, f"unknown parameters: {', '.join(sorted(unknown))}")
         kept = None if constraints is None else load_constraints(constraints)
         try:
-            settings = Settings(kept, cues, **given)
+            settings = Settings(kept, cues, turns=turns, **given)
             request = Request(
                 audio=audio,
                 checkpoint=checkpoint,
