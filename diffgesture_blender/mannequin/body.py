@@ -53,10 +53,11 @@ def unpacked(arrays: dict[str, np.ndarray]) -> Body:
     """What ``packed`` has packed."""
     low, high = arrays["ends"]
     place = np.cumsum(arrays["places"].astype(np.int64), axis=0) % (_STEPS + 1)
-    weights = np.zeros((len(place), len(BONES)))
+    weights = np.zeros((len(place), len(BONES)), dtype=np.float32)
     shares = arrays["weights"].astype(np.float64)
     shares /= shares.sum(axis=1, keepdims=True)
-    np.add.at(weights, (np.arange(len(place))[:, None], arrays["bones"]), shares)
+    for bones, share in zip(arrays["bones"].T, shares.T, strict=True):  # unused places say bone 0, weight 0
+        weights[np.arange(len(place)), bones] += share
     return Body(
         low + place / _STEPS * (high - low),
         np.cumsum(arrays["quads"], dtype=np.int64).reshape(-1, 4),

@@ -15,6 +15,7 @@ from typing import Any, Final
 import bpy
 
 from ..errors import DiffGestureError
+from ..translations import CONTEXT
 from .machine import machine_settings
 
 _TABLE: Final = Path(__file__).resolve().parents[2] / "backend" / "diffgesture" / "controls.json"
@@ -150,7 +151,7 @@ def _options() -> list[str]:
 
 
 def _property(row: Mapping[str, Any]) -> Any:
-    common = {"name": row["label"], "description": row["help"]}
+    common = {"name": row["label"], "description": row["help"], "translation_context": CONTEXT}
     if row["type"] == "choice":
         labels = row.get("labels") or [choice.title() for choice in row["choices"]]
         items = tuple((choice, label, row["help"]) for choice, label in zip(row["choices"], labels, strict=True))

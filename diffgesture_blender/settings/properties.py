@@ -12,6 +12,7 @@ from ..animation.key_writing import KEY_MODES, LAYERS, KeyOptions
 from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
+from ..translations import CONTEXT
 from . import controls
 
 QUALITIES: Final = (
@@ -78,7 +79,11 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
         update=_armature_chosen,
     )
     quality: EnumProperty(
-        name="Quality", description="How many denoising steps", items=QUALITIES, default="NORMAL"
+        translation_context=CONTEXT,
+        name="Quality",
+        description="How many denoising steps",
+        items=QUALITIES,
+        default="NORMAL",
     )
     regenerate: EnumProperty(
         name="Regenerate", description="What to regenerate", items=REGENERATE, default="FRAMES"

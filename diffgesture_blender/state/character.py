@@ -5,6 +5,7 @@ import bpy
 
 from .. import compat
 from ..errors import DiffGestureError
+from ..translations import tr
 from .session import RigNote, session
 
 
@@ -25,9 +26,11 @@ def inspect(armature: bpy.types.Object | None) -> None:
     bones = _bone_names(armature)
     try:
         bone_map = find_bone_map(armature)
-        text = f"Recognised as {bone_map.family}"
+        text = tr("Recognised as {family}").format(family=bone_map.family)
         if bone_map.problems:
-            text = f"{text}, but: {bone_map.problems[0]}"
+            text = tr("Recognised as {family}, but: {problem}").format(
+                family=bone_map.family, problem=bone_map.problems[0]
+            )
         note = RigNote(True, text, bone_map, bones)
     except DiffGestureError as error:
         note = RigNote(False, str(error), None, bones, getattr(error, "bone_map", None))

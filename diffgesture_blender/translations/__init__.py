@@ -15,7 +15,9 @@ from ..reading import read_json
 # Blender's name of a language -> its table.
 TABLES: Final = {"de_DE": "german.json", "ja_JP": "japanese.json"}
 # Where Blender looks up names of buttons, and everything else.
-_CONTEXTS: Final = ("Operator", "*")
+# A context of our own is for words that Blender has in another sense ("Normal", "Index").
+CONTEXT: Final = "DiffGesture"
+_CONTEXTS: Final = ("Operator", "*", CONTEXT)
 _DOMAIN: Final = __package__
 
 

@@ -10,7 +10,7 @@ from ..rig.slots import SLOTS, BoneMap
 from ..settings import bone_map as rig_map
 from ..state import character
 from ..state.session import session
-from ..translations import tr
+from ..translations import CONTEXT, tr
 from . import setup_panel as setup_ui
 
 _SOURCES: Final = {
@@ -95,7 +95,7 @@ def _draw_slots(layout: bpy.types.UILayout, armature: bpy.types.Object) -> None:
 def _draw_slot(layout: bpy.types.UILayout, texts: bpy.types.PropertyGroup, slot: str, label: str) -> None:
     split = layout.split(factor=0.3, align=True)
     split.alert = not getattr(texts, rig_map.property_name(slot))
-    split.label(text=label)
+    split.label(text=label, text_ctxt=CONTEXT)
     split.prop(texts, rig_map.property_name(slot), text="", icon="BONE_DATA")
 
 

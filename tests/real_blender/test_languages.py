@@ -9,14 +9,17 @@ from importlib import import_module
 translations = import_module("{ADDON}.diffgesture_blender.translations")
 show, view = bpy.app.translations.pgettext_iface, bpy.context.preferences.view
 button = ("Generate Gestures", "Operator")
-for locale, shown, line in (
-    ("de_DE", "Gesten generieren", "Bilder {{first}} bis {{last}}"),
-    ("ja_JP", "ジェスチャーを生成", "フレーム {{first}}～{{last}}"),
+for locale, shown, line, normal in (
+    ("de_DE", "Gesten generieren", "Bilder {{first}} bis {{last}}", "Normal"),
+    ("ja_JP", "ジェスチャーを生成", "フレーム {{first}}～{{last}}", "標準"),
 ):
     view.language = locale
     view.use_translate_interface = view.use_translate_tooltips = True
     assert show(*button) == shown, show(*button)
     assert translations.tr("Frames {{first}} to {{last}}") == line
+    settings = bpy.context.scene.diffgesture
+    shown_item = bpy.types.UILayout.enum_item_name(settings, "quality", "NORMAL")  # a word that Blender has, too
+    assert shown_item == normal, shown_item
     tip = "Stop generating; nothing is changed"
     assert bpy.app.translations.pgettext_tip(tip) == translations.table(locale)[tip]
 addon_utils.disable("{ADDON}")
