@@ -19,6 +19,7 @@ from .operators import setup as setup_operators
 from .operators import takes as take_operators
 from .operators import torch as torch_operators
 from .settings.bone_map import DiffGestureBoneMap
+from .settings.of_character import DiffGestureCharacterSettings
 from .settings.properties import DiffGestureSettings
 from .settings.takes import DiffGestureTake
 from .state import character
@@ -28,6 +29,7 @@ from .ui.preferences import DiffGesturePreferences
 
 CLASSES: Final[tuple[type, ...]] = (
     DiffGestureSettings,
+    DiffGestureCharacterSettings,
     DiffGestureBoneMap,
     DiffGestureTake,
     DiffGesturePreferences,
@@ -84,6 +86,9 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.diffgesture = bpy.props.PointerProperty(type=DiffGestureSettings)
+    bpy.types.Object.diffgesture = bpy.props.PointerProperty(
+        type=DiffGestureCharacterSettings, override={"LIBRARY_OVERRIDABLE"}
+    )
     bpy.types.Object.diffgesture_map = bpy.props.PointerProperty(type=DiffGestureBoneMap)
     bpy.types.Object.diffgesture_takes = bpy.props.CollectionProperty(type=DiffGestureTake)
     bpy.types.Object.diffgesture_take = bpy.props.IntProperty(name="Active Take", default=0, min=0)
@@ -110,6 +115,7 @@ def unregister() -> None:
     del bpy.types.Object.diffgesture_take
     del bpy.types.Object.diffgesture_takes
     del bpy.types.Object.diffgesture_map
+    del bpy.types.Object.diffgesture
     del bpy.types.Scene.diffgesture
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -24,6 +24,7 @@ from ..retarget.aim_measure import aim_at
 from ..retarget.apply import Retargeting, RetargetReport
 from ..retarget.look import Look
 from ..retarget.present_pose import model_rest
+from ..settings.of_character import settings_for
 from ..sound import sequencer
 from ..state import character
 from ..state.session import session
@@ -112,8 +113,9 @@ class GenerateJob(WorkerTask):
         session.forget_result()
         session.result = result
         scene = character.find_scene(result.scene_uid)
-        if self.request.plan is not None and scene is not None:
-            scene.diffgesture.seed = result.seed
+        armature = None if scene is None else character.find_armature(result.armature_uid, scene)
+        if self.request.plan is not None and armature is not None:
+            settings_for(armature, scene).seed = result.seed
         return True
 
     def obstacle(self) -> str | None:

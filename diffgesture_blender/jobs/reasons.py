@@ -5,6 +5,7 @@ import bpy
 
 from .. import compat
 from ..animation.layers import own_strips
+from ..settings.of_character import settings_of
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import session
@@ -16,13 +17,12 @@ def generate_disabled_reason(context: bpy.types.Context) -> str | None:
         return "Gestures are being generated"
     if session.check is not None:
         return "The backend is being checked or installed"
-    settings = getattr(context.scene, "diffgesture", None)
-    if settings is None:
+    if context.scene is None:
         return "There is no scene"
-    reason = audio_source.missing_reason(settings)
+    reason = audio_source.missing_reason(settings_of(context))
     if reason is not None:
         return reason
-    armature = character.chosen_armature(settings, context)
+    armature = character.chosen_armature(context.scene.diffgesture, context)
     return "Choose the character's armature" if armature is None else character.unusable_reason(armature)
 
 
@@ -31,8 +31,8 @@ def regenerate_disabled_reason(context: bpy.types.Context) -> str | None:
     reason = generate_disabled_reason(context)
     if reason is not None:
         return reason
-    scene, settings = context.scene, context.scene.diffgesture
-    armature = character.chosen_armature(settings, context)
+    scene, settings = context.scene, settings_of(context)
+    armature = character.chosen_armature(scene.diffgesture, context)
     if armature is None or not (compat.current_action(armature).action or own_strips(armature)):
         return "The character has no action yet; generate gestures first"
     if settings.use_reference:

@@ -14,6 +14,7 @@ from ..retarget import find_bone_map
 from ..retarget.aim_measure import Target
 from ..settings.cues import aims_of_scene, cues_of_scene
 from ..settings.machine import Machine
+from ..settings.of_character import settings_of
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
 from ..sound.transcript import transcript_file, word_table_file
@@ -151,11 +152,11 @@ def request_from_scene(
     context: bpy.types.Context, machine: Machine, folder: Path, plan: Plan | None = None, seed: int | None = None
 ) -> JobRequest:
     """The job that the scene's settings describe, with another ``seed`` if given."""
-    scene, settings, edit = context.scene, context.scene.diffgesture, compat.sequencer_scene(context)
+    scene, settings, edit = context.scene, settings_of(context), compat.sequencer_scene(context)
     controls = settings.controls()
     if seed is not None:
         controls["seed"] = seed
-    armature = check_armature(character.chosen_armature(settings, context), scene)
+    armature = check_armature(character.chosen_armature(scene.diffgesture, context), scene)
     clip = audio_source.resolve(settings, context, folder)
     start = start_frame(settings.chosen_frame_start(), scene, clip)
     # A file's times are those of the recording; text strips are where the speech is heard.

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The settings of a character, ``armature.diffgesture``: its own values, and the scene's where it has none.
+
+What is set here is kept in ``armature.diffgesture.own``. What was never set there reads as ``scene.diffgesture``
+says, which is so the defaults of all characters of the scene, and all there is before a character is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import bpy
+from bpy.props import PointerProperty
+
+from ..state import character
+from .properties import DiffGestureSettings, Sayings
+
+# Belongs to the scene: which character it is.
+_SCENES_OWN: Final = frozenset({"armature"})
+_OVERRIDABLE: Final = {"LIBRARY_OVERRIDABLE"}
+
+
+def settings_of(context: bpy.types.Context) -> Any:
+    """The settings that panel and buttons read and change: the chosen character's, else the scene's."""
+    return settings_for(character.chosen_armature(context.scene.diffgesture, context), context.scene)
+
+
+def settings_for(armature: bpy.types.Object | None, scene: bpy.types.Scene) -> Any:
+    """The settings of a character of the scene; the scene's without one."""
+    return scene.diffgesture if armature is None else armature.diffgesture
+
+
+def _counting(settings: DiffGestureCharacterSettings, name: str) -> DiffGestureSettings:
+    """The group whose value counts: the character's own where it is set, else that of its scene."""
+    scene = _scene_of(settings.id_data)
+    if scene is None or settings.own.is_property_set(name):
+        return settings.own
+    return scene.diffgesture
+
+
+def _scene_of(item: bpy.types.ID) -> bpy.types.Scene | None:
+    """The context's scene if it has the object, else one that has; None for an object in none."""
+    here = bpy.context.scene
+    if here is not None and here.objects.get(item.name) == item:
+        return here
+    return next(iter(item.users_scene), None) if isinstance(item, bpy.types.Object) else None
+
+
+def _mirrored(name: str, deferred: Any) -> Any:
+    """The same property, which keeps nothing itself."""
+    keywords = {key: value for key, value in deferred.keywords.items() if key not in ("update", "override")}
+    items = [item[0] for item in keywords["items"]] if "items" in keywords else None
+
+    def get(self: DiffGestureCharacterSettings) -> Any:
+        value = getattr(_counting(self, name), name)
+        return value if items is None else items.index(value)
+
+    def put(self: DiffGestureCharacterSettings, value: Any) -> None:
+        setattr(self.own, name, value if items is None else items[value])
+
+    accessors: dict[str, Callable[..., Any]] = {"get": get, "set": put}
+    return deferred.function(**keywords, **accessors, override=_OVERRIDABLE)
+
+
+def _pointer(name: str) -> property:
+    """A pointer as a plain Python property: Blender has no accessors for pointers."""
+
+    def get(self: DiffGestureCharacterSettings) -> Any:
+        return getattr(_counting(self, name), name)
+
+    def put(self: DiffGestureCharacterSettings, value: Any) -> None:
+        setattr(self.own, name, value)
+
+    return property(get, put)
+
+
+_PROPERTIES: Final[dict[str, Any]] = {
+    name: deferred for name, deferred in DiffGestureSettings.__annotations__.items() if name not in _SCENES_OWN
+}
+
+
+class DiffGestureCharacterSettings(Sayings, bpy.types.PropertyGroup):
+    """``armature.diffgesture``."""
+
+    __annotations__ = {
+        "own": PointerProperty(type=DiffGestureSettings, override=_OVERRIDABLE),
+        **{
+            name: _mirrored(name, deferred)
+            for name, deferred in _PROPERTIES.items()
+            if deferred.function is not PointerProperty
+        },
+    }
+
+    def holder(self, name: str) -> DiffGestureSettings:
+        """The group to draw a pointer of."""
+        return _counting(self, name)
+
+
+for _name, _deferred in _PROPERTIES.items():
+    if _deferred.function is PointerProperty:
+        setattr(DiffGestureCharacterSettings, _name, _pointer(_name))
