@@ -86,9 +86,8 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.diffgesture = bpy.props.PointerProperty(type=DiffGestureSettings)
-    bpy.types.Object.diffgesture = bpy.props.PointerProperty(
-        type=DiffGestureCharacterSettings, override={"LIBRARY_OVERRIDABLE"}
-    )
+    bpy.types.Scene.diffgesture_overrides = bpy.props.CollectionProperty(type=DiffGestureSettings)
+    bpy.types.Object.diffgesture = bpy.props.PointerProperty(type=DiffGestureCharacterSettings)
     bpy.types.Object.diffgesture_map = bpy.props.PointerProperty(type=DiffGestureBoneMap)
     bpy.types.Object.diffgesture_takes = bpy.props.CollectionProperty(type=DiffGestureTake)
     bpy.types.Object.diffgesture_take = bpy.props.IntProperty(name="Active Take", default=0, min=0)
@@ -116,6 +115,7 @@ def unregister() -> None:
     del bpy.types.Object.diffgesture_takes
     del bpy.types.Object.diffgesture_map
     del bpy.types.Object.diffgesture
+    del bpy.types.Scene.diffgesture_overrides
     del bpy.types.Scene.diffgesture
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The settings of a character, ``armature.diffgesture``: its own values, and the scene's where it has none.
 
-What is set here is kept in ``armature.diffgesture.own``. What was never set there reads as ``scene.diffgesture``
+What is set here is kept in ``armature.diffgesture.own``; for a library override, which would lose it when the file
+is saved, in ``scene.diffgesture_overrides``. What was never set there reads as ``scene.diffgesture``
 says, which is so the defaults of all characters of the scene, and all there is before a character is chosen.
 """
 
@@ -34,9 +35,28 @@ def settings_for(armature: bpy.types.Object | None, scene: bpy.types.Scene) -> A
 def _counting(settings: DiffGestureCharacterSettings, name: str) -> DiffGestureSettings:
     """The group whose value counts: the character's own where it is set, else that of its scene."""
     scene = _scene_of(settings.id_data)
-    if scene is None or settings.own.is_property_set(name):
+    if scene is None:
         return settings.own
-    return scene.diffgesture
+    own = _own(settings, scene)
+    return own if own is not None and own.is_property_set(name) else scene.diffgesture
+
+
+def _own(settings: DiffGestureCharacterSettings, scene: bpy.types.Scene) -> DiffGestureSettings | None:
+    """The group that has the character's own values, if there is one yet."""
+    item = settings.id_data
+    return settings.own if item.override_library is None else scene.diffgesture_overrides.get(item.name)
+
+
+def own_to_change(settings: DiffGestureCharacterSettings) -> DiffGestureSettings:
+    """The group that has the character's own values, to change them."""
+    item, scene = settings.id_data, _scene_of(settings.id_data)
+    if item.override_library is None or scene is None:
+        return settings.own
+    own = scene.diffgesture_overrides.get(item.name)
+    if own is None:
+        own = scene.diffgesture_overrides.add()
+        own.name = item.name
+    return own
 
 
 def _scene_of(item: bpy.types.ID) -> bpy.types.Scene | None:
@@ -49,7 +69,7 @@ def _scene_of(item: bpy.types.ID) -> bpy.types.Scene | None:
 
 def _mirrored(name: str, deferred: Any) -> Any:
     """The same property, which keeps nothing itself."""
-    keywords = {key: value for key, value in deferred.keywords.items() if key not in ("update", "override")}
+    keywords = {key: value for key, value in deferred.keywords.items() if key != "update"}
     items = [item[0] for item in keywords["items"]] if "items" in keywords else None
 
     def get(self: DiffGestureCharacterSettings) -> Any:
@@ -57,7 +77,7 @@ def _mirrored(name: str, deferred: Any) -> Any:
         return value if items is None else items.index(value)
 
     def put(self: DiffGestureCharacterSettings, value: Any) -> None:
-        setattr(self.own, name, value if items is None else items[value])
+        setattr(own_to_change(self), name, value if items is None else items[value])
 
     accessors: dict[str, Callable[..., Any]] = {"get": get, "set": put}
     return deferred.function(**keywords, **accessors, override=_OVERRIDABLE)
@@ -70,7 +90,7 @@ def _pointer(name: str) -> property:
         return getattr(_counting(self, name), name)
 
     def put(self: DiffGestureCharacterSettings, value: Any) -> None:
-        setattr(self.own, name, value)
+        setattr(own_to_change(self), name, value)
 
     return property(get, put)
 
@@ -84,7 +104,7 @@ class DiffGestureCharacterSettings(Sayings, bpy.types.PropertyGroup):
     """``armature.diffgesture``."""
 
     __annotations__ = {
-        "own": PointerProperty(type=DiffGestureSettings, override=_OVERRIDABLE),
+        "own": PointerProperty(type=DiffGestureSettings),
         **{
             name: _mirrored(name, deferred)
             for name, deferred in _PROPERTIES.items()
@@ -93,8 +113,10 @@ class DiffGestureCharacterSettings(Sayings, bpy.types.PropertyGroup):
     }
 
     def holder(self, name: str) -> DiffGestureSettings:
-        """The group to draw a pointer of."""
-        return _counting(self, name)
+        """The group to draw a pointer of: the character's own, unless only the scene has one."""
+        counting, scene = _counting(self, name), _scene_of(self.id_data)
+        own = self.own if scene is None else _own(self, scene)
+        return counting if own is None or counting.is_property_set(name) else own
 
 
 for _name, _deferred in _PROPERTIES.items():

@@ -173,7 +173,3 @@ class DiffGestureSettings(Sayings, bpy.types.PropertyGroup):
 
 
 controls.add_properties(DiffGestureSettings)
-
-# A character that is a library override keeps its settings, too.
-for _deferred in DiffGestureSettings.__annotations__.values():
-    _deferred.keywords.setdefault("override", {"LIBRARY_OVERRIDABLE"})
