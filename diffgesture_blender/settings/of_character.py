@@ -28,8 +28,9 @@ def settings_of(context: bpy.types.Context) -> Any:
 
 
 def settings_for(armature: bpy.types.Object | None, scene: bpy.types.Scene) -> Any:
-    """The settings of a character of the scene; the scene's without one."""
-    return scene.diffgesture if armature is None else armature.diffgesture
+    """The settings of a character; the scene's without one that is in the scene."""
+    here = armature is not None and scene.objects.get(armature.name) == armature
+    return armature.diffgesture if armature is not None and here else scene.diffgesture
 
 
 def _counting(settings: DiffGestureCharacterSettings, name: str) -> DiffGestureSettings:

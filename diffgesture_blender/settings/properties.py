@@ -13,7 +13,7 @@ from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
 from ..translations import CONTEXT
-from . import controls
+from . import cast, controls
 
 QUALITIES: Final = (
     ("DRAFT", "Draft", "The fewest steps: to try seeds quickly"),
@@ -173,3 +173,4 @@ class DiffGestureSettings(Sayings, bpy.types.PropertyGroup):
 
 
 controls.add_properties(DiffGestureSettings)
+cast.add_properties(DiffGestureSettings)

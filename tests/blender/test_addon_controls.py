@@ -65,7 +65,7 @@ def test_regenerate_writes_a_new_action_and_keeps_the_old_one(
     settings.regenerate_start, settings.regenerate_end = 20, 32
     assert bpy.ops.diffgesture.regenerate() == {"FINISHED"}
     assert session.result is not None
-    assert settings.seed == 1
+    assert settings.armature.diffgesture.seed == 1
     assert session.result.action_name == "spéech one seed 1 frames 20 to 32"
     assert (session.result.frame_start, session.result.frame_end) == (20, 32)
     assert settings.armature.animation_data.action.name == session.result.action_name
@@ -106,7 +106,7 @@ def test_a_range_outside_of_the_speech_changes_nothing(worker_mode: Callable[[st
         bpy.ops.diffgesture.regenerate()
     assert settings.armature.animation_data.action == action
     assert len(bpy.data.actions) == actions
-    assert settings.seed == 0
+    assert settings.armature.diffgesture.seed == 0
 
 
 def test_a_control_that_is_switched_on_shows_the_models_own_value(scene: Any) -> None:
