@@ -12,6 +12,7 @@ from .jobs import runner as pump
 from .jobs import warm_up
 from .operators import bone_map as map_operators
 from .operators import cues as cue_operators
+from .operators import dialogue as dialogue_operators
 from .operators import generate as operators
 from .operators import mend as mend_operators
 from .operators import playback as playback_operators
@@ -24,7 +25,7 @@ from .settings.properties import DiffGestureSettings
 from .settings.takes import DiffGestureTake
 from .state import character
 from .state.session import end_session, session, start_session
-from .ui import cues_panel, panel, takes_panel
+from .ui import cues_panel, dialogue_panel, panel, takes_panel
 from .ui.preferences import DiffGesturePreferences
 
 CLASSES: Final[tuple[type, ...]] = (
@@ -41,8 +42,10 @@ CLASSES: Final[tuple[type, ...]] = (
     *setup_operators.CLASSES,
     *torch_operators.CLASSES,
     *cue_operators.CLASSES,
+    *dialogue_operators.CLASSES,
     *panel.CLASSES,
     *cues_panel.CLASSES,
+    *dialogue_panel.CLASSES,
     *takes_panel.CLASSES,
 )
 

@@ -22,6 +22,7 @@ from ..errors import DiffGestureError
 from ..motion import Motion, load_motion
 from ..retarget.aim_measure import aim_at
 from ..retarget.apply import Retargeting, RetargetReport
+from ..retarget.gaze import gaze_at
 from ..retarget.look import Look
 from ..retarget.present_pose import model_rest
 from ..settings.of_character import settings_for
@@ -216,8 +217,11 @@ class GenerateJob(WorkerTask):
         request, name = self.request, self.request.action_name(seed)
         told: list[str] = []
         work: Retargeting | None = None
+        if request.glances:
+            motion, told = gaze_at(armature, motion, request.glances, frame_start=request.frame_start, scene=scene)
         if request.targets:
-            motion, told = aim_at(armature, motion, request.targets, frame_start=request.frame_start, scene=scene)
+            motion, said = aim_at(armature, motion, request.targets, frame_start=request.frame_start, scene=scene)
+            told += said
         if request.plan is not None:
             report = apply_plan(request.plan, armature, motion, scene, request.frame_start, name, request.keys)
         else:

@@ -5,20 +5,37 @@ import bpy
 
 from .. import compat
 from ..animation.layers import own_strips
-from ..settings.of_character import settings_of
+from ..settings.of_character import settings_for, settings_of
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import session
+from .scene_plan import candidates
 
 
-def generate_disabled_reason(context: bpy.types.Context) -> str | None:
-    """Why Generate cannot be pressed now; None if it can. Cheap: panels ask it while drawing."""
+def _busy_reason(context: bpy.types.Context) -> str | None:
     if session.job is not None:
         return "Gestures are being generated"
     if session.check is not None:
         return "The backend is being checked or installed"
-    if context.scene is None:
-        return "There is no scene"
+    return "There is no scene" if context.scene is None else None
+
+
+def generate_scene_disabled_reason(context: bpy.types.Context) -> str | None:
+    """Why Generate Scene cannot be pressed now; None if it can."""
+    reason = _busy_reason(context)
+    if reason is not None:
+        return reason
+    scene = context.scene
+    if not any(settings_for(armature, scene).take_part for armature in candidates(scene)):
+        return "The scene has no character"
+    return None
+
+
+def generate_disabled_reason(context: bpy.types.Context) -> str | None:
+    """Why Generate cannot be pressed now; None if it can. Cheap: panels ask it while drawing."""
+    busy = _busy_reason(context)
+    if busy is not None:
+        return busy
     reason = audio_source.missing_reason(settings_of(context))
     if reason is not None:
         return reason

@@ -113,6 +113,12 @@ class DiffGestureCharacterSettings(Sayings, bpy.types.PropertyGroup):
         },
     }
 
+    def has_own(self, name: str) -> bool:
+        """Whether the character has a value of its own, not only the scene's."""
+        scene = _scene_of(self.id_data)
+        own = self.own if scene is None else _own(self, scene)
+        return own is not None and own.is_property_set(name) and bool(getattr(own, name))
+
     def holder(self, name: str) -> DiffGestureSettings:
         """The group to draw a pointer of: the character's own, unless only the scene has one."""
         counting, scene = _counting(self, name), _scene_of(self.id_data)
