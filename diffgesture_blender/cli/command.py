@@ -42,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="Speech audio to gesture keyframes on an armature.")
     parser.add_argument("--version", action="version", version=f"DiffGesture {VERSION}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{generate,batch,take,check}", parser_class=_Parser
+        dest="command", required=True, metavar="{generate,scene,batch,take,check}", parser_class=_Parser
     )
     generate = commands.add_parser(
         "generate",
@@ -98,6 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--report", metavar="R.json", help="what was done, or why not, as JSON")
     where.add_argument("--no-sound", action="store_true", help="do not add the speech to the sequencer")
     where.add_argument("--json", action="store_true", help="print the report as one line on standard output")
+    _add_scene(commands)
     _add_batch(commands)
     _add_take(commands)
     check = commands.add_parser("check", help="start the backend and report", description="Check the backend.")
@@ -139,6 +140,28 @@ def _add_backend(parser: argparse.ArgumentParser) -> None:
     backend.add_argument("--python", metavar="FILE", help="the backend's Python (default: the preferences')")
     backend.add_argument("--checkpoint", metavar="FILE", help="other weights than the bundled ones")
     backend.add_argument("--device", metavar="NAME", help="auto, cpu, cuda, mps (default: the preferences')")
+
+
+def _add_scene(commands: Any) -> None:
+    scene = commands.add_parser(
+        "scene",
+        help="generate gestures for all characters of a scene",
+        description="Gestures for every character of a scene over its frame range: each speaks in its own turns "
+        "and listens in the others'. Voices and settings are those of the file.",
+    )
+    scene.add_argument("--scene", metavar="NAME", help="the scene (default: the file's active one)")
+    scene.add_argument(
+        "--character", action="append", metavar="NAME", help="only this one; repeated, these (default: all)"
+    )
+    scene.add_argument(
+        "--strip-scene", metavar="NAME", help="whose sequencer has the speech (default: the scene's)"
+    )
+    scene.add_argument("--seed", type=int, metavar="N", help="for all (default: each character's own)")
+    scene.add_argument("--blend", metavar="FILE", help="the .blend to open, if none was given before --command")
+    scene.add_argument("--output", required=True, metavar="OUT.blend", help="save the .blend with the keys here")
+    scene.add_argument("--report", metavar="R.json", help="what was done, or why not, as JSON")
+    scene.add_argument("--json", action="store_true", help="print the report as one line on standard output")
+    _add_backend(scene)
 
 
 def _add_batch(commands: Any) -> None:
@@ -229,7 +252,7 @@ def main(arguments: Sequence[str]) -> int:
             return _check(options)
         if options.report:
             _check_report(options, reporting)
-        from . import batch, generate
+        from . import batch, generate, scene
 
         if options.command == "batch":
             options.arguments = list(arguments)
@@ -237,8 +260,8 @@ def main(arguments: Sequence[str]) -> int:
             if exit_code:
                 _print_error(report["error"])
         else:
-            do = generate.save_training_take if options.command == "take" else generate.generate
-            do(options, report)
+            commands = {"take": generate.save_training_take, "scene": scene.generate_scene}
+            commands.get(options.command, generate.generate)(options, report)
             shown = report.get("follows", True)
             report["status"], exit_code = ("ok", 0) if shown else ("not shown", NOT_SHOWN)
     except SystemExit as end:  # --help and --version

@@ -16,6 +16,7 @@ from ..errors import DiffGestureError
 from ..retarget import find_bone_map
 from ..retarget.aim_measure import CAMERA
 from ..retarget.gaze import Glance
+from ..settings.controls import table
 from ..settings.machine import Machine
 from ..settings.of_character import settings_for
 from ..sound import mixdown, sequencer
@@ -66,7 +67,8 @@ def candidates(scene: bpy.types.Scene) -> list[bpy.types.Object]:
 def voice_in_scene(armature: bpy.types.Object, scene: bpy.types.Scene, edit: bpy.types.Scene) -> Voice:
     """The sounds that are a character's own; cheap, for panels."""
     settings = settings_for(armature, scene)
-    return voice_of(armature, settings, edit, settings.has_own(_SPOKEN[settings.audio_source]))
+    spoken = _SPOKEN[settings.audio_source]
+    return voice_of(armature, settings, edit, settings.has_own(spoken) and bool(getattr(settings, spoken)))
 
 
 def plan_scene(
@@ -228,6 +230,9 @@ def _request(
         notes.append(
             f"The transcript of {armature.name} is left out, for a file does not say who speaks; use text strips."
         )
+    values = settings.controls()
+    if not settings.has_own("seed"):  # people who are nobody's copies
+        values["seed"] = (values["seed"] + parts.index(part)) % (table()["seed"]["max"] + 1)
     clip = AudioClip(audio, f"{scene.name} {armature.name}", audio, frame=scene.frame_start, heard=True)
     request = build_request(
         scene,
@@ -235,7 +240,7 @@ def _request(
         clip,
         folder=place,
         machine=machine,
-        controls={**settings.controls(), **controls},
+        controls={**values, **controls},
         frame_start=scene.frame_start,
         keys=keys or settings.keys(),
         transcript=transcript,

@@ -117,7 +117,7 @@ class DiffGestureCharacterSettings(Sayings, bpy.types.PropertyGroup):
         """Whether the character has a value of its own, not only the scene's."""
         scene = _scene_of(self.id_data)
         own = self.own if scene is None else _own(self, scene)
-        return own is not None and own.is_property_set(name) and bool(getattr(own, name))
+        return own is not None and own.is_property_set(name)
 
     def holder(self, name: str) -> DiffGestureSettings:
         """The group to draw a pointer of: the character's own, unless only the scene has one."""

@@ -36,9 +36,9 @@ class Voice:
         if self.kind == "SPEECH":
             return tr("Its speech")
         if self.kind == "TEXT" and self.spans:
-            return tr("{count} text strips").format(count=len(self.spans))
+            return tr("Text strips: {count}").format(count=len(self.spans))
         if self.strips:
-            return tr("{count} strips").format(count=len(self.strips))
+            return tr("Strips: {count}").format(count=len(self.strips))
         return tr("Listens")
 
 
