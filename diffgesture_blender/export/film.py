@@ -62,12 +62,18 @@ def write_film(
         )
 
 
-@contextmanager
-def _stage(armature: bpy.types.Object, scene: bpy.types.Scene) -> Iterator[bpy.types.Scene]:
-    """A scene with the character and a camera before it; at the end neither is there."""
+def bodies_of(scene: bpy.types.Scene, armature: bpy.types.Object) -> list[bpy.types.Object]:
+    """What a film shows of the character; DiffGestureError where that is nothing."""
     bodies = [item for item in members(armature, scene) if item.type not in _UNSEEN and not item.hide_render]
     if not bodies:
         raise DiffGestureError(f"{armature.name} has no mesh that a film could show.")
+    return bodies
+
+
+@contextmanager
+def _stage(armature: bpy.types.Object, scene: bpy.types.Scene) -> Iterator[bpy.types.Scene]:
+    """A scene with the character and a camera before it; at the end neither is there."""
+    bodies = bodies_of(scene, armature)
     stage = bpy.data.scenes.new("DiffGesture film")
     lens = bpy.data.cameras.new("DiffGesture film")
     camera = bpy.data.objects.new("DiffGesture film", lens)

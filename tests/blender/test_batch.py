@@ -327,6 +327,7 @@ def test_a_film_of_a_character_without_a_mesh_is_refused(stage: Path, capsys: py
     run = Run(stage, capsys, stage / "clips", "--armature", "Ann", "--formats", "mp4", "--range", "1")
     assert run.code == 2
     assert "has no mesh" in run.lines[0]["error"]
+    assert not (stage / "starts").exists()  # told before any work
     assert files(stage) == ["a.json"]
 
 
@@ -348,3 +349,13 @@ def test_speakers_and_sounds_of_the_blend_are_named_on_the_command_line(
     arguments = ["batch", "--output", stage / "out"]
     assert command.main([str(word) for word in arguments]) == 2
     assert "name strips, sounds or speakers" in capsys.readouterr().err
+
+
+def test_a_record_never_takes_the_place_of_a_transcript(stage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (stage / "out").mkdir()
+    (stage / "out" / "a.json").write_text('{"text": "Hello", "segments": []}', encoding="utf-8")
+    run = Run(stage, capsys, stage / "clips", "--armature", "Ann")
+    assert run.code == 2
+    assert "is not the record of a job" in run.errors
+    assert (stage / "out" / "a.json").read_text(encoding="utf-8").startswith('{"text"')
+    assert not (stage / "starts").exists()
