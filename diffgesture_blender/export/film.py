@@ -6,6 +6,9 @@ Blender's Workbench engine draws it, from the front, in a scene of its own that 
 
 from __future__ import annotations
 
+import errno
+import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +47,7 @@ def write_film(
     """An .mp4 of the armature's meshes from frame ``first`` to ``last``, with ``clip`` from ``sound_start`` on.
 
     A character without a mesh cannot be drawn, and a Blender without a graphics driver (software will do) draws
-    nothing: DiffGestureError, as where the film cannot be encoded.
+    nothing: DiffGestureError, as where the film cannot be encoded. OSError where the disk is full.
     """
     with _stage(armature, scene) as stage:
         stage.frame_start, stage.frame_end = first, last
@@ -60,6 +63,24 @@ def write_film(
         raise DiffGestureError(
             f"Blender drew no film {path.name}. It needs a graphics driver (Mesa's software driver will do)."
         )
+    if not _is_whole(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether an MP4 file is complete and has its index: Blender reports no error when the disk is full."""
+    names, place, size = set(), 0, path.stat().st_size
+    with path.open("rb") as file:
+        while place + 8 <= size:
+            file.seek(place)
+            length, name = struct.unpack(">I4s", file.read(8))
+            if length == 1:  # a box of more than 4 GB has its length behind its name
+                (length,) = struct.unpack(">Q", file.read(8).rjust(8, b"\0"))
+            if length < 8:
+                return False
+            names.add(name)
+            place += length
+    return place == size and b"moov" in names
 
 
 def bodies_of(scene: bpy.types.Scene, armature: bpy.types.Object) -> list[bpy.types.Object]:
