@@ -383,3 +383,31 @@ def test_a_film_that_does_not_fit_on_the_disk_is_none(stage: Path, capsys: pytes
     assert "the disk is full" in run.errors
     assert (stage / "out" / "a.mp4").read_text() == "old"
     assert files(stage) == ["a.json", "a.mp4"]
+
+
+def test_a_reader_that_ends_is_no_fault(stage: Path) -> None:
+    """`batch … | head -1`, or a Blender of --jobs whose first one was killed."""
+    (stage / "blender.py").write_text(BLENDER.format(root=str(ROOT)), encoding="utf-8")
+    words = [
+        stage / "blender.py",
+        stage / "two.blend",
+        "batch",
+        stage / "clips",
+        "--output",
+        stage / "out",
+        "--json",
+    ]
+    words += ["--python", stage / "python", "--formats", "npz", "--armature", "Ann", "--armature", "Bob"]
+    process = subprocess.Popen(
+        [sys.executable, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    while '"job"' not in process.stdout.readline():
+        pass
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(60) == 130, errors
+    assert "the rest was not done" in errors
+    assert "Internal" not in errors
+    assert "Traceback" not in errors
