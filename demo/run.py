@@ -44,6 +44,7 @@ class Options:
     samples: int
     fps: float
     processes: int | None
+    settings: dict[str, str]
 
 
 class DemoError(Exception):
@@ -61,6 +62,9 @@ def parse_arguments(arguments: list[str] | None = None) -> Options:
     parser.add_argument("--fps", type=float, default=None, help="pictures a second (default: 12)")
     parser.add_argument("--quick", action="store_true", help="a small, coarse film: 240x270, 3 samples, 6 fps")
     parser.add_argument("--processes", type=int, default=None, help="render processes (default: by the cores)")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="controls, such as style_size=0.8 role=listener"
+    )
     args = parser.parse_args(arguments)
     size, samples, fps = ((240, 270), 3, 6.0) if args.quick else ((360, 405), 5, 12.0)
     return Options(
@@ -71,6 +75,7 @@ def parse_arguments(arguments: list[str] | None = None) -> Options:
         samples=args.samples or samples,
         fps=args.fps or fps,
         processes=args.processes,
+        settings=dict(item.partition("=")[::2] for item in args.set),
     )
 
 
@@ -101,6 +106,11 @@ def animate(options: Options) -> Any:
     scene.render.fps = SCENE_FPS
     settings = scene.diffgesture
     settings.armature, settings.audio_path, settings.seed = mannequin, str(options.audio), options.seed
+    for name, value in options.settings.items():
+        if name not in settings.bl_rna.properties:
+            raise DemoError(f"There is no setting {name}; those of the panel are in docs/CONTROLS.md.")
+        kind = settings.bl_rna.properties[name].type
+        setattr(settings, name, float(value) if kind == "FLOAT" else value)
     # Without a user to ask, the operator waits for the worker and returns when the keys are written
     try:
         bpy.ops.diffgesture.generate()

@@ -64,6 +64,8 @@ def batch(options: argparse.Namespace, report: dict[str, Any]) -> int:
     jobs = side_by_side.share_of(jobs, options.share)
     formats = _formats(options.formats)
     prepared = [(job, _arguments(job, folder, formats)) for job in jobs]
+    for job in jobs:
+        _check_record(folder / f"{job.name}.json")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -299,6 +301,20 @@ def _is_done(path: Path, fingerprint: str) -> bool:
     if not isinstance(record, dict) or record.get("status") != "ok" or record.get("fingerprint") != fingerprint:
         return False
     return all(os.path.isfile(str(record[kind])) for kind in KINDS if record.get(kind))
+
+
+def _check_record(path: Path) -> None:
+    """DiffGestureError where a job's record would take the place of something else, such as a transcript."""
+    if not path.exists():
+        return
+    try:
+        found = read_json(path, "record")
+    except DiffGestureError:  # no JSON at all: what an older version broke off
+        return
+    if not isinstance(found, dict) or "job" not in found or "status" not in found:
+        raise DiffGestureError(
+            f"{path} is not the record of a job and would be overwritten; choose another folder for --output."
+        )
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:

@@ -270,6 +270,10 @@ def main(arguments: Sequence[str]) -> int:
         exit_code = _fail(report, Problem(str(error), kind="usage"))
     except KeyboardInterrupt:
         exit_code = _fail(report, Problem("Interrupted.", kind="cancelled", exit_code=130))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that nothing written later fails again
+        text = "The program that read the output has ended, so the rest was not done."
+        exit_code = _fail(report, Problem(text, kind="cancelled", exit_code=130))
     except Exception as error:
         exit_code = _fail(report, Problem.of(error))
     finally:

@@ -14,8 +14,8 @@ import bpy
 from ..animation.key_writing import KeyMode, KeyOptions
 from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
+from ..export import film
 from ..export.character import export_character
-from ..export.film import write_film
 from ..export.training_take import copy_take, save_take
 from ..jobs import playback, runner
 from ..jobs.generate import GenerateJob, JobResult
@@ -46,6 +46,8 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
     folder = new_job_folder()
     try:
         request = _request(options, folder)
+        if "film" in outputs:
+            film.bodies_of(*_scene_and_armature(request.scene_uid, request.armature_uid))
         report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
         job = GenerateJob(request)
         result = runner.run(job, ProgressPrinter())
@@ -252,13 +254,19 @@ def _is_whole(blend: Path) -> bool:
     return end.endswith(b"\xb1\xea\x92\x8f") if compressed else b"ENDB" in end
 
 
-def _export(result: JobResult, path: Path, request: JobRequest) -> None:
-    scene = character.find_scene(result.scene_uid)
+def _scene_and_armature(scene_uid: int, armature_uid: int) -> tuple[bpy.types.Scene, bpy.types.Object]:
+    scene = character.find_scene(scene_uid)
     assert scene is not None
-    armature = character.find_armature(result.armature_uid, scene)
+    armature = character.find_armature(armature_uid, scene)
     assert armature is not None
+    return scene, armature
+
+
+def _export(result: JobResult, path: Path, request: JobRequest) -> None:
+    scene, armature = _scene_and_armature(result.scene_uid, result.armature_uid)
     if path.suffix.lower() == ".mp4":
-        write_film(path, armature, scene, result.frame_start, result.frame_end, request.audio, request.frame_start)
+        frames = (result.frame_start, result.frame_end)
+        film.write_film(path, armature, scene, *frames, request.audio, request.frame_start)
         return
     export_character(path, armature, scene, result.frame_start, result.frame_end)
 

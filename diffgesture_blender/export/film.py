@@ -6,6 +6,9 @@ Blender's Workbench engine draws it, from the front, in a scene of its own that 
 
 from __future__ import annotations
 
+import errno
+import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +47,7 @@ def write_film(
     """An .mp4 of the armature's meshes from frame ``first`` to ``last``, with ``clip`` from ``sound_start`` on.
 
     A character without a mesh cannot be drawn, and a Blender without a graphics driver (software will do) draws
-    nothing: DiffGestureError, as where the film cannot be encoded.
+    nothing: DiffGestureError, as where the film cannot be encoded. OSError where the disk is full.
     """
     with _stage(armature, scene) as stage:
         stage.frame_start, stage.frame_end = first, last
@@ -60,14 +63,38 @@ def write_film(
         raise DiffGestureError(
             f"Blender drew no film {path.name}. It needs a graphics driver (Mesa's software driver will do)."
         )
+    if not _is_whole(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether an MP4 file is complete and has its index: Blender reports no error when the disk is full."""
+    names, place, size = set(), 0, path.stat().st_size
+    with path.open("rb") as file:
+        while place + 8 <= size:
+            file.seek(place)
+            length, name = struct.unpack(">I4s", file.read(8))
+            if length == 1:  # a box of more than 4 GB has its length behind its name
+                (length,) = struct.unpack(">Q", file.read(8).rjust(8, b"\0"))
+            if length < 8:
+                return False
+            names.add(name)
+            place += length
+    return place == size and b"moov" in names
+
+
+def bodies_of(scene: bpy.types.Scene, armature: bpy.types.Object) -> list[bpy.types.Object]:
+    """What a film shows of the character; DiffGestureError where that is nothing."""
+    bodies = [item for item in members(armature, scene) if item.type not in _UNSEEN and not item.hide_render]
+    if not bodies:
+        raise DiffGestureError(f"{armature.name} has no mesh that a film could show.")
+    return bodies
 
 
 @contextmanager
 def _stage(armature: bpy.types.Object, scene: bpy.types.Scene) -> Iterator[bpy.types.Scene]:
     """A scene with the character and a camera before it; at the end neither is there."""
-    bodies = [item for item in members(armature, scene) if item.type not in _UNSEEN and not item.hide_render]
-    if not bodies:
-        raise DiffGestureError(f"{armature.name} has no mesh that a film could show.")
+    bodies = bodies_of(scene, armature)
     stage = bpy.data.scenes.new("DiffGesture film")
     lens = bpy.data.cameras.new("DiffGesture film")
     camera = bpy.data.objects.new("DiffGesture film", lens)

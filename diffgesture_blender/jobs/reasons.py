@@ -50,8 +50,12 @@ def regenerate_disabled_reason(context: bpy.types.Context) -> str | None:
         return reason
     scene, settings = context.scene, settings_of(context)
     armature = character.chosen_armature(scene.diffgesture, context)
-    if armature is None or not (compat.current_action(armature).action or own_strips(armature)):
-        return "The character has no action yet; generate gestures first"
+    if armature is None or compat.current_action(armature).action is None:
+        strips = [] if armature is None else [strip for strip in own_strips(armature) if not strip.mute]
+        if not strips:
+            return "The character has no action yet; generate gestures first"
+        if strips[0].blend_type != "REPLACE":
+            return "An additive strip plays, of which no part can be regenerated"
     if settings.use_reference:
         return "The reference algorithm cannot keep a part of a motion"
     if settings.regenerate == "PREVIEW" and not scene.use_preview_range:

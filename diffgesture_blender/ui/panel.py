@@ -167,7 +167,7 @@ class DIFFGESTURE_PT_advanced(_SidebarPanel, bpy.types.Panel):
 def _draw_audio(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
     column = layout.column(align=True)
     column.label(text="Speech", icon="SPEAKER")
-    column.row(align=True).prop(settings, "audio_source", expand=True)
+    _draw_sources(column, settings, setup_ui.columns(context))
     if settings.audio_source == "FILE":
         column.prop(settings, "audio_path", text="")
     elif settings.audio_source == "SOUND":
@@ -178,6 +178,17 @@ def _draw_audio(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, c
             column.label(text="The sequencer's active strip is used")
     else:
         column.prop(settings.holder("speaker"), "speaker", text="")
+
+
+def _draw_sources(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, width: int) -> None:
+    """The sources side by side, in two rows where one would cut their names."""
+    longest = max(setup_ui.text_width(tr(name)) for _, name, _ in audio_source.SOURCES)
+    in_row = 4 if 4 * (longest + 1) <= width else 2
+    row = layout.row(align=True)
+    for index, (source, _, _) in enumerate(audio_source.SOURCES):
+        if index and index % in_row == 0:
+            row = layout.row(align=True)
+        row.prop_enum(settings, "audio_source", source)
 
 
 def _draw_character(

@@ -30,10 +30,14 @@ def draw_text(layout: bpy.types.UILayout, text: str, width: int, icon: str = "NO
     """A paragraph as labels of ``width`` characters; the icon stands before the first line."""
     column, text = layout.column(align=True), tr(text)
     column.scale_y = 0.8
-    if any(unicodedata.east_asian_width(letter) == "W" for letter in text):
-        width = max(10, width // 2)
+    width = max(10, round(width * len(text) / max(1, text_width(text))))
     for index, line in enumerate(textwrap.wrap(text, width, break_on_hyphens=False) or [""]):
         column.label(text=line, icon=icon if index == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
+
+
+def text_width(text: str) -> int:
+    """How many letters of English a text is wide."""
+    return sum(2 if unicodedata.east_asian_width(letter) == "W" else 1 for letter in text)
 
 
 def draw_problem(layout: bpy.types.UILayout, problem: Problem, width: int, dismissable: bool = True) -> None:

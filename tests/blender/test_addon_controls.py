@@ -15,6 +15,7 @@ from conftest import ROOT
 bpy = pytest.importorskip("bpy")
 
 from diffgesture_blender import compat
+from diffgesture_blender.animation.layers import mark_generated
 from diffgesture_blender.animation.splice import key_frames_of
 from diffgesture_blender.jobs.reasons import regenerate_disabled_reason
 from diffgesture_blender.jobs.request import request_from_scene
@@ -51,6 +52,19 @@ def test_a_disabled_regenerate_says_why(worker_mode: Callable[[str], None], scen
     settings.use_reference = False
     settings.audio_path = ""
     assert "audio file" in (regenerate_disabled_reason(bpy.context) or "")
+
+
+def test_regenerate_says_beforehand_of_which_strip_no_part_can_be_replaced(scene: Any) -> None:
+    settings, rig = scene.diffgesture, scene.diffgesture.armature
+    action = bpy.data.actions.new("Gestures")
+    mark_generated(action)
+    strip = rig.animation_data_create().nla_tracks.new().strips.new("Gestures", 1, action)
+    settings.regenerate_start, settings.regenerate_end = 1, 20
+    assert regenerate_disabled_reason(bpy.context) is None
+    strip.blend_type = "COMBINE"
+    assert "additive strip" in (regenerate_disabled_reason(bpy.context) or "")
+    strip.mute = True
+    assert "no action yet" in (regenerate_disabled_reason(bpy.context) or "")
 
 
 def test_regenerate_writes_a_new_action_and_keeps_the_old_one(

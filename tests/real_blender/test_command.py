@@ -99,7 +99,7 @@ def test_batch_of_every_format_and_again(blender: RealBlender, character: Path, 
         "--steps",
         2,
         "--formats",
-        "npz,blend,fbx,glb",
+        "npz,blend,fbx,glb,mp4",
     )
     done = blender.command(character, *arguments, "--report", blender.stage / "batch.json")
     assert done.returncode == 2, text_of(done)
@@ -108,7 +108,23 @@ def test_batch_of_every_format_and_again(blender: RealBlender, character: Path, 
     assert {line["job"]: line["status"] for line in lines} == statuses, text_of(done)
     assert "1 of 3 jobs failed: broken." in done.stderr
     written = {path.name for path in (blender.stage / "batch").iterdir()}
-    kinds = ("json", "npz", "blend", "fbx", "glb")
+    kinds = ("json", "npz", "blend", "fbx", "glb", "mp4")
     assert written == {"broken.json", *(f"{name}.{kind}" for name in ("one", "two") for kind in kinds)}
     again = blender.command(character, *arguments, "--report", blender.stage / "again.json")
     assert read(blender.stage / "again.json")["jobs_skipped"] == 2, text_of(again)
+
+
+def test_two_blenders_side_by_side(blender: RealBlender, character: Path, speech: Path) -> None:
+    clips = blender.stage / "pair"
+    clips.mkdir()
+    for name in ("a.wav", "b.wav", "c.wav"):
+        shutil.copy(speech, clips / name)
+    out = blender.stage / "pair out"
+    done = blender.command(
+        character, "batch", clips, "--output", out, "--steps", 2, "--formats", "npz", "--jobs", 2, "--json"
+    )
+    assert done.returncode == 0, text_of(done)
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert sorted(line["job"] for line in lines if "job" in line) == ["a", "b", "c"]
+    assert lines[-1]["jobs_done"] == 3
+    assert {path.name for path in out.glob("*.npz")} == {"a.npz", "b.npz", "c.npz"}

@@ -61,10 +61,13 @@ class Stream:
 
     @classmethod
     def all_of_card(cls, card: Mapping[str, Any]) -> tuple["Stream", ...]:
-        """The streams of a card; older cards have ``features`` alone, which is the stream ``speech``."""
-        entries = card["streams"] if "streams" in card else {"speech": card["features"]}
-        if not isinstance(entries, dict) or not 1 <= len(entries) <= MAX_STREAMS:
+        """The streams of a card: ``features`` is the stream ``speech``, those of ``streams`` come after it."""
+        further = card.get("streams", {})
+        if not isinstance(further, dict):
             raise ValueError("streams must be a table")
+        entries = further if "speech" in further else {"speech": card["features"], **further}
+        if len(entries) > MAX_STREAMS:
+            raise ValueError(f"there are {len(entries)} streams, of which {MAX_STREAMS} can be used")
         return tuple(cls.from_card(name, entry) for name, entry in entries.items())
 
     def as_card(self) -> dict[str, Any]:
@@ -75,6 +78,12 @@ class Stream:
         for key, vector in (("mean", self.mean), ("std", self.std), ("silence", self.padding)):
             entry[key] = [round(float(value), 6) for value in vector]
         return entry
+
+
+def streams_on_card(streams: Sequence[Stream]) -> dict[str, Any]:
+    """The fields ``features`` and ``streams`` of a card, as ``Stream.all_of_card`` reads them."""
+    speech, *further = streams
+    return {"features": speech.as_card(), "streams": {stream.name: stream.as_card() for stream in further}}
 
 
 def condition_dim(streams: Sequence[Stream]) -> int:

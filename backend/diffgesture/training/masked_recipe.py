@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import DataError
 from ..model.checkpoint import Checkpoint
-from ..model.conditioning import condition_dim
+from ..model.conditioning import condition_dim, streams_on_card
 from ..model.masked import MaskedPoseTransformer
 from ..model.saving import save_checkpoint
 from ..motion.skeletons import SKELETONS, Skeleton, normalize
@@ -126,7 +126,7 @@ class MaskedRecipe:
             "network": "masked_pose_transformer",
             "hyperparameters": self._model,
             "normalisation": {"mean": _numbers(norm.pose_mean), "std": _numbers(norm.pose_std)},
-            "streams": {stream.name: stream.as_card() for stream in norm.streams},
+            **streams_on_card(norm.streams),
             "rest_directions": rest_pose(self._takes).round(5).tolist(),
             "licence": config.licence,
             "training": training,
