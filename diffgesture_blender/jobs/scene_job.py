@@ -14,6 +14,7 @@ from ..sound import sequencer
 from ..sound.source import AudioClip
 from ..state import character
 from ..state.session import Problem, remove_folder, session
+from ..translations import tr
 from ..worker import JobCancelled
 from .generate import GenerateJob, JobResult
 from .request import JobRequest
@@ -56,12 +57,12 @@ class Seat:
     def text(self) -> str:
         """How far it is, for the panel."""
         if self.cancelled:
-            return "Cancelled" if self.over else "Cancelling"
+            return tr("Cancelled") if self.over else tr("Cancelling")
         if self.error is not None or (self.job is not None and self.job.failed):
-            return "Failed"
+            return tr("Failed")
         if self.over:
-            return "Generated"
-        return "Waiting" if self.job is None else self.job.text
+            return tr("Generated")
+        return tr("Waiting") if self.job is None else self.job.text
 
     def cancel(self) -> None:
         """Leave it out; others go on."""

@@ -105,7 +105,7 @@ class DiffGestureCharacterSettings(Sayings, bpy.types.PropertyGroup):
     """``armature.diffgesture``."""
 
     __annotations__ = {
-        "own": PointerProperty(type=DiffGestureSettings),
+        "own": PointerProperty(type=DiffGestureSettings, options={"HIDDEN"}),
         **{
             name: _mirrored(name, deferred)
             for name, deferred in _PROPERTIES.items()

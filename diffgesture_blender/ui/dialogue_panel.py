@@ -99,7 +99,7 @@ def _draw_queue(layout: bpy.types.UILayout, job: SceneJob) -> None:
     column = layout.column(align=True)
     for index, seat in enumerate(job.seats):
         row = column.row(align=True)
-        row.progress(factor=seat.fraction, text=f"{seat.name}: {seat.text}", type="BAR", translate=False)
+        row.progress(factor=seat.fraction, text=f"{seat.name}: {tr(seat.text)}", type="BAR", translate=False)
         part = row.row(align=True)
         part.enabled = not seat.cancelled
         part.operator("diffgesture.cancel_part", text="", icon="X").index = index
