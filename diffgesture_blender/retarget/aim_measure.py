@@ -127,7 +127,7 @@ def shown(
     had_animation_data = armature_object.animation_data is not None
     previous = compat.current_action(armature_object)
     kept = previous.action.use_fake_user if previous.action is not None else False
-    report = retarget(armature_object, motion, bone_map, frame_start=frame_start, scene=scene)
+    report = retarget(armature_object, motion, bone_map, frame_start=frame_start, scene=scene, look=False)
     try:
         yield
     finally:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import bpy
@@ -19,7 +19,8 @@ from .aim import averaged, look_towards
 from .aim_measure import found_target, measured, shown
 
 _LOOKED: Final = 0.4
-"""Seconds between two looks at where everything is."""
+_MOST_LOOKS: Final = 12
+"""Seconds between two looks at where everything is, and how many there are at most: each evaluates the scene."""
 _SHIFT: Final = 0.2
 """Seconds (standard deviation) over which the head goes from one thing to the next."""
 _MOSTLY: Final = 0.5
@@ -55,14 +56,15 @@ def gaze_at(
     if not present:
         return motion, told
     bone_map = find_bone_map(armature_object)
-    frames = key_frames(motion.num_frames, motion.fps, frame_rate(scene), frame_start)
-    step = max(1, round(_LOOKED * motion.fps))
-    used = np.unique(np.append(np.arange(0, motion.num_frames, step), motion.num_frames - 1))
-    with shown(armature_object, motion, bone_map, frame_start, scene):
-        seen = measured(armature_object, bone_map, motion, frames, used, list(present.values()), scene)
+    step = max(1, round(_LOOKED * motion.fps), -(-motion.num_frames // _MOST_LOOKS))
+    few = replace(motion, directions=motion.directions[::step], fps=motion.fps / step)
+    frames = key_frames(few.num_frames, few.fps, frame_rate(scene), frame_start)
+    with shown(armature_object, few, bone_map, frame_start, scene):
+        looks = np.arange(few.num_frames)
+        seen = measured(armature_object, bone_map, few, frames, looks, list(present.values()), scene)
     weights = glance_weights(motion, glances, list(present))
-    ways = quat.normalize(seen.targets - seen.head[:, None])
-    ways = quat.rotate(quat.inv(seen.chest)[:, None], ways)
+    ways = quat.rotate(quat.inv(seen.chest)[:, None], quat.normalize(seen.targets - seen.head[:, None]))
+    ways = quat.normalize(_between(ways, np.arange(motion.num_frames) / step))
     total = np.sum(weights, axis=1)
     mean = np.sum(weights[:, :, None] * ways, axis=1)
     mean[total < 1e-6] = (0.0, 0.0, 1.0)
@@ -75,6 +77,14 @@ def gaze_at(
             "can. Turn the character towards it."
         )
     return turned, told
+
+
+def _between(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """(T, K, 3) the values (N, K, 3) at places 0..N-1 between them, the last one held."""
+    first = np.minimum(places.astype(int), len(values) - 1)
+    after = np.minimum(first + 1, len(values) - 1)
+    share = (places - first)[:, None, None]
+    return (1.0 - share) * values[first] + share * values[after]
 
 
 def glance_weights(motion: Motion, glances: Sequence[Glance], names: Sequence[str]) -> np.ndarray:

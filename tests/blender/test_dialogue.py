@@ -3,6 +3,7 @@
 """Generate Scene: who speaks when, what each hears, where each looks, one motion a character."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ bpy = pytest.importorskip("bpy")
 
 from characters import mixamo_character
 from conftest import blender_has_audio
+from mathutils import Vector
 from sounds import babble, write_wav
 
 import diffgesture_blender
@@ -22,6 +24,7 @@ from diffgesture_blender.cli import command as cli
 from diffgesture_blender.errors import DiffGestureError
 from diffgesture_blender.jobs.scene_job import SceneJob
 from diffgesture_blender.jobs.scene_plan import ScenePlan, plan_scene, voice_in_scene
+from diffgesture_blender.retarget.aim_measure import face_of, place_of
 from diffgesture_blender.settings.machine import Machine
 from diffgesture_blender.sound import mixdown
 from diffgesture_blender.state.session import session
@@ -276,3 +279,43 @@ def test_the_command_line_saves_and_reports(
     assert cli.main([*arguments, "--character", "Eve"]) == 2
     assert "no object Eve" in json.loads(report.read_text(encoding="utf-8"))["error"]
     assert cli.main(["scene", "--blend", str(blend), "--output", str(blend)]) == 2
+
+
+def head_yaw(armature: Any, frame: int) -> float:
+    """Degrees by which the head is turned from straight ahead; positive to the character's left."""
+    bpy.context.scene.frame_set(frame)
+    bone = armature.evaluated_get(bpy.context.evaluated_depsgraph_get()).pose.bones["mixamorig:Head"]
+    turn = bone.matrix.to_quaternion() @ bone.bone.matrix_local.to_quaternion().inverted()
+    forward = turn @ Vector((0.0, -1.0, 0.0))
+    return math.degrees(math.atan2(forward.x, -forward.y))
+
+
+def test_the_head_is_turned_smoothly_to_the_partner(shot: Any, worker_mode: Callable[[str], None]) -> None:
+    """Side by side, both to the front: Bob stands 1.2 m to the left of Ann. The scripted motion lasts 2 s."""
+    worker_mode("motion")
+    strip_of(shot, "Ann 01").mute = True
+    bob = strip_of(shot, "Bob 01")
+    compat.top_strips(shot.sequence_editor).remove(bob)
+    path = str(write_wav(Path(bpy.app.tempdir) / "line.wav", babble(1.0)))
+    compat.top_strips(shot.sequence_editor).new_sound(name="Bob 02", filepath=path, channel=2, frame_start=25)
+    for armature in (shot.objects["Ann"], shot.objects["Bob"]):
+        armature.rotation_euler.z = 0.0
+    ann, found = shot.objects["Ann"], {}
+    for look in ("NONE", "PARTNER"):
+        ann.diffgesture.look = look
+        diffgesture_blender.generate_scene(characters=[ann, shot.objects["Bob"]])
+        found[look] = np.array([head_yaw(ann, frame) for frame in range(1, 48)])
+    turned = found["PARTNER"] - found["NONE"]
+    weight = ann.diffgesture.look_listening
+    assert 0.5 * weight * 70.0 < turned.mean() < 70.0 * weight + 5.0
+    assert np.abs(np.diff(found["PARTNER"], n=2)).max() < np.abs(np.diff(found["NONE"], n=2)).max() + 1.0
+    assert head_yaw(shot.objects["Bob"], 10) < -10.0
+
+
+def test_an_aim_at_a_character_means_its_head(shot: Any) -> None:
+    bob = shot.objects["Bob"]
+    bpy.context.view_layer.update()
+    face = face_of(bob)
+    assert face == "mixamorig:Head"
+    assert place_of(bob.evaluated_get(bpy.context.evaluated_depsgraph_get()), face).z == pytest.approx(1.65)
+    assert face_of(bpy.data.objects.new("Cup", None)) is None
