@@ -2,17 +2,18 @@
 """DiffGesture for Blender: speech audio to gesture keyframes on any armature.
 
 Importing this package imports no bpy, so that its worker client serves (and is tested) outside Blender too. For
-scripts in Blender it offers ``generate``, ``Result`` and ``KeyOptions`` (see ``api``) and ``DiffGestureError``.
+scripts in Blender it offers ``generate``, ``generate_scene``, ``Result`` and ``KeyOptions`` (see ``api``) and
+``DiffGestureError``.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .animation.key_writing import KeyOptions
-    from .api import Result, generate
+    from .api import Result, generate, generate_scene
     from .errors import DiffGestureError
 
-__all__ = ["DiffGestureError", "KeyOptions", "Result", "generate", "register", "unregister"]
+__all__ = ["DiffGestureError", "KeyOptions", "Result", "generate", "generate_scene", "register", "unregister"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ preferences say, or with Blender.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,8 +22,10 @@ from .errors import DiffGestureError
 from .jobs import runner
 from .jobs.generate import GenerateJob, JobResult
 from .jobs.request import build_request, check_armature
+from .jobs.scene_job import SceneJob
+from .jobs.scene_plan import plan_scene
 from .settings import controls
-from .settings.machine import machine_settings
+from .settings.machine import Machine, machine_settings
 from .sound import source
 from .sound.source import AudioClip
 from .state.session import new_job_folder, remove_folder, session
@@ -94,8 +96,7 @@ def generate(
         raise DiffGestureError("Gestures are being generated already; wait for them or cancel.")
     scene = scene or _scene_of(armature)
     check_armature(armature, scene)
-    chosen = {"engine": engine, "python": python, "checkpoint": checkpoint, "device": device}
-    machine = replace(machine_settings(), **{name: value for name, value in chosen.items() if value is not None})
+    machine = _machine(engine, python, checkpoint, device)
     folder = new_job_folder()
     try:
         clip = source.decoded(_clip(audio, scene, folder, needs_place=frame_start is None), folder)
@@ -121,6 +122,63 @@ def generate(
     session.forget_result()
     session.result = result  # its motion file lives until the next result
     return _result(armature, result)
+
+
+def generate_scene(
+    scene: bpy.types.Scene | None = None,
+    *,
+    characters: Sequence[bpy.types.Object] = (),
+    edit: bpy.types.Scene | None = None,
+    keys: KeyOptions | None = None,
+    engine: str | None = None,
+    python: str | None = None,
+    checkpoint: str | None = None,
+    device: str | None = None,
+    on_progress: Callable[[float, str], None] | None = None,
+    **values: object,
+) -> list[Result]:
+    """Gestures for every character of a scene, over its frame range: each speaks in its own turns and listens in
+    the others'. One result a character; returns when all keys are written.
+
+    ``scene``: None for the context's. ``characters``: only these armatures (none: all that take part).
+    ``edit``: the scene whose sequencer has the speech (None: ``scene``). What each says and where it looks are its
+    settings, ``armature.diffgesture``: ``voice``, ``look``, docs/DIALOGUE.md. ``keys`` and ``values`` (any
+    control, as of ``generate``) hold for all, in place of each character's own. The rest is as of ``generate``.
+    Raises DiffGestureError with a sentence that says what to do. Where that names a character, those before it and
+    after it have their keys; otherwise nothing was changed.
+    """
+    if session.busy:
+        raise DiffGestureError("Gestures are being generated already; wait for them or cancel.")
+    scene = scene or bpy.context.scene
+    folder = new_job_folder()
+    try:
+        given = {name: value for name, value in controls.complete(values).items() if _is_given(name, values)}
+        machine = _machine(engine, python, checkpoint, device)
+        plan = plan_scene(scene, edit or scene, machine, folder, only=characters, keys=keys, controls=given)
+        job = SceneJob(plan, folder)
+    except BaseException:
+        remove_folder(folder)
+        raise
+    made = runner.run(job, on_progress)
+    session.forget_result()
+    session.scene_result, session.result = made, made.results[0]
+    if made.problems:
+        name, problem = made.problems[0]
+        raise DiffGestureError(f"{name}: {problem.message}")
+    return [_result(scene.objects[item.armature_name], item) for item in made.results]
+
+
+def _is_given(name: str, values: Mapping[str, object]) -> bool:
+    """Whether ``values`` say something of a control: by its name, or nested under its option (``amounts``)."""
+    option = controls.table()[name].get("option")
+    return name in values or (option is not None and f"{option}s" in values)
+
+
+def _machine(*chosen: str | None) -> Machine:
+    """The preferences with another engine, Python, checkpoint or device where one is given."""
+    names = ("engine", "python", "checkpoint", "device")
+    given = {name: value for name, value in zip(names, chosen, strict=True) if value is not None}
+    return replace(machine_settings(), **given)
 
 
 def _result(armature: bpy.types.Object, made: JobResult) -> Result:

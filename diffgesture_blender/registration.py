@@ -12,6 +12,7 @@ from .jobs import runner as pump
 from .jobs import warm_up
 from .operators import bone_map as map_operators
 from .operators import cues as cue_operators
+from .operators import dialogue as dialogue_operators
 from .operators import generate as operators
 from .operators import mend as mend_operators
 from .operators import playback as playback_operators
@@ -19,15 +20,17 @@ from .operators import setup as setup_operators
 from .operators import takes as take_operators
 from .operators import torch as torch_operators
 from .settings.bone_map import DiffGestureBoneMap
+from .settings.of_character import DiffGestureCharacterSettings
 from .settings.properties import DiffGestureSettings
 from .settings.takes import DiffGestureTake
 from .state import character
 from .state.session import end_session, session, start_session
-from .ui import cues_panel, panel, takes_panel
+from .ui import cues_panel, dialogue_panel, panel, takes_panel
 from .ui.preferences import DiffGesturePreferences
 
 CLASSES: Final[tuple[type, ...]] = (
     DiffGestureSettings,
+    DiffGestureCharacterSettings,
     DiffGestureBoneMap,
     DiffGestureTake,
     DiffGesturePreferences,
@@ -39,8 +42,10 @@ CLASSES: Final[tuple[type, ...]] = (
     *setup_operators.CLASSES,
     *torch_operators.CLASSES,
     *cue_operators.CLASSES,
+    *dialogue_operators.CLASSES,
     *panel.CLASSES,
     *cues_panel.CLASSES,
+    *dialogue_panel.CLASSES,
     *takes_panel.CLASSES,
 )
 
@@ -84,6 +89,8 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.diffgesture = bpy.props.PointerProperty(type=DiffGestureSettings)
+    bpy.types.Scene.diffgesture_overrides = bpy.props.CollectionProperty(type=DiffGestureSettings)
+    bpy.types.Object.diffgesture = bpy.props.PointerProperty(type=DiffGestureCharacterSettings)
     bpy.types.Object.diffgesture_map = bpy.props.PointerProperty(type=DiffGestureBoneMap)
     bpy.types.Object.diffgesture_takes = bpy.props.CollectionProperty(type=DiffGestureTake)
     bpy.types.Object.diffgesture_take = bpy.props.IntProperty(name="Active Take", default=0, min=0)
@@ -110,6 +117,8 @@ def unregister() -> None:
     del bpy.types.Object.diffgesture_take
     del bpy.types.Object.diffgesture_takes
     del bpy.types.Object.diffgesture_map
+    del bpy.types.Object.diffgesture
+    del bpy.types.Scene.diffgesture_overrides
     del bpy.types.Scene.diffgesture
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -42,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="Speech audio to gesture keyframes on an armature.")
     parser.add_argument("--version", action="version", version=f"DiffGesture {VERSION}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{generate,batch,take,check}", parser_class=_Parser
+        dest="command", required=True, metavar="{generate,scene,batch,take,check}", parser_class=_Parser
     )
     generate = commands.add_parser(
         "generate",
@@ -88,16 +88,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="keep the poses at these frames, all else is new",
     )
     _add_keys(generate)
-    where = generate.add_argument_group("results")
-    where.add_argument("--output", metavar="OUT.blend", help="save the .blend with the keys here")
-    where.add_argument("--motion-output", metavar="M.npz", help="bone directions (default: beside OUT.blend)")
-    where.add_argument("--bvh", metavar="FILE.bvh", help="also save the model's skeleton as BVH")
-    where.add_argument("--export-fbx", metavar="FILE.fbx", help="the character with its new animation as FBX")
-    where.add_argument("--export-glb", metavar="FILE.glb", help="the same as glTF")
-    where.add_argument("--film", metavar="FILE.mp4", help="a small film of the character with the speech")
-    where.add_argument("--report", metavar="R.json", help="what was done, or why not, as JSON")
-    where.add_argument("--no-sound", action="store_true", help="do not add the speech to the sequencer")
-    where.add_argument("--json", action="store_true", help="print the report as one line on standard output")
+    _add_results(generate)
+    generate.add_argument("--no-sound", action="store_true", help="do not add the speech to the sequencer")
+    _add_scene(commands)
     _add_batch(commands)
     _add_take(commands)
     check = commands.add_parser("check", help="start the backend and report", description="Check the backend.")
@@ -141,6 +134,42 @@ def _add_backend(parser: argparse.ArgumentParser) -> None:
     backend.add_argument("--device", metavar="NAME", help="auto, cpu, cuda, mps (default: the preferences')")
 
 
+def _add_scene(commands: Any) -> None:
+    scene = commands.add_parser(
+        "scene",
+        help="generate gestures for all characters of a scene",
+        description="Gestures for every character of a scene over its frame range: each speaks in its own turns "
+        "and listens in the others'. Voices and settings are those of the file; options given here hold for all. "
+        "Of motions and exports each character has its own file, named after it.",
+    )
+    scene.add_argument("--scene", metavar="NAME", help="the scene (default: the file's active one)")
+    scene.add_argument(
+        "--character", action="append", metavar="NAME", help="only this one; repeated, these (default: all)"
+    )
+    scene.add_argument(
+        "--strip-scene", metavar="NAME", help="whose sequencer has the speech (default: the scene's)"
+    )
+    scene.add_argument("--blend", metavar="FILE", help="the .blend to open, if none was given before --command")
+    _add_how(scene)
+    _add_keys(scene)
+    own = ("keys", "max_error", "layer", *controls.table())
+    scene.set_defaults(**{action.dest: None for action in scene._actions if action.dest in own})
+    _add_results(scene)
+    _add_backend(scene)
+
+
+def _add_results(parser: Any) -> None:
+    where = parser.add_argument_group("results")
+    where.add_argument("--output", metavar="OUT.blend", help="save the .blend with the keys here")
+    where.add_argument("--motion-output", metavar="M.npz", help="bone directions (default: beside OUT.blend)")
+    where.add_argument("--bvh", metavar="FILE.bvh", help="also save the model's skeleton as BVH")
+    where.add_argument("--export-fbx", metavar="FILE.fbx", help="the character with its new animation as FBX")
+    where.add_argument("--export-glb", metavar="FILE.glb", help="the same as glTF")
+    where.add_argument("--film", metavar="FILE.mp4", help="a small film of the character with the speech")
+    where.add_argument("--report", metavar="R.json", help="what was done, or why not, as JSON")
+    where.add_argument("--json", action="store_true", help="print the report as one line on standard output")
+
+
 def _add_batch(commands: Any) -> None:
     batch = commands.add_parser(
         "batch",
@@ -152,6 +181,11 @@ def _add_batch(commands: Any) -> None:
     )
     batch.add_argument("source", nargs="?", metavar="FOLDER|JOBS.csv|JOBS.json", help="the recordings or jobs")
     what = batch.add_argument_group("what")
+    what.add_argument(
+        "--whole-scene",
+        action="store_true",
+        help="the folder holds .blend files; each is a job for all characters of its scene",
+    )
     for kind, text in (("strip", "sound strip"), ("sound", "sound"), ("speaker", "speaker object")):
         what.add_argument(
             f"--{kind}",
@@ -229,7 +263,7 @@ def main(arguments: Sequence[str]) -> int:
             return _check(options)
         if options.report:
             _check_report(options, reporting)
-        from . import batch, generate
+        from . import batch, generate, scene
 
         if options.command == "batch":
             options.arguments = list(arguments)
@@ -237,8 +271,8 @@ def main(arguments: Sequence[str]) -> int:
             if exit_code:
                 _print_error(report["error"])
         else:
-            do = generate.save_training_take if options.command == "take" else generate.generate
-            do(options, report)
+            commands = {"take": generate.save_training_take, "scene": scene.generate_scene}
+            commands.get(options.command, generate.generate)(options, report)
             shown = report.get("follows", True)
             report["status"], exit_code = ("ok", 0) if shown else ("not shown", NOT_SHOWN)
     except SystemExit as end:  # --help and --version
@@ -247,6 +281,10 @@ def main(arguments: Sequence[str]) -> int:
         exit_code = _fail(report, Problem(str(error), kind="usage"))
     except KeyboardInterrupt:
         exit_code = _fail(report, Problem("Interrupted.", kind="cancelled", exit_code=130))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that nothing written later fails again
+        text = "The program that read the output has ended, so the rest was not done."
+        exit_code = _fail(report, Problem(text, kind="cancelled", exit_code=130))
     except Exception as error:
         exit_code = _fail(report, Problem.of(error))
     finally:

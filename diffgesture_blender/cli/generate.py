@@ -14,8 +14,8 @@ import bpy
 from ..animation.key_writing import KeyMode, KeyOptions
 from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
+from ..export import film
 from ..export.character import export_character
-from ..export.film import write_film
 from ..export.training_take import copy_take, save_take
 from ..jobs import playback, runner
 from ..jobs.generate import GenerateJob, JobResult
@@ -41,14 +41,17 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
     spoken = os.path.abspath(options.audio) if options.audio else options.strip or options.sound or options.speaker
     report.update(audio=spoken, seed=options.seed, motion=None, action=None, blend=None)
     check_numbers(options)
-    _open_blend(options)
+    open_blend(options)
     outputs = output_paths(options)
     folder = new_job_folder()
     try:
         request = _request(options, folder)
+        if "film" in outputs:
+            scene, armature = _scene_and_armature(request.scene_uid, request.armature_uid)
+            film.bodies_of(scene, [armature])
         report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
         job = GenerateJob(request)
-        result = runner.run(job, _ProgressPrinter())
+        result = runner.run(job, ProgressPrinter())
         _save(result, outputs, request)
         _describe(result, outputs, report)
         if not result.look.follows:
@@ -59,7 +62,7 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
 
 def save_training_take(options: argparse.Namespace, report: dict[str, Any]) -> None:
     """``take``: write the two files and fill ``report``; raises DiffGestureError."""
-    _open_blend(options)
+    open_blend(options)
     folder = new_job_folder()
     try:
         path = os.path.abspath(options.audio)
@@ -69,8 +72,8 @@ def save_training_take(options: argparse.Namespace, report: dict[str, Any]) -> N
         if options.bvh:
             take = copy_take(Path(os.path.abspath(options.bvh)), clip, target, name)
         else:
-            scene = _find_scene(options)
-            armature = _find_armature(options.armature, scene)
+            scene = find_scene(options)
+            armature = find_armature(options.armature, scene)
             _take_bone_map(options, armature)
             start = scene.frame_start if options.frame_start is None else options.frame_start
             take = save_take(armature, scene, clip, start, target, name)
@@ -87,7 +90,7 @@ def _check_take(options: argparse.Namespace, folder: Path, name: str) -> None:
         raise DiffGestureError(f"{path} is the recording itself; give the take another --name or --output.")
 
 
-def _open_blend(options: argparse.Namespace) -> None:
+def open_blend(options: argparse.Namespace) -> None:
     """Make sure that the file meant is open: Blender runs the command even if it could not read the file."""
     if options.blend:
         path = os.path.abspath(options.blend)
@@ -114,8 +117,8 @@ def _arguments_before_command() -> list[str]:
 
 
 def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
-    scene = _find_scene(options)
-    armature = _find_armature(options.armature, scene)
+    scene = find_scene(options)
+    armature = find_armature(options.armature, scene)
     _take_bone_map(options, armature)
     return build_request(
         scene,
@@ -126,7 +129,7 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
         controls=controls.of_arguments(options),
         frame_start=options.frame_start,
         plan=_plan(options),
-        keys=_keys(options),
+        keys=key_options(options),
         add_sound=not options.no_sound,
         cues=_cues(options.cues),
         transcript=os.path.abspath(options.transcript) if options.transcript else None,
@@ -143,16 +146,17 @@ def _cues(text: str) -> str:
 def _clip(options: argparse.Namespace, scene: bpy.types.Scene, folder: Path) -> AudioClip:
     """The speech that the options name: a file, or what the panel offers in the open file."""
     if options.sound is not None:
-        return audio_source.clip_from_sound(_named(bpy.data.sounds, options.sound, "sound"), scene, folder)
+        return audio_source.clip_from_sound(named(bpy.data.sounds, options.sound, "sound"), scene, folder)
     if options.speaker is not None:
-        return audio_source.clip_from_speaker(_named(bpy.data.objects, options.speaker, "speaker object"), folder)
+        return audio_source.clip_from_speaker(named(bpy.data.objects, options.speaker, "speaker object"), folder)
     if options.strip is not None:
-        edit = _named(bpy.data.scenes, options.strip_scene, "scene") if options.strip_scene else scene
+        edit = named(bpy.data.scenes, options.strip_scene, "scene") if options.strip_scene else scene
         return audio_source.clip_from_strip(options.strip, edit, scene, folder, options.frame_start is None)
     return audio_source.placed(audio_source.clip_from_path(os.path.abspath(options.audio)), scene)
 
 
-def _named(items: Any, name: str, what: str) -> Any:
+def named(items: Any, name: str, what: str) -> Any:
+    """The datablock of that name; DiffGestureError where there is none."""
     found = items.get(name)
     if found is None or (what == "speaker object" and found.type != "SPEAKER"):
         raise DiffGestureError(f"The file has no {what} {name}.")
@@ -162,10 +166,11 @@ def _named(items: Any, name: str, what: str) -> Any:
 def check_numbers(options: argparse.Namespace) -> None:
     """DiffGestureError where a number lies outside of the limits that the panel keeps."""
     controls.of_arguments(options)
-    _keys(options)
+    key_options(options)
 
 
-def _keys(options: argparse.Namespace) -> KeyOptions:
+def key_options(options: argparse.Namespace) -> KeyOptions:
+    """How the keys are to be written."""
     if options.max_error <= 0:
         raise DiffGestureError(f"--max-error must be more than 0 degrees, not {options.max_error:g}.")
     return KeyOptions(mode=_KEY_MODES[options.keys], max_error=options.max_error, layer=options.layer.upper())
@@ -180,7 +185,8 @@ def _plan(options: argparse.Namespace) -> Plan | None:
     return Plan(keep=tuple(options.keep_poses)) if options.keep_poses else None
 
 
-def _find_scene(options: argparse.Namespace) -> bpy.types.Scene:
+def find_scene(options: argparse.Namespace) -> bpy.types.Scene:
+    """The scene that is named, else the active one; DiffGestureError where there is none of that name."""
     if not options.scene:
         return bpy.context.scene
     scene = bpy.data.scenes.get(options.scene)
@@ -194,7 +200,8 @@ def _take_bone_map(options: argparse.Namespace, armature: bpy.types.Object) -> N
         rig_map.store(armature, load_bone_map(options.bone_map, armature))
 
 
-def _find_armature(name: str | None, scene: bpy.types.Scene) -> bpy.types.Object:
+def find_armature(name: str | None, scene: bpy.types.Scene) -> bpy.types.Object:
+    """The armature of that name in the scene, else its only one; DiffGestureError names those there are."""
     armatures = [item for item in scene.objects if item.type == "ARMATURE"]
     if not armatures:
         raise DiffGestureError(f"The scene {scene.name} has no armature.")
@@ -225,12 +232,13 @@ def _save(result: JobResult, outputs: dict[str, Path], request: JobRequest) -> N
             elif kind == "bvh":
                 export_bvh.write_bvh(part, result.motion_path, request.machine)
             elif kind == "blend":
-                _save_blend(part)
+                save_blend(part)
             else:
                 _export(result, part, request)
 
 
-def _save_blend(part: Path) -> None:
+def save_blend(part: Path) -> None:
+    """Save the file as it is now; OSError where that fails."""
     try:
         bpy.ops.wm.save_as_mainfile(filepath=str(part), check_existing=False, relative_remap=True, copy=True)
     except RuntimeError as error:
@@ -248,13 +256,19 @@ def _is_whole(blend: Path) -> bool:
     return end.endswith(b"\xb1\xea\x92\x8f") if compressed else b"ENDB" in end
 
 
-def _export(result: JobResult, path: Path, request: JobRequest) -> None:
-    scene = character.find_scene(result.scene_uid)
+def _scene_and_armature(scene_uid: int, armature_uid: int) -> tuple[bpy.types.Scene, bpy.types.Object]:
+    scene = character.find_scene(scene_uid)
     assert scene is not None
-    armature = character.find_armature(result.armature_uid, scene)
+    armature = character.find_armature(armature_uid, scene)
     assert armature is not None
+    return scene, armature
+
+
+def _export(result: JobResult, path: Path, request: JobRequest) -> None:
+    scene, armature = _scene_and_armature(result.scene_uid, result.armature_uid)
     if path.suffix.lower() == ".mp4":
-        write_film(path, armature, scene, result.frame_start, result.frame_end, request.audio, request.frame_start)
+        frames = (result.frame_start, result.frame_end)
+        film.write_film(path, [armature], scene, *frames, request.audio, request.frame_start)
         return
     export_character(path, armature, scene, result.frame_start, result.frame_end)
 
@@ -282,7 +296,7 @@ def _range_note(result: JobResult) -> str | None:
     return None if scene is None else playback.range_note(scene, result.frame_start, result.frame_end)
 
 
-class _ProgressPrinter:
+class ProgressPrinter:
     """Progress on standard error: a line each ten percent, and none unless someone is watching."""
 
     def __init__(self) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from .. import compat
 from ..errors import DiffGestureError
+from ..settings.of_character import settings_for
 from ..state import character
 from ..state.session import session
 from ..timing import frame_rate
@@ -35,7 +36,7 @@ class DraftTranscriptJob(Asking):
                 editor, str(text)[:30], channel, frames[0], max(frames[1] - frames[0], 1)
             )
             strip.text = str(text)
-        scene.diffgesture.transcript = "STRIPS"
+        settings_for(character.find_armature(request.armature_uid, scene), scene).transcript = "STRIPS"
         return len(captions)
 
     def show(self, result: int) -> bool:

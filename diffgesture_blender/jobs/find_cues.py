@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import DiffGestureError
 from ..settings import cues
+from ..settings.of_character import settings_for
 from ..state import character
 from ..state.session import session
 from ..timing import frame_rate
@@ -45,7 +46,7 @@ class FindCuesJob(Asking):
                 added += 1
         if added:
             # From here on the markers count: what is removed from the timeline shall not come back from the words.
-            scene.diffgesture.transcript = "NONE"
+            settings_for(armature, scene).transcript = "NONE"
         warnings = (*map(str, reply.get("warnings", ())), *request.notes)
         return Found(added, str(reply.get("language", "")), warnings)
 

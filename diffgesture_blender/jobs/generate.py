@@ -22,8 +22,10 @@ from ..errors import DiffGestureError
 from ..motion import Motion, load_motion
 from ..retarget.aim_measure import aim_at
 from ..retarget.apply import Retargeting, RetargetReport
+from ..retarget.gaze import gaze_at
 from ..retarget.look import Look
 from ..retarget.present_pose import model_rest
+from ..settings.of_character import settings_for
 from ..sound import sequencer
 from ..state import character
 from ..state.session import session
@@ -112,8 +114,9 @@ class GenerateJob(WorkerTask):
         session.forget_result()
         session.result = result
         scene = character.find_scene(result.scene_uid)
-        if self.request.plan is not None and scene is not None:
-            scene.diffgesture.seed = result.seed
+        armature = None if scene is None else character.find_armature(result.armature_uid, scene)
+        if self.request.plan is not None and armature is not None:
+            settings_for(armature, scene).seed = result.seed
         return True
 
     def obstacle(self) -> str | None:
@@ -214,8 +217,11 @@ class GenerateJob(WorkerTask):
         request, name = self.request, self.request.action_name(seed)
         told: list[str] = []
         work: Retargeting | None = None
+        if request.glances:
+            motion, told = gaze_at(armature, motion, request.glances, frame_start=request.frame_start, scene=scene)
         if request.targets:
-            motion, told = aim_at(armature, motion, request.targets, frame_start=request.frame_start, scene=scene)
+            motion, said = aim_at(armature, motion, request.targets, frame_start=request.frame_start, scene=scene)
+            told += said
         if request.plan is not None:
             report = apply_plan(request.plan, armature, motion, scene, request.frame_start, name, request.keys)
         else:

@@ -5,24 +5,41 @@ import bpy
 
 from .. import compat
 from ..animation.layers import own_strips
+from ..settings.of_character import settings_for, settings_of
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import session
+from .scene_plan import candidates
 
 
-def generate_disabled_reason(context: bpy.types.Context) -> str | None:
-    """Why Generate cannot be pressed now; None if it can. Cheap: panels ask it while drawing."""
+def _busy_reason(context: bpy.types.Context) -> str | None:
     if session.job is not None:
         return "Gestures are being generated"
     if session.check is not None:
         return "The backend is being checked or installed"
-    settings = getattr(context.scene, "diffgesture", None)
-    if settings is None:
-        return "There is no scene"
-    reason = audio_source.missing_reason(settings)
+    return "There is no scene" if context.scene is None else None
+
+
+def generate_scene_disabled_reason(context: bpy.types.Context) -> str | None:
+    """Why Generate Scene cannot be pressed now; None if it can."""
+    reason = _busy_reason(context)
     if reason is not None:
         return reason
-    armature = character.chosen_armature(settings, context)
+    scene = context.scene
+    if not any(settings_for(armature, scene).take_part for armature in candidates(scene)):
+        return "The scene has no character"
+    return None
+
+
+def generate_disabled_reason(context: bpy.types.Context) -> str | None:
+    """Why Generate cannot be pressed now; None if it can. Cheap: panels ask it while drawing."""
+    busy = _busy_reason(context)
+    if busy is not None:
+        return busy
+    reason = audio_source.missing_reason(settings_of(context))
+    if reason is not None:
+        return reason
+    armature = character.chosen_armature(context.scene.diffgesture, context)
     return "Choose the character's armature" if armature is None else character.unusable_reason(armature)
 
 
@@ -31,10 +48,14 @@ def regenerate_disabled_reason(context: bpy.types.Context) -> str | None:
     reason = generate_disabled_reason(context)
     if reason is not None:
         return reason
-    scene, settings = context.scene, context.scene.diffgesture
-    armature = character.chosen_armature(settings, context)
-    if armature is None or not (compat.current_action(armature).action or own_strips(armature)):
-        return "The character has no action yet; generate gestures first"
+    scene, settings = context.scene, settings_of(context)
+    armature = character.chosen_armature(scene.diffgesture, context)
+    if armature is None or compat.current_action(armature).action is None:
+        strips = [] if armature is None else [strip for strip in own_strips(armature) if not strip.mute]
+        if not strips:
+            return "The character has no action yet; generate gestures first"
+        if strips[0].blend_type != "REPLACE":
+            return "An additive strip plays, of which no part can be regenerated"
     if settings.use_reference:
         return "The reference algorithm cannot keep a part of a motion"
     if settings.regenerate == "PREVIEW" and not scene.use_preview_range:

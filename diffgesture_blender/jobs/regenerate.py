@@ -27,6 +27,7 @@ from ..retarget.apply import RetargetReport, check_writable, ik_controls, local_
 from ..retarget.look import look_at_result
 from ..retarget.present_pose import model_skeleton, sample_directions
 from ..rig.slots import BoneMap
+from ..settings.of_character import settings_of
 from ..state import character
 from ..timing import frame_rate
 
@@ -92,14 +93,14 @@ class Plan:
 
 def plan_from_scene(context: bpy.types.Context) -> Plan:
     """What the scene's settings want to be regenerated; DiffGestureError if that is nothing."""
-    scene, settings = context.scene, context.scene.diffgesture
+    scene, settings = context.scene, settings_of(context)
     if settings.regenerate == "FRAMES":
         return Plan(settings.regenerate_start, settings.regenerate_end)
     if settings.regenerate == "PREVIEW":
         return Plan(scene.frame_preview_start, scene.frame_preview_end)
     if settings.regenerate == "SCENE":
         return Plan(scene.frame_start, scene.frame_end)
-    armature = character.chosen_armature(settings, context)
+    armature = character.chosen_armature(scene.diffgesture, context)
     keep = selected_key_frames(armature) if armature is not None else ()
     if not keep:
         raise DiffGestureError("Select the keyframes to keep first, in the dope sheet or the timeline.")

@@ -12,8 +12,10 @@ from ..animation.key_writing import KeyOptions
 from ..errors import DiffGestureError
 from ..retarget import find_bone_map
 from ..retarget.aim_measure import Target
+from ..retarget.gaze import Glance
 from ..settings.cues import aims_of_scene, cues_of_scene
 from ..settings.machine import Machine
+from ..settings.of_character import settings_of
 from ..sound import source as audio_source
 from ..sound.source import AudioClip
 from ..sound.transcript import transcript_file, word_table_file
@@ -44,6 +46,8 @@ class JobRequest:
     targets: tuple[Target, ...] = ()
     transcript: str | None = None
     word_table: str | None = None
+    turns: tuple[tuple[float, float], ...] | None = None
+    glances: tuple[Glance, ...] = ()
 
     @property
     def seed(self) -> int:
@@ -66,6 +70,7 @@ class JobRequest:
             "device": self.machine.device,
             "variations": self.variations,
             **({"cues": [c if isinstance(c, str) else list(c) for c in self.cues]} if self.cues else {}),
+            **({"turns": [list(turn) for turn in self.turns]} if self.turns is not None else {}),
             **self._words(),
             **self.controls,
         }
@@ -102,12 +107,17 @@ def build_request(
     transcript: str | None = None,
     word_table: str | None = None,
     edit: bpy.types.Scene | None = None,
+    turns: tuple[tuple[float, float], ...] | None = None,
+    glances: tuple[Glance, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> JobRequest:
     """The request of the panel, of the command line and of scripts alike.
 
     ``frame_start``: None where the speech is heard or the scene begins. ``cues``: gestures as on the command line
     (``1.2:you,3.4:point Cup`` or a file), beside those of the scene's markers; ``transcript``: a file of what is
     said; ``word_table``: a person's own table of words; ``edit``: the sequencer's scene, whose markers count too.
+    ``turns``: the seconds (start, end) in which the character itself speaks, in the others it listens (None: as
+    the control ``role`` says); ``glances``: where its head turns; ``notes``: what to tell with the result.
     Raises DiffGestureError before anything is started.
     """
     armature = check_armature(armature, scene)
@@ -118,7 +128,7 @@ def build_request(
         if controls.get("preset") == "reference":
             raise DiffGestureError("The reference algorithm cannot keep a part of a motion; take the default one.")
     start = start_frame(frame_start, scene, clip)
-    placed, notes = cues_of_scene(scene, armature, start, edit)
+    placed, told = cues_of_scene(scene, armature, start, edit)
     targets, cues = aims_of_scene(scene, armature, start, cues, edit)
     if controls.get("preset") == "reference" and (placed or cues):
         raise DiffGestureError(
@@ -140,10 +150,12 @@ def build_request(
         add_sound=add_sound and not clip.heard and plan is None,
         variations=variations if plan is None else 1,
         cues=(*placed, *([cues] if cues else [])),
-        notes=tuple(notes),
+        notes=(*notes, *told),
         targets=targets,
         transcript=transcript,
         word_table=word_table,
+        turns=turns,
+        glances=glances,
     )
 
 
@@ -151,11 +163,11 @@ def request_from_scene(
     context: bpy.types.Context, machine: Machine, folder: Path, plan: Plan | None = None, seed: int | None = None
 ) -> JobRequest:
     """The job that the scene's settings describe, with another ``seed`` if given."""
-    scene, settings, edit = context.scene, context.scene.diffgesture, compat.sequencer_scene(context)
+    scene, settings, edit = context.scene, settings_of(context), compat.sequencer_scene(context)
     controls = settings.controls()
     if seed is not None:
         controls["seed"] = seed
-    armature = check_armature(character.chosen_armature(settings, context), scene)
+    armature = check_armature(character.chosen_armature(scene.diffgesture, context), scene)
     clip = audio_source.resolve(settings, context, folder)
     start = start_frame(settings.chosen_frame_start(), scene, clip)
     # A file's times are those of the recording; text strips are where the speech is heard.

@@ -14,6 +14,7 @@ from ..jobs.request import request_from_scene
 from ..retarget.aim_measure import found_target
 from ..settings import cues
 from ..settings.machine import machine_settings
+from ..settings.of_character import settings_of
 from ..state import character
 from ..state.session import session
 from ..translations import tr
@@ -170,7 +171,7 @@ class DIFFGESTURE_OT_find_cues(_Asks, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         reason = generate_disabled_reason(context)
-        if reason is None and context.scene.diffgesture.transcript == "NONE":
+        if reason is None and settings_of(context).transcript == "NONE":
             reason = "Choose a transcript first"
         if reason is not None:
             cls.poll_message_set(tr(reason))

@@ -18,6 +18,7 @@ from ..jobs.regenerate import plan_from_scene
 from ..jobs.request import check_armature, request_from_scene, start_frame
 from ..settings import controls
 from ..settings.machine import machine_settings
+from ..settings.of_character import settings_of
 from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
@@ -90,7 +91,7 @@ class DIFFGESTURE_OT_regenerate(_StartsJob, bpy.types.Operator):
         return _poll(cls, regenerate_disabled_reason(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        seed = context.scene.diffgesture.seed
+        seed = settings_of(context).seed
         if self.next_seed:  # the settings take it over when the part is there
             seed = seed + 1 if seed < controls.table()["seed"]["max"] else 0
         return self.start(context, part=True, seed=seed)
@@ -135,7 +136,7 @@ class DIFFGESTURE_OT_randomize_seed(bpy.types.Operator):
     bl_options = {"UNDO", "INTERNAL"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        context.scene.diffgesture.seed = random.randint(0, 999_999)
+        settings_of(context).seed = random.randint(0, 999_999)
         return {"FINISHED"}
 
 
@@ -152,7 +153,7 @@ class DIFFGESTURE_OT_set_style(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         for key, value in controls.styles()[self.style].items():
-            setattr(context.scene.diffgesture, f"style_{key}", value)
+            setattr(settings_of(context), f"style_{key}", value)
         return {"FINISHED"}
 
 
@@ -214,7 +215,7 @@ class DIFFGESTURE_OT_add_sound(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        settings = context.scene.diffgesture
+        settings = settings_of(context)
         if settings.audio_source == "STRIP":
             return _poll(cls, "The sound is in the sequencer already")
         if settings.audio_source == "SPEAKER":
@@ -222,13 +223,13 @@ class DIFFGESTURE_OT_add_sound(bpy.types.Operator):
         return _poll(cls, audio_source.missing_reason(settings))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        settings, scene = context.scene.diffgesture, context.scene
+        settings, scene = settings_of(context), context.scene
         folder = new_job_folder()
         try:
             clip = audio_source.resolve(settings, context, folder)
             frame = start_frame(settings.chosen_frame_start(), scene, clip)
             sound = bpy.data.sounds.get(clip.sound) if clip.sound is not None else None
-            armature = character.chosen_armature(settings, context)
+            armature = character.chosen_armature(scene.diffgesture, context)
             owner = armature.name if armature is not None else ""
             name, told = sequencer.put_sound(scene, str(clip.original), sound, frame, owner)
         except (DiffGestureError, RuntimeError) as error:
@@ -314,10 +315,10 @@ class DIFFGESTURE_OT_save_take(bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        scene, settings = context.scene, context.scene.diffgesture
+        scene, settings = context.scene, settings_of(context)
         folder = new_job_folder()
         try:
-            armature = check_armature(character.chosen_armature(settings, context), scene)
+            armature = check_armature(character.chosen_armature(scene.diffgesture, context), scene)
             clip = audio_source.resolve(settings, context, folder)
             frame = start_frame(settings.chosen_frame_start(), scene, clip)
             target = Path(bpy.path.abspath(self.directory))

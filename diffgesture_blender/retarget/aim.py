@@ -177,33 +177,38 @@ def _led(motion: Motion, aims: Mapping[tuple[str, str], FloatArray], weight: Flo
 
 
 def _looked(motion: Motion, aim: Aim) -> tuple[Motion, str]:
-    weight = window(motion, aim.time)
     at = int(np.clip(round(aim.time * motion.fps), 0, motion.num_frames - 1))
+    wanted = _in_motion(aim, quat.normalize(aim.target - aim.head))
+    turned, beyond = look_towards(motion, wanted, window(motion, aim.time))
+    sentence = ""
+    if beyond[at]:
+        sentence = (
+            f"{aim.label}: the target is too far aside at {aim.time:.2f} s; the head turns as far as it can."
+        )
+    return turned, sentence
+
+
+def look_towards(motion: Motion, wanted: FloatArray, weight: FloatArray) -> tuple[Motion, FloatArray]:
+    """The motion with the head turned to directions (T, 3) by ``weight`` (T,), and where (T,) it cannot go on."""
     chest = chest_rotations(motion)
     head = head_rotations(motion, chest)
-    wanted = _in_motion(aim, quat.normalize(aim.target - aim.head))
     seen = quat.rotate(quat.inv(chest), wanted)
     yaw, pitch = np.arctan2(seen[:, 0], seen[:, 2]), np.arcsin(np.clip(seen[:, 1], -1.0, 1.0))
     turned, raised = np.clip(yaw, -_YAW, _YAW), np.clip(pitch, -_PITCH, _PITCH)
-    beyond = bool(abs(turned[at] - yaw[at]) > 1e-6 or abs(raised[at] - pitch[at]) > 1e-6)
+    beyond = (np.abs(turned - yaw) > 1e-6) | (np.abs(raised - pitch) > 1e-6)
     flat = np.cos(raised)
     way = quat.rotate(chest, np.stack([np.sin(turned) * flat, np.sin(raised), np.cos(turned) * flat], axis=-1))
     # The head's slow turning gives way to the look; what is quick, as a nod, stays on top of it.
-    facing = quat.normalize(_averaged(quat.rotate(head, np.array([0.0, 0.0, 1.0])), _CALM * motion.fps))
+    facing = quat.normalize(averaged(quat.rotate(head, np.array([0.0, 0.0, 1.0])), _CALM * motion.fps))
     turn = quat.power(quat.between(facing, way), _HEAD_SHARE * weight)
     directions = motion.directions.copy()
     for bone, (_, child) in enumerate(motion.bone_pairs):
         if motion.joint_names[child].endswith(("nose", "_eye", "_ear")) or motion.joint_names[child] == "head":
             directions[:, bone] = quat.rotate(turn, directions[:, bone])
-    sentence = ""
-    if beyond:
-        sentence = (
-            f"{aim.label}: the target is too far aside at {aim.time:.2f} s; the head turns as far as it can."
-        )
-    return replace(motion, directions=directions), sentence
+    return replace(motion, directions=directions), beyond
 
 
-def _averaged(values: FloatArray, frames: float) -> FloatArray:
+def averaged(values: FloatArray, frames: float) -> FloatArray:
     """(T, 3) averaged with a Gaussian of this many frames."""
     radius = max(1, int(2.5 * frames))
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / max(frames, 1e-6)) ** 2)

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import compat
 from ..animation.keyframes import key_frames
+from ..errors import DiffGestureError
 from ..motion import Motion
 from ..rig import quaternion as quat
 from ..rig.body_frame import body_frame
@@ -75,8 +76,8 @@ def aim_at(
         return motion, told
     bone_map = bone_map or find_bone_map(armature_object)
     frames = key_frames(motion.num_frames, motion.fps, frame_rate(scene), frame_start)
-    with _shown(armature_object, motion, bone_map, frame_start, scene):
-        seen = _measured(armature_object, bone_map, motion, frames, used, [thing for _, thing in wanted], scene)
+    with shown(armature_object, motion, bone_map, frame_start, scene):
+        seen = measured(armature_object, bone_map, motion, frames, used, [thing for _, thing in wanted], scene)
     aims = [
         Aim(
             target.kind,
@@ -94,8 +95,28 @@ def aim_at(
     return turned, [*told, *sentences]
 
 
+def face_of(thing: bpy.types.Object) -> str | None:
+    """The bone of a character's head: who looks or points at a character does not mean its feet."""
+    if thing.type != "ARMATURE":
+        return None
+    try:
+        bone_map = find_bone_map(thing)
+    except DiffGestureError:
+        return None
+    bone = bone_map.bone("head") or bone_map.bone("neck")
+    return bone if bone in thing.data.bones else None
+
+
+def place_of(evaluated: Any, face: str | None) -> Any:
+    """Where an evaluated object is: the middle of its head, if it has one, else its origin."""
+    if face is None:
+        return evaluated.matrix_world.translation
+    bone = evaluated.pose.bones[face]
+    return evaluated.matrix_world @ (0.5 * (bone.head + bone.tail))
+
+
 @contextmanager
-def _shown(
+def shown(
     armature_object: bpy.types.Object,
     motion: Motion,
     bone_map: BoneMap,
@@ -106,7 +127,7 @@ def _shown(
     had_animation_data = armature_object.animation_data is not None
     previous = compat.current_action(armature_object)
     kept = previous.action.use_fake_user if previous.action is not None else False
-    report = retarget(armature_object, motion, bone_map, frame_start=frame_start, scene=scene)
+    report = retarget(armature_object, motion, bone_map, frame_start=frame_start, scene=scene, look=False)
     try:
         yield
     finally:
@@ -119,7 +140,9 @@ def _shown(
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
+    """Places in the public frame about the armature's origin, as ``aim.Aim`` has them; targets (T, K, 3)."""
+
     targets: FloatArray
     shoulders: dict[str, FloatArray]
     head: FloatArray
@@ -127,7 +150,7 @@ class _Seen:
     lengths: dict[str, float]
 
 
-def _measured(
+def measured(
     armature_object: bpy.types.Object,
     bone_map: BoneMap,
     motion: Motion,
@@ -135,7 +158,8 @@ def _measured(
     used: FloatArray,
     things: list[bpy.types.Object],
     scene: bpy.types.Scene,
-) -> _Seen:
+) -> Seen:
+    """Where everything is at the frames ``used`` of the motion; between them as at the nearest."""
     bones = joint_bones(armature_object, bone_map)
     heads = {bone.name: np.array(bone.head_local, dtype=float) for bone in armature_object.data.bones}
     to_public = body_frame(heads, bone_map.slots, np.array(armature_object.matrix_world.to_3x3(), dtype=float))
@@ -143,6 +167,7 @@ def _measured(
     if skull is not None:
         deform = bone_map.deform.bone_for(skull)
         bones["head"] = deform if deform in armature_object.data.bones else skull
+    faces = [face_of(thing) for thing in things]
     joints: dict[str, list[FloatArray]] = {joint: [] for joint in bones}
     places: list[list[FloatArray]] = []
     now = scene.frame_current + scene.frame_subframe
@@ -156,8 +181,8 @@ def _measured(
                 joints[joint].append(to_public @ np.array(evaluated.pose.bones[bone].head, dtype=float))
             places.append(
                 [
-                    to_public @ np.array(back @ thing.evaluated_get(graph).matrix_world.translation)
-                    for thing in things
+                    to_public @ np.array(back @ place_of(thing.evaluated_get(graph), face))
+                    for thing, face in zip(things, faces, strict=True)
                 ]
             )
     finally:
@@ -182,7 +207,7 @@ def _measured(
                 lengths[f"{slot}.{side}"] = float(np.median(np.linalg.norm(last - first, axis=-1)))
     middle = np.mean(list(shoulders.values()), axis=0) if shoulders else np.zeros((motion.num_frames, 3))
     head = seen.get("head", middle)
-    return _Seen(np.array(places)[nearest], shoulders, head, _beyond(motion, seen, sides, nearest, used), lengths)
+    return Seen(np.array(places)[nearest], shoulders, head, _beyond(motion, seen, sides, nearest, used), lengths)
 
 
 def _beyond(

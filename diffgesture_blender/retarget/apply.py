@@ -186,11 +186,13 @@ def retarget(
     rest_motion: Motion | None = None,
     options: SolveOptions | None = None,
     scene: bpy.types.Scene | None = None,
+    look: bool = True,
 ) -> RetargetReport:
     """Write the motion as keyframes of the mapped bones into a new action and let it animate the armature.
 
     The first motion frame falls on ``frame_start``; the scene's frame rate and range stay. ``keys``: how many, and
     whether as an action or as a strip; for an additive one ``rest_motion`` is the model's rest pose, one frame.
+    ``look``: see whether the character shows it.
     The old action keeps its keys (with a fake user). Raises DiffGestureError, before anything is changed, if
     nothing can be done.
     """
@@ -208,7 +210,8 @@ def retarget(
     work.solve(armature_object, scene)
     for _ in work.make_keys(armature_object, scene):
         pass
-    return work.look(armature_object, scene, work.write(armature_object, scene))
+    report = work.write(armature_object, scene)
+    return work.look(armature_object, scene, report) if look else report
 
 
 @contextmanager

@@ -61,6 +61,8 @@ _MOST_KEPT: Final = 32
 
 def search_bone_map(armature_object: bpy.types.Object) -> BoneMap:
     """The best map of the armature. DiffGestureError if it has no arms that can be told."""
+    if not armature_object.data.bones:
+        raise DiffGestureError(f"{armature_object.name} has no bones.")
     skeleton = read_skeleton(armature_object)
     humanoid = humanoid_slots(armature_object)
     if humanoid is not None:

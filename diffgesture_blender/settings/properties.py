@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The settings of a scene: what speaks, who gestures, and how."""
+"""The settings of a scene, and by ``of_character`` of each character: what speaks, who gestures, and how."""
 
 import math
 from typing import Final
@@ -13,7 +13,7 @@ from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
 from ..translations import CONTEXT
-from . import controls
+from . import cast, controls
 
 QUALITIES: Final = (
     ("DRAFT", "Draft", "The fewest steps: to try seeds quickly"),
@@ -50,8 +50,27 @@ def _armature_chosen(self: "DiffGestureSettings", _context: bpy.types.Context) -
     character.inspect(self.armature)
 
 
-class DiffGestureSettings(bpy.types.PropertyGroup):
-    """``scene.diffgesture``."""
+class Sayings:
+    """What settings say, the scene's and a character's alike."""
+
+    def chosen_frame_start(self) -> int | None:
+        """The frame of the first key, if the person has set one."""
+        return self.frame_start if self.use_frame_start else None
+
+    def controls(self) -> dict[str, object]:
+        """Every control's value, as the worker wants it; None where the model decides."""
+        values = controls.values(self)
+        if values["steps"] is None and not self.use_reference:
+            values["steps"] = QUALITY_STEPS[self.quality]
+        return {**values, "preset": "reference" if self.use_reference else "default"}
+
+    def keys(self) -> KeyOptions:
+        """How the keys are to be written."""
+        return KeyOptions(mode=self.key_mode, max_error=math.degrees(self.key_error), layer=self.layer)
+
+
+class DiffGestureSettings(Sayings, bpy.types.PropertyGroup):
+    """``scene.diffgesture``: the settings of characters that have none of their own."""
 
     audio_source: EnumProperty(
         name="Audio", description="Where the speech comes from", items=audio_source.SOURCES, default="FILE"
@@ -148,20 +167,10 @@ class DiffGestureSettings(bpy.types.PropertyGroup):
         default=False,
     )
 
-    def chosen_frame_start(self) -> int | None:
-        """The frame of the first key, if the person has set one."""
-        return self.frame_start if self.use_frame_start else None
-
-    def controls(self) -> dict[str, object]:
-        """Every control's value, as the worker wants it; None where the model decides."""
-        values = controls.values(self)
-        if values["steps"] is None and not self.use_reference:
-            values["steps"] = QUALITY_STEPS[self.quality]
-        return {**values, "preset": "reference" if self.use_reference else "default"}
-
-    def keys(self) -> KeyOptions:
-        """How the keys are to be written."""
-        return KeyOptions(mode=self.key_mode, max_error=math.degrees(self.key_error), layer=self.layer)
+    def holder(self, _name: str) -> "DiffGestureSettings":
+        """The group to draw a pointer of."""
+        return self
 
 
 controls.add_properties(DiffGestureSettings)
+cast.add_properties(DiffGestureSettings)

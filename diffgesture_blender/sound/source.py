@@ -83,16 +83,22 @@ def resolve(settings: bpy.types.PropertyGroup, context: bpy.types.Context, folde
 
     Raises DiffGestureError with a sentence when there is no usable audio.
     """
+    return resolve_in(settings, context.scene, compat.sequencer_scene(context), folder)
+
+
+def resolve_in(
+    settings: bpy.types.PropertyGroup, scene: bpy.types.Scene, edit: bpy.types.Scene, folder: Path
+) -> AudioClip:
+    """``resolve`` for a scene and the scene of its strips, ``edit``."""
     reason = missing_reason(settings)
     if reason:
         raise DiffGestureError(f"{reason} first.")
     if settings.audio_source == "FILE":
-        clip = placed(clip_from_path(os.path.abspath(bpy.path.abspath(settings.audio_path))), context.scene)
+        clip = placed(clip_from_path(os.path.abspath(bpy.path.abspath(settings.audio_path))), scene)
     elif settings.audio_source == "SOUND":
-        clip = clip_from_sound(settings.sound, context.scene, folder)
+        clip = clip_from_sound(settings.sound, scene, folder)
     elif settings.audio_source == "STRIP":
-        edit = compat.sequencer_scene(context)
-        clip = clip_from_strip(settings.strip_name, edit, context.scene, folder, not settings.use_frame_start)
+        clip = clip_from_strip(settings.strip_name, edit, scene, folder, not settings.use_frame_start)
     else:
         clip = clip_from_speaker(settings.speaker, folder)
     return decoded(clip, folder)

@@ -26,6 +26,7 @@ from ..worker.system import HERE
 
 if TYPE_CHECKING:
     from ..jobs.generate import JobResult
+    from ..jobs.scene_job import SceneResult
     from ..jobs.task import Task
     from ..rig.slots import BoneMap
 
@@ -87,6 +88,7 @@ class Session:
     task: "Task | None" = None
     steps: Iterator[None] | None = None
     result: "JobResult | None" = None
+    scene_result: "SceneResult | None" = None
     problem: Problem | None = None
     notice: str | None = None
     report: str | None = None
@@ -126,7 +128,7 @@ class Session:
         """Drop the last result and its files."""
         if self.result is not None:
             remove_folder(self.result.folder)
-            self.result = None
+            self.result = self.scene_result = None
 
     def forget_rigs(self) -> None:
         """Drop what is known about armatures, and unfinished changes of their bone maps."""

@@ -5,6 +5,7 @@ import bpy
 
 from ..errors import DiffGestureError
 from ..settings import cues
+from ..settings.of_character import settings_of
 from ..state import character
 from ..state.session import session
 from ..timing import frame_rate
@@ -28,7 +29,7 @@ class DIFFGESTURE_PT_cues(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, context.scene
         layout.enabled = session.job is None
-        settings = scene.diffgesture
+        settings = settings_of(context)
         source = layout.column(align=True)
         row = source.row(align=True)
         row.prop(settings, "transcript")

@@ -11,6 +11,7 @@ from ..jobs.warm_up import warm_up_soon
 from ..retarget.mend import MEND_LABELS
 from ..settings import controls
 from ..settings.machine import machine_settings
+from ..settings.of_character import settings_of
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import session
@@ -34,14 +35,14 @@ class DIFFGESTURE_PT_main(_SidebarPanel, bpy.types.Panel):
     bl_label = "DiffGesture"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = self.layout, context.scene.diffgesture
+        layout, settings = self.layout, settings_of(context)
         if audio_source.missing_reason(settings) is None:
             warm_up_soon()
         width = setup_ui.columns(context)
         inputs = layout.column()
         inputs.enabled = session.job is None
         _draw_audio(inputs, settings, context)
-        _draw_character(inputs, settings, context, width)
+        _draw_character(inputs, context.scene.diffgesture, context, width)
         _draw_settings(inputs, settings)
         _draw_run(layout, context, width)
         if session.problem is not None:
@@ -63,7 +64,7 @@ class DIFFGESTURE_PT_amounts(_SidebarPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = self.layout, context.scene.diffgesture
+        layout, settings = self.layout, settings_of(context)
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.enabled = session.job is None
@@ -88,7 +89,7 @@ class DIFFGESTURE_PT_style(_SidebarPanel, bpy.types.Panel):
         return machine_settings().has_stream("style")
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = self.layout, context.scene.diffgesture
+        layout, settings = self.layout, settings_of(context)
         layout.enabled = session.job is None
         layout.operator_menu_enum("diffgesture.set_style", "style", icon="PRESET")
         column = layout.column(align=True)
@@ -108,7 +109,7 @@ class DIFFGESTURE_PT_regenerate(_SidebarPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings, scene = self.layout, context.scene.diffgesture, context.scene
+        layout, settings, scene = self.layout, settings_of(context), context.scene
         layout.use_property_decorate = False
         layout.enabled = session.job is None
         column = layout.column()
@@ -136,7 +137,7 @@ class DIFFGESTURE_PT_advanced(_SidebarPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = self.layout, context.scene.diffgesture
+        layout, settings = self.layout, settings_of(context)
         layout.use_property_split = True
         layout.use_property_decorate = False
         column = layout.column()
@@ -170,13 +171,13 @@ def _draw_audio(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, c
     if settings.audio_source == "FILE":
         column.prop(settings, "audio_path", text="")
     elif settings.audio_source == "SOUND":
-        column.template_ID(settings, "sound", open="sound.open")
+        column.template_ID(settings.holder("sound"), "sound", open="sound.open")
     elif settings.audio_source == "STRIP":
         column.prop(settings, "strip_name", text="", icon="SEQ_SEQUENCER")
         if not settings.strip_name:
             column.label(text="The sequencer's active strip is used")
     else:
-        column.prop(settings, "speaker", text="")
+        column.prop(settings.holder("speaker"), "speaker", text="")
 
 
 def _draw_sources(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, width: int) -> None:

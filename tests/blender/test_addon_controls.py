@@ -15,6 +15,7 @@ from conftest import ROOT
 bpy = pytest.importorskip("bpy")
 
 from diffgesture_blender import compat
+from diffgesture_blender.animation.layers import mark_generated
 from diffgesture_blender.animation.splice import key_frames_of
 from diffgesture_blender.jobs.reasons import regenerate_disabled_reason
 from diffgesture_blender.jobs.request import request_from_scene
@@ -53,6 +54,19 @@ def test_a_disabled_regenerate_says_why(worker_mode: Callable[[str], None], scen
     assert "audio file" in (regenerate_disabled_reason(bpy.context) or "")
 
 
+def test_regenerate_says_beforehand_of_which_strip_no_part_can_be_replaced(scene: Any) -> None:
+    settings, rig = scene.diffgesture, scene.diffgesture.armature
+    action = bpy.data.actions.new("Gestures")
+    mark_generated(action)
+    strip = rig.animation_data_create().nla_tracks.new().strips.new("Gestures", 1, action)
+    settings.regenerate_start, settings.regenerate_end = 1, 20
+    assert regenerate_disabled_reason(bpy.context) is None
+    strip.blend_type = "COMBINE"
+    assert "additive strip" in (regenerate_disabled_reason(bpy.context) or "")
+    strip.mute = True
+    assert "no action yet" in (regenerate_disabled_reason(bpy.context) or "")
+
+
 def test_regenerate_writes_a_new_action_and_keeps_the_old_one(
     worker_mode: Callable[[str], None], scene: Any
 ) -> None:
@@ -65,7 +79,7 @@ def test_regenerate_writes_a_new_action_and_keeps_the_old_one(
     settings.regenerate_start, settings.regenerate_end = 20, 32
     assert bpy.ops.diffgesture.regenerate() == {"FINISHED"}
     assert session.result is not None
-    assert settings.seed == 1
+    assert settings.armature.diffgesture.seed == 1
     assert session.result.action_name == "spéech one seed 1 frames 20 to 32"
     assert (session.result.frame_start, session.result.frame_end) == (20, 32)
     assert settings.armature.animation_data.action.name == session.result.action_name
@@ -106,7 +120,7 @@ def test_a_range_outside_of_the_speech_changes_nothing(worker_mode: Callable[[st
         bpy.ops.diffgesture.regenerate()
     assert settings.armature.animation_data.action == action
     assert len(bpy.data.actions) == actions
-    assert settings.seed == 0
+    assert settings.armature.diffgesture.seed == 0
 
 
 def test_a_control_that_is_switched_on_shows_the_models_own_value(scene: Any) -> None:

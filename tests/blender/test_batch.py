@@ -4,6 +4,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -297,7 +298,8 @@ def test_a_blender_that_dies_costs_its_own_jobs_and_these_are_named(stage: Path)
     assert side_by_side(stage, "--armature", "Ann")[0] == 0
 
 
-def test_a_preview_film_shows_the_character_and_is_heard(stage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def give_bodies(stage: Path) -> None:
+    """A triangle for each character; 12 frames a second."""
     bpy.ops.wm.open_mainfile(filepath=str(stage / "two.blend"))
     for name in ("Ann", "Bob"):
         mesh = bpy.data.meshes.new(name)
@@ -307,6 +309,10 @@ def test_a_preview_film_shows_the_character_and_is_heard(stage: Path, capsys: py
         body.modifiers.new("Armature", "ARMATURE").object = bpy.data.objects[name]
     bpy.context.scene.render.fps = 12
     bpy.ops.wm.save_as_mainfile(filepath=str(stage / "two.blend"))
+
+
+def test_a_preview_film_shows_the_character_and_is_heard(stage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    give_bodies(stage)
     run = Run(stage, capsys, stage / "clips", "--armature", "Ann", "--formats", "mp4,npz", "--range", "1")
     if run.code and "graphics driver" in run.errors:
         pytest.skip("there is no graphics driver, not even in software")
@@ -327,6 +333,7 @@ def test_a_film_of_a_character_without_a_mesh_is_refused(stage: Path, capsys: py
     run = Run(stage, capsys, stage / "clips", "--armature", "Ann", "--formats", "mp4", "--range", "1")
     assert run.code == 2
     assert "has no mesh" in run.lines[0]["error"]
+    assert not (stage / "starts").exists()  # told before any work
     assert files(stage) == ["a.json"]
 
 
@@ -348,3 +355,59 @@ def test_speakers_and_sounds_of_the_blend_are_named_on_the_command_line(
     arguments = ["batch", "--output", stage / "out"]
     assert command.main([str(word) for word in arguments]) == 2
     assert "name strips, sounds or speakers" in capsys.readouterr().err
+
+
+def test_a_record_never_takes_the_place_of_a_transcript(stage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (stage / "out").mkdir()
+    (stage / "out" / "a.json").write_text('{"text": "Hello", "segments": []}', encoding="utf-8")
+    run = Run(stage, capsys, stage / "clips", "--armature", "Ann")
+    assert run.code == 2
+    assert "is not the record of a job" in run.errors
+    assert (stage / "out" / "a.json").read_text(encoding="utf-8").startswith('{"text"')
+    assert not (stage / "starts").exists()
+
+
+def test_a_film_that_does_not_fit_on_the_disk_is_none(stage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    give_bodies(stage)
+    (stage / "out").mkdir()
+    (stage / "out" / "a.mp4").write_text("old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        run = Run(stage, capsys, stage / "clips", "--armature", "Ann", "--formats", "mp4", "--range", "1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert run.code == 2
+    if "graphics driver" in run.errors:
+        pytest.skip("there is no graphics driver, not even in software")
+    assert "the disk is full" in run.errors
+    assert (stage / "out" / "a.mp4").read_text() == "old"
+    assert files(stage) == ["a.json", "a.mp4"]
+
+
+def test_a_reader_that_ends_is_no_fault(stage: Path) -> None:
+    """`batch … | head -1`, or a Blender of --jobs whose first one was killed."""
+    (stage / "blender.py").write_text(BLENDER.format(root=str(ROOT)), encoding="utf-8")
+    words = [
+        stage / "blender.py",
+        stage / "two.blend",
+        "batch",
+        stage / "clips",
+        "--output",
+        stage / "out",
+        "--json",
+    ]
+    words += ["--python", stage / "python", "--formats", "npz", "--armature", "Ann", "--armature", "Bob"]
+    process = subprocess.Popen(
+        [sys.executable, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    while '"job"' not in process.stdout.readline():
+        pass
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(60) == 130, errors
+    assert "the rest was not done" in errors
+    assert "Internal" not in errors
+    assert "Traceback" not in errors

@@ -95,18 +95,18 @@ def test_cues_are_found_before_anything_was_generated(scene: Any, worker_mode: A
     script = tmp_path / "script.txt"
     script.write_text("You, and three of them.", encoding="utf-8")
     scene.timeline_markers.new("mine", frame=1)
-    name = scene.diffgesture.armature.name
-    scene.diffgesture.transcript_path = str(script)
+    name, settings = scene.diffgesture.armature.name, scene.diffgesture.armature.diffgesture
+    settings.transcript_path = str(script)
     expected = ["mine", f"cue you @{name}", f"cue count 3 (three) @{name}"]
     for _ in range(2):  # nothing is proposed beside a marker that is there
-        scene.diffgesture.transcript = "FILE"
+        settings.transcript = "FILE"
         assert bpy.ops.diffgesture.find_cues() == {"FINISHED"}
         assert [marker.name for marker in scene.timeline_markers] == expected
     assert scene.timeline_markers[1].frame == scene.frame_start + round(0.1 * frame_rate(scene))
     for marker in list(scene.timeline_markers)[1:]:
         scene.timeline_markers.remove(marker)
     bpy.ops.diffgesture.find_cues()
-    assert scene.diffgesture.transcript == "NONE", "from now on the markers count"
+    assert settings.transcript == "NONE", "from now on the markers count"
     assert session.result is None
 
 
@@ -173,7 +173,7 @@ def test_a_draft_becomes_text_strips(scene: Any, worker_mode: Any) -> None:
     assert [strip.text for strip in strips] == ["hello you", "no"]
     start = scene.frame_start + round(0.5 * frame_rate(scene))
     assert compat.strip_ends(strips[0]) == (start, start + round(frame_rate(scene)))
-    assert scene.diffgesture.transcript == "STRIPS"
+    assert scene.diffgesture.armature.diffgesture.transcript == "STRIPS"
     with open(request().worker_params()["transcript"], encoding="utf-8") as file:
         assert "hello you" in file.read()
 
