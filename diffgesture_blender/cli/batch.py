@@ -32,6 +32,7 @@ from . import side_by_side
 from .command import NOT_SHOWN, UsageError, build_parser
 from .generate import generate
 from .outputs import KINDS
+from .scene import generate_scene
 
 # Ending of a result's file -> the kind of result.
 FORMATS: Final = {"blend": "blend", "npz": "motion", "bvh": "bvh", "fbx": "fbx", "glb": "glb", "mp4": "film"}
@@ -45,10 +46,11 @@ _SPEECH: Final = ("audio", *_IN_THE_BLEND)
 
 @dataclass(frozen=True)
 class Job:
-    """One call of ``generate``: a name that is a file's, and its options by name."""
+    """One call of ``generate`` or ``scene``: a name that is a file's, and its options by name."""
 
     name: str
     values: Mapping[str, Any]
+    command: str = "generate"
 
 
 def batch(options: argparse.Namespace, report: dict[str, Any]) -> int:
@@ -139,7 +141,18 @@ def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     named = [{kind: name} for kind in _IN_THE_BLEND for name in getattr(options, kind) or ()]
     if bool(named) == bool(options.source):
         raise UsageError("Give a folder or a list of jobs, or name strips, sounds or speakers: one of both.")
-    return named or read_jobs(Path(os.path.abspath(options.source)))
+    if named:
+        return named
+    source = Path(os.path.abspath(options.source))
+    return read_scenes(source) if options.whole_scene and source.is_dir() else read_jobs(source)
+
+
+def read_scenes(folder: Path) -> list[dict[str, Any]]:
+    """A job for each .blend of a folder: the whole scene that it opens with."""
+    found = sorted(path for path in folder.glob("*.blend") if path.is_file() and not path.name.startswith("."))
+    if not found:
+        raise DiffGestureError(f"There are no .blend files in {folder}.")
+    return [{"name": path.stem, "blend": str(path), "whole_scene": True} for path in found]
 
 
 def read_jobs(source: Path) -> list[dict[str, Any]]:
@@ -185,17 +198,22 @@ def _placed(row: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def expand(rows: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> list[Job]:
     """Every row for every character, with the command line's options where the row has none of its own."""
-    shared = set(_generate_options()) - _NOT_A_JOBS
+    shared = set(_options_of("generate")) - _NOT_A_JOBS
     common = {name: value for name, value in vars(options).items() if name in shared}
     for name in ("armature", *_IN_THE_BLEND):
         common.pop(name, None)
     common["blend"] = options.blend or bpy.data.filepath
     jobs = []
     for row in rows:
-        own = {key: value for key, value in row.items() if key != "name"}
+        if str(row.get("whole_scene") or "no").lower() not in ("0", "no", "false"):
+            jobs.append(_scene_job(row, options, common))
+            continue
+        own = {key: value for key, value in row.items() if key not in ("name", "whole_scene")}
         speech = next((str(own[key]) for key in _SPEECH if own.get(key)), None)
         if speech is None:
-            raise DiffGestureError(f"The job {row} names no speech: give audio, strip, sound or speaker.")
+            raise DiffGestureError(
+                f"The job {row} names no speech: give audio, strip, sound or speaker, or whole_scene."
+            )
         name = str(row.get("name") or Path(speech).stem)
         armatures = [own.pop("armature")] if own.get("armature") else (options.armature or [None])
         for armature in armatures:
@@ -209,17 +227,31 @@ def expand(rows: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> li
     return jobs
 
 
-def _generate_options() -> dict[str, argparse.Action]:
-    """The options of ``generate`` by name."""
+def _scene_job(row: Mapping[str, Any], options: argparse.Namespace, common: Mapping[str, Any]) -> Job:
+    """The job of a whole scene: what the command line says holds for it where that says more than usual."""
+    known, usual = _options_of("scene"), _options_of("batch")
+    told = {name: value for name, value in common.items() if name in known and value != usual[name].default}
+    own = {key: value for key, value in row.items() if key not in ("name", "whole_scene")}
+    if options.armature:
+        told["character"] = options.armature
+    if "armature" in own:
+        own["character"] = own.pop("armature")
+    values = {**told, "blend": common["blend"], **own}
+    name = str(row.get("name") or Path(str(values["blend"])).stem)
+    return Job(bpy.path.clean_name(name), values, "scene")
+
+
+def _options_of(command: str) -> dict[str, argparse.Action]:
+    """The options of a command by name."""
     parser = build_parser()
     commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return {action.dest: action for action in commands.choices["generate"]._actions}
+    return {action.dest: action for action in commands.choices[command]._actions}
 
 
 def _arguments(job: Job, folder: Path, formats: Sequence[str]) -> list[str]:
-    """The command line of ``generate`` for the job; UsageError where it makes no sense."""
-    known = _generate_options()
-    arguments = ["generate"]
+    """The command line for the job; UsageError where it makes no sense."""
+    known = _options_of(job.command)
+    arguments = [job.command]
     for name, value in job.values.items():
         if name not in known or name in _NOT_A_JOBS:
             allowed = ", ".join(sorted(set(known) - _NOT_A_JOBS))
@@ -261,7 +293,7 @@ def _run(job: Job, arguments: list[str], folder: Path, again: bool) -> tuple[dic
             return {"job": job.name, "status": "skipped", "error": None, "record": str(path)}, 0
         options = build_parser().parse_args(arguments)
         path.unlink(missing_ok=True)
-        generate(options, record)
+        (generate_scene if job.command == "scene" else generate)(options, record)
         record["status"] = "ok"
         if not record.get("follows", True):
             limbs = ", ".join(record["not_following"])
@@ -285,7 +317,7 @@ def _fingerprint(arguments: list[str]) -> str:
     options = build_parser().parse_args(arguments)
     read = []
     for name in (*_PATHS, "checkpoint", "cues"):
-        path = getattr(options, name)
+        path = getattr(options, name, None)
         if path and os.path.isfile(path):
             status = os.stat(path)
             read.append([name, status.st_size, status.st_mtime_ns])
@@ -300,7 +332,9 @@ def _is_done(path: Path, fingerprint: str) -> bool:
         return False
     if not isinstance(record, dict) or record.get("status") != "ok" or record.get("fingerprint") != fingerprint:
         return False
-    return all(os.path.isfile(str(record[kind])) for kind in KINDS if record.get(kind))
+    made = [record[kind] for kind in KINDS if record.get(kind)]
+    files = [path for paths in made for path in ([paths] if isinstance(paths, str) else paths)]
+    return all(os.path.isfile(str(path)) for path in files)
 
 
 def _check_record(path: Path) -> None:

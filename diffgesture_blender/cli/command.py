@@ -88,16 +88,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="keep the poses at these frames, all else is new",
     )
     _add_keys(generate)
-    where = generate.add_argument_group("results")
-    where.add_argument("--output", metavar="OUT.blend", help="save the .blend with the keys here")
-    where.add_argument("--motion-output", metavar="M.npz", help="bone directions (default: beside OUT.blend)")
-    where.add_argument("--bvh", metavar="FILE.bvh", help="also save the model's skeleton as BVH")
-    where.add_argument("--export-fbx", metavar="FILE.fbx", help="the character with its new animation as FBX")
-    where.add_argument("--export-glb", metavar="FILE.glb", help="the same as glTF")
-    where.add_argument("--film", metavar="FILE.mp4", help="a small film of the character with the speech")
-    where.add_argument("--report", metavar="R.json", help="what was done, or why not, as JSON")
-    where.add_argument("--no-sound", action="store_true", help="do not add the speech to the sequencer")
-    where.add_argument("--json", action="store_true", help="print the report as one line on standard output")
+    _add_results(generate)
+    generate.add_argument("--no-sound", action="store_true", help="do not add the speech to the sequencer")
     _add_scene(commands)
     _add_batch(commands)
     _add_take(commands)
@@ -147,7 +139,8 @@ def _add_scene(commands: Any) -> None:
         "scene",
         help="generate gestures for all characters of a scene",
         description="Gestures for every character of a scene over its frame range: each speaks in its own turns "
-        "and listens in the others'. Voices and settings are those of the file.",
+        "and listens in the others'. Voices and settings are those of the file; options given here hold for all. "
+        "Of motions and exports each character has its own file, named after it.",
     )
     scene.add_argument("--scene", metavar="NAME", help="the scene (default: the file's active one)")
     scene.add_argument(
@@ -156,12 +149,25 @@ def _add_scene(commands: Any) -> None:
     scene.add_argument(
         "--strip-scene", metavar="NAME", help="whose sequencer has the speech (default: the scene's)"
     )
-    scene.add_argument("--seed", type=int, metavar="N", help="for all (default: each character's own)")
     scene.add_argument("--blend", metavar="FILE", help="the .blend to open, if none was given before --command")
-    scene.add_argument("--output", required=True, metavar="OUT.blend", help="save the .blend with the keys here")
-    scene.add_argument("--report", metavar="R.json", help="what was done, or why not, as JSON")
-    scene.add_argument("--json", action="store_true", help="print the report as one line on standard output")
+    _add_how(scene)
+    _add_keys(scene)
+    own = ("keys", "max_error", "layer", *controls.table())
+    scene.set_defaults(**{action.dest: None for action in scene._actions if action.dest in own})
+    _add_results(scene)
     _add_backend(scene)
+
+
+def _add_results(parser: Any) -> None:
+    where = parser.add_argument_group("results")
+    where.add_argument("--output", metavar="OUT.blend", help="save the .blend with the keys here")
+    where.add_argument("--motion-output", metavar="M.npz", help="bone directions (default: beside OUT.blend)")
+    where.add_argument("--bvh", metavar="FILE.bvh", help="also save the model's skeleton as BVH")
+    where.add_argument("--export-fbx", metavar="FILE.fbx", help="the character with its new animation as FBX")
+    where.add_argument("--export-glb", metavar="FILE.glb", help="the same as glTF")
+    where.add_argument("--film", metavar="FILE.mp4", help="a small film of the character with the speech")
+    where.add_argument("--report", metavar="R.json", help="what was done, or why not, as JSON")
+    where.add_argument("--json", action="store_true", help="print the report as one line on standard output")
 
 
 def _add_batch(commands: Any) -> None:
@@ -175,6 +181,11 @@ def _add_batch(commands: Any) -> None:
     )
     batch.add_argument("source", nargs="?", metavar="FOLDER|JOBS.csv|JOBS.json", help="the recordings or jobs")
     what = batch.add_argument_group("what")
+    what.add_argument(
+        "--whole-scene",
+        action="store_true",
+        help="the folder holds .blend files; each is a job for all characters of its scene",
+    )
     for kind, text in (("strip", "sound strip"), ("sound", "sound"), ("speaker", "speaker object")):
         what.add_argument(
             f"--{kind}",

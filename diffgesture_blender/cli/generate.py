@@ -47,7 +47,8 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
     try:
         request = _request(options, folder)
         if "film" in outputs:
-            film.bodies_of(*_scene_and_armature(request.scene_uid, request.armature_uid))
+            scene, armature = _scene_and_armature(request.scene_uid, request.armature_uid)
+            film.bodies_of(scene, [armature])
         report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
         job = GenerateJob(request)
         result = runner.run(job, ProgressPrinter())
@@ -128,7 +129,7 @@ def _request(options: argparse.Namespace, folder: Path) -> JobRequest:
         controls=controls.of_arguments(options),
         frame_start=options.frame_start,
         plan=_plan(options),
-        keys=_keys(options),
+        keys=key_options(options),
         add_sound=not options.no_sound,
         cues=_cues(options.cues),
         transcript=os.path.abspath(options.transcript) if options.transcript else None,
@@ -165,10 +166,11 @@ def named(items: Any, name: str, what: str) -> Any:
 def check_numbers(options: argparse.Namespace) -> None:
     """DiffGestureError where a number lies outside of the limits that the panel keeps."""
     controls.of_arguments(options)
-    _keys(options)
+    key_options(options)
 
 
-def _keys(options: argparse.Namespace) -> KeyOptions:
+def key_options(options: argparse.Namespace) -> KeyOptions:
+    """How the keys are to be written."""
     if options.max_error <= 0:
         raise DiffGestureError(f"--max-error must be more than 0 degrees, not {options.max_error:g}.")
     return KeyOptions(mode=_KEY_MODES[options.keys], max_error=options.max_error, layer=options.layer.upper())
@@ -266,7 +268,7 @@ def _export(result: JobResult, path: Path, request: JobRequest) -> None:
     scene, armature = _scene_and_armature(result.scene_uid, result.armature_uid)
     if path.suffix.lower() == ".mp4":
         frames = (result.frame_start, result.frame_end)
-        film.write_film(path, armature, scene, *frames, request.audio, request.frame_start)
+        film.write_film(path, [armature], scene, *frames, request.audio, request.frame_start)
         return
     export_character(path, armature, scene, result.frame_start, result.frame_end)
 

@@ -37,7 +37,7 @@ def output_paths(options: argparse.Namespace) -> dict[str, Path]:
         raise DiffGestureError(
             "Nothing to write: give --output, --motion-output, --bvh, --export-fbx, --export-glb or --film."
         )
-    if "blend" in outputs and "motion" not in outputs:
+    if "blend" in outputs and "motion" not in outputs and options.command == "generate":
         outputs["motion"] = outputs["blend"].with_suffix(KINDS["motion"][1][0])
     written = {**outputs, **({"report": Path(os.path.abspath(options.report))} if options.report else {})}
     check(written, inputs_of(options))

@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``scene`` on the command line: gestures for all characters of the open file's scene, and a report."""
+"""``scene`` on the command line: gestures for all characters of the open file's scene, and a report.
+
+The .blend and the film hold all of them; of motions and exports each character has its own file.
+"""
 
 import argparse
-import os
+import shutil
 import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import bpy
 
+from ..animation.key_writing import KeyOptions
 from ..errors import DiffGestureError
+from ..export import bvh, film
+from ..export.character import export_character
 from ..jobs import playback, runner
 from ..jobs.generate import JobResult
 from ..jobs.scene_job import SceneJob, SceneResult
@@ -17,42 +25,97 @@ from ..jobs.scene_plan import ScenePlan, plan_scene
 from ..settings import controls
 from ..state import character
 from ..state.session import new_job_folder, remove_folder
-from ..writing import written
+from ..writing import file_name, written
 from .command import machine_of
-from .generate import ProgressPrinter, find_armature, find_scene, named, open_blend, save_blend
-from .outputs import check, inputs_of
+from .generate import ProgressPrinter, find_armature, find_scene, key_options, named, open_blend, save_blend
+from .outputs import check, inputs_of, output_paths
+
+# One file for all characters.
+_SHARED: Final = ("blend", "film")
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file to write, and the character that it is of (None: all)."""
+
+    kind: str
+    path: Path
+    armature: bpy.types.Object | None = None
 
 
 def generate_scene(options: argparse.Namespace, report: dict[str, Any]) -> None:
     """Do it all and fill ``report``; raises DiffGestureError. Nothing is saved unless all characters succeeded."""
     report.update(scene=None, blend=None, characters=[])
-    given = {} if options.seed is None else {"seed": options.seed}
-    controls.check_limits(given)
+    given = {name: value for name, value in controls.of_arguments(options).items() if value is not None}
+    keys = _keys(options)
     open_blend(options)
-    target = Path(os.path.abspath(options.output))
-    if target.suffix.lower() != ".blend":
-        raise DiffGestureError(f"--output must be a .blend file, not {options.output}.")
-    check({"blend": target}, inputs_of(options))
+    outputs = output_paths(options)
     scene = find_scene(options)
     edit = named(bpy.data.scenes, options.strip_scene, "scene") if options.strip_scene else scene
     only = [find_armature(name, scene) for name in options.character or ()]
     report["scene"] = scene.name
     folder = new_job_folder()
     try:
-        plan = plan_scene(scene, edit, machine_of(options), folder, only=only, controls=given)
+        plan = plan_scene(scene, edit, machine_of(options), folder, only=only, keys=keys, controls=given)
+        files = _files(outputs, [part.armature for part in plan.parts])
+        check({str(number): item.path for number, item in enumerate(files)}, inputs_of(options))
+        if "film" in outputs:
+            film.bodies_of(scene, [part.armature for part in plan.parts])
         made = runner.run(SceneJob(plan, folder), ProgressPrinter())
         _describe(plan, made, report)
         if made.problems:
             name, problem = made.problems[0]
             raise DiffGestureError(f"{name}: {problem.message}")
-        with written(target) as (part,):
-            save_blend(part)
-        report["blend"] = str(target)
+        _save(files, scene, plan, made)
+        for kind in outputs:
+            paths = [str(item.path) for item in files if item.kind == kind]
+            report[kind] = paths[0] if kind in _SHARED else paths
     finally:
         remove_folder(folder)
     for line in report["characters"]:
         if not line["follows"]:
             print(f"diffgesture: warning: {' '.join(line['warnings'])}", file=sys.stderr, flush=True)
+
+
+def _keys(options: argparse.Namespace) -> KeyOptions | None:
+    """How keys are written, if the command line says anything of it; each character's own else."""
+    usual = {"keys": "model", "max_error": 1.0, "layer": "action"}
+    told = {name: getattr(options, name) for name in usual if getattr(options, name) is not None}
+    return key_options(argparse.Namespace(**{**usual, **told})) if told else None
+
+
+def _files(outputs: Mapping[str, Path], cast: Iterable[bpy.types.Object]) -> list[_File]:
+    """Every file to write; those of one character are called after it."""
+    files = []
+    for kind, path in outputs.items():
+        if kind in _SHARED:
+            files.append(_File(kind, path))
+        else:
+            files += [
+                _File(kind, path.with_name(f"{path.stem}_{file_name(item.name)}{path.suffix}"), item)
+                for item in cast
+            ]
+    return files
+
+
+def _save(files: Sequence[_File], scene: bpy.types.Scene, plan: ScenePlan, made: SceneResult) -> None:
+    """All results or none."""
+    results = {result.armature_name: result for result in made.results}
+    request = plan.requests[0]
+    with written(*(item.path for item in files)) as parts:
+        for item, part in zip(files, parts, strict=True):
+            if item.kind == "blend":
+                save_blend(part)
+            elif item.armature is None:
+                cast, frames = [each.armature for each in plan.parts], (scene.frame_start, scene.frame_end)
+                film.write_film(part, cast, scene, *frames, request.audio, request.frame_start, scene.camera)
+            elif item.kind == "motion":
+                shutil.copyfile(results[item.armature.name].motion_path, part)
+            elif item.kind == "bvh":
+                bvh.write_bvh(part, results[item.armature.name].motion_path, request.machine)
+            else:
+                result = results[item.armature.name]
+                export_character(part, item.armature, scene, result.frame_start, result.frame_end)
 
 
 def _describe(plan: ScenePlan, made: SceneResult, report: dict[str, Any]) -> None:
@@ -73,6 +136,9 @@ def _describe(plan: ScenePlan, made: SceneResult, report: dict[str, Any]) -> Non
     report.update(
         characters=lines,
         follows=all(line["follows"] for line in lines),
+        not_following=[limb for line in lines for limb in line.get("not_following", ())],
+        frame_start=min((result.frame_start for result in made.results), default=None),
+        frame_end=max((result.frame_end for result in made.results), default=None),
         warnings=[*made.notes, *_range_notes(made)],
     )
 

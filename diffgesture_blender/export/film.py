@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -37,19 +37,22 @@ _UNSEEN: Final = {"EMPTY", "ARMATURE", "CAMERA", "LIGHT", "SPEAKER"}
 
 def write_film(
     path: Path,
-    armature: bpy.types.Object,
+    cast: Sequence[bpy.types.Object],
     scene: bpy.types.Scene,
     first: int,
     last: int,
     clip: AudioClip,
     sound_start: int,
+    camera: bpy.types.Object | None = None,
 ) -> None:
-    """An .mp4 of the armature's meshes from frame ``first`` to ``last``, with ``clip`` from ``sound_start`` on.
+    """An .mp4 of the armatures' meshes from frame ``first`` to ``last``, with ``clip`` from ``sound_start`` on.
+
+    Seen by ``camera``, else from the front of the first of them.
 
     A character without a mesh cannot be drawn, and a Blender without a graphics driver (software will do) draws
     nothing: DiffGestureError, as where the film cannot be encoded. OSError where the disk is full.
     """
-    with _stage(armature, scene) as stage:
+    with _stage(cast, scene, camera) as stage:
         stage.frame_start, stage.frame_end = first, last
         _add_sound(stage, clip, sound_start)
         _set_render(stage, path, scene)
@@ -83,30 +86,33 @@ def _is_whole(path: Path) -> bool:
     return place == size and b"moov" in names
 
 
-def bodies_of(scene: bpy.types.Scene, armature: bpy.types.Object) -> list[bpy.types.Object]:
-    """What a film shows of the character; DiffGestureError where that is nothing."""
-    bodies = [item for item in members(armature, scene) if item.type not in _UNSEEN and not item.hide_render]
+def bodies_of(scene: bpy.types.Scene, cast: Sequence[bpy.types.Object]) -> list[bpy.types.Object]:
+    """What a film shows of the characters; DiffGestureError where that is nothing."""
+    parts = [item for armature in cast for item in members(armature, scene)]
+    bodies = [item for item in dict.fromkeys(parts) if item.type not in _UNSEEN and not item.hide_render]
     if not bodies:
-        raise DiffGestureError(f"{armature.name} has no mesh that a film could show.")
+        raise DiffGestureError(f"{cast[0].name} has no mesh that a film could show.")
     return bodies
 
 
 @contextmanager
-def _stage(armature: bpy.types.Object, scene: bpy.types.Scene) -> Iterator[bpy.types.Scene]:
-    """A scene with the character and a camera before it; at the end neither is there."""
-    bodies = bodies_of(scene, armature)
+def _stage(
+    cast: Sequence[bpy.types.Object], scene: bpy.types.Scene, seen_by: bpy.types.Object | None
+) -> Iterator[bpy.types.Scene]:
+    """A scene with the characters and a camera before them; at the end neither is there."""
+    bodies = bodies_of(scene, cast)
     stage = bpy.data.scenes.new("DiffGesture film")
     lens = bpy.data.cameras.new("DiffGesture film")
     camera = bpy.data.objects.new("DiffGesture film", lens)
     stage.world = bpy.data.worlds.new("DiffGesture film")
     stage.world.color = _GROUND
     try:
-        for item in (armature, *bodies, camera):
+        for item in dict.fromkeys((*cast, *bodies, camera, *filter(None, [seen_by]))):
             stage.collection.objects.link(item)
-        stage.camera = camera
+        stage.camera = seen_by or camera
         stage.render.fps, stage.render.fps_base = scene.render.fps, scene.render.fps_base
         lens.lens, lens.sensor_fit, lens.sensor_height = _LENS, "VERTICAL", _SENSOR
-        camera.matrix_world, lens.clip_end = _before(armature, bodies)
+        camera.matrix_world, lens.clip_end = _before(cast[0], bodies)
         yield stage
     finally:
         world = stage.world
@@ -145,7 +151,10 @@ def _add_sound(stage: bpy.types.Scene, clip: AudioClip, start: int) -> None:
 def _set_render(stage: bpy.types.Scene, path: Path, scene: bpy.types.Scene) -> None:
     render: Any = stage.render
     render.engine = "BLENDER_WORKBENCH"
-    render.resolution_x, render.resolution_y = SIZE
+    width, height = SIZE
+    if stage.camera in scene.objects.values():  # the scene's own, with its picture's shape
+        width, height = 480, 2 * round(240 * scene.render.resolution_y / scene.render.resolution_x)
+    render.resolution_x, render.resolution_y = width, height
     render.resolution_percentage = 100
     render.use_sequencer = render.use_compositing = False
     render.use_file_extension = False
