@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the buttons of the sidebar do."""
 
+import math
 import os
 import random
 from pathlib import Path
+from typing import Final
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
+from mathutils import Vector
 
 from ..errors import DiffGestureError
 from ..export import bvh as export_bvh
@@ -114,6 +117,16 @@ class DIFFGESTURE_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
+# Where mannequins stand, one after the other: x and y in metres, turn; so that people look at each other.
+_PLACES: Final = (
+    (0.0, 0.0, 0.0),
+    (0.0, -1.4, math.pi),
+    (0.9, -0.7, -0.5 * math.pi),
+    (-0.9, -0.7, 0.5 * math.pi),
+)
+_ROOM: Final = 0.5
+
+
 class DIFFGESTURE_OT_add_mannequin(bpy.types.Operator):
     """Add a human figure to gesture with, when no character is at hand"""
 
@@ -124,7 +137,13 @@ class DIFFGESTURE_OT_add_mannequin(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         from ..mannequin import create_mannequin
 
-        context.scene.diffgesture.armature = create_mannequin(context)
+        there = [item.matrix_world.translation for item in context.scene.objects if item.type == "ARMATURE"]
+        armature = create_mannequin(context)
+        for x, y, turn in _PLACES:
+            if all((Vector((x, y, 0.0)) - other).length > _ROOM for other in there):
+                armature.location, armature.rotation_euler.z = (x, y, 0.0), turn
+                break
+        context.scene.diffgesture.armature = armature
         return {"FINISHED"}
 
 

@@ -38,6 +38,7 @@ class DIFFGESTURE_PT_dialogue(bpy.types.Panel):
         box = layout.box().column(align=True)
         for armature in candidates(scene):
             _draw_character(box, armature, scene, edit, chosen)
+        layout.operator("diffgesture.add_mannequin", icon="OUTLINER_OB_ARMATURE")
         if chosen is not None:
             _draw_part(layout, settings_for(chosen, scene), chosen)
         spoken = speech_range(scene, edit)

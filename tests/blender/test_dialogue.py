@@ -319,3 +319,14 @@ def test_an_aim_at_a_character_means_its_head(shot: Any) -> None:
     assert face == "mixamorig:Head"
     assert place_of(bob.evaluated_get(bpy.context.evaluated_depsgraph_get()), face).z == pytest.approx(1.65)
     assert face_of(bpy.data.objects.new("Cup", None)) is None
+
+
+def test_mannequins_stand_face_to_face(addon: object) -> None:
+    for _ in range(3):
+        bpy.ops.diffgesture.add_mannequin()
+        bpy.context.view_layer.update()
+    first, second, third = (item for item in bpy.context.scene.objects if item.type == "ARMATURE")
+    for one, other in ((first, second), (second, first)):
+        way = one.matrix_world.inverted() @ other.matrix_world.translation
+        assert way.normalized().dot(Vector((0.0, -1.0, 0.0))) > 0.99
+    assert min((third.location - other.location).length for other in (first, second)) > 0.9

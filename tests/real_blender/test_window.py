@@ -1,43 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The installed extension in a real Blender with a window: timer, undo, files, quitting, while a job runs."""
 
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from motions import swinging_arms, write_motion
-from real_blender import BLENDER_TESTS, RealBlender
+from real_blender import RealBlender
+from windows import play
 
 
 @pytest.fixture(scope="module")
 def findings(blender: RealBlender, character: Path, speech: Path) -> dict[str, dict[str, Any]]:
     """What the scenario saw, by step."""
-    stage, inside = blender.stage, blender.inside
-    motion = write_motion(stage / "scripted.npz", swinging_arms())
-    shutil.copy(BLENDER_TESTS / "scripted_worker.py", stage)
-    python = stage / "python"
-    probe = '{"version": [3, 11, 0], "executable": "x", "missing": []}'
-    python.write_text(
-        "#!/bin/sh\n"
-        f"""if [ "$1" = -c ]; then echo 'diffgesture-probe {probe}'; exit 0; fi\n"""
-        f"""exec python3 -u {inside(stage)}/scripted_worker.py $(cat {inside(stage)}/mode) {inside(motion)}\n"""
-    )
-    python.chmod(0o755)
-    script = stage / "window.sh"
-    script.write_text(
-        f"timeout 400 blender --window-geometry 0 0 1600 900 {inside(character)} "
-        f"--python {Path(__file__).with_name('window_scenario.py')} -- {inside(stage)} {inside(python)}\n"
-        "echo ENDED $?\n"
-    )
-    done = blender.window(script)
-    lines = [line.removeprefix("FOUND ") for line in done.stdout.splitlines() if line.startswith("FOUND ")]
-    found = {facts.pop("step"): facts for facts in map(json.loads, lines)}
-    found["end"] = {"code": next((line for line in done.stdout.splitlines() if line.startswith("ENDED")), None)}
-    assert "failed" not in found, found["failed"]["error"]
-    assert "quitting" in found, done.stdout[-3000:] + done.stderr[-3000:]
-    return found
+    return play(blender, character, "window_scenario.py", "quitting")
 
 
 def test_generating_does_not_block_the_window(findings: dict[str, dict[str, Any]]) -> None:

@@ -245,9 +245,9 @@ def story() -> Iterator[None]:
     found(step="finding cues", running=session().busy)
     while session().busy:
         yield
-    found(step="cues found", markers=markers(), transcript=window().scene.diffgesture.transcript)
+    found(step="cues found", markers=markers(), transcript=armature().diffgesture.transcript)
     undo()
-    found(step="cues undone", markers=markers(), transcript=window().scene.diffgesture.transcript)
+    found(step="cues undone", markers=markers(), transcript=armature().diffgesture.transcript)
 
     mode("slow")
     prepare()
