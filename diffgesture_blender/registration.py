@@ -92,8 +92,12 @@ def register() -> None:
     bpy.types.Scene.diffgesture_overrides = bpy.props.CollectionProperty(type=DiffGestureSettings)
     bpy.types.Object.diffgesture = bpy.props.PointerProperty(type=DiffGestureCharacterSettings)
     bpy.types.Object.diffgesture_map = bpy.props.PointerProperty(type=DiffGestureBoneMap)
-    bpy.types.Object.diffgesture_takes = bpy.props.CollectionProperty(type=DiffGestureTake)
-    bpy.types.Object.diffgesture_take = bpy.props.IntProperty(name="Active Take", default=0, min=0)
+    bpy.types.Object.diffgesture_takes = bpy.props.CollectionProperty(
+        type=DiffGestureTake, override={"LIBRARY_OVERRIDABLE", "USE_INSERTION"}
+    )
+    bpy.types.Object.diffgesture_take = bpy.props.IntProperty(
+        name="Active Take", default=0, min=0, override={"LIBRARY_OVERRIDABLE"}
+    )
     for handlers, handler in _HANDLERS:
         handlers.append(handler)
     for menu in _marker_menus():

@@ -18,3 +18,7 @@ class DiffGestureTake(bpy.types.PropertyGroup):
     frame_end: IntProperty(name="Last Frame", description="Frame of the last key")
     settings: StringProperty(name="Settings", description="What the model was asked for, as JSON")
     accepted: BoolProperty(name="Accepted", description="Its keys are your own now", default=False)
+
+
+for _deferred in DiffGestureTake.__annotations__.values():
+    _deferred.keywords["override"] = {"LIBRARY_OVERRIDABLE"}

@@ -23,8 +23,8 @@ def disturb(audio: FloatArray, prosody: Prosody, rng: np.random.Generator) -> Fl
     level = _speech_rms(result, prosody)
     if rng.random() < 0.25:
         result = result + _breaths(prosody, len(audio), level, rng)
-    if rng.random() < 0.5:
-        ratio = rng.uniform(5.0, 40.0) if rng.random() < 0.75 else rng.uniform(5.0, 18.0)
+    if rng.random() < 0.6:
+        ratio = rng.uniform(5.0, 40.0) if rng.random() < 0.6 else rng.uniform(5.0, 18.0)
         result = result + level * 10.0 ** (-ratio / 20.0) * draw_sound(len(audio), rng)
     if rng.random() < 0.15:
         result = result * 10.0 ** (rng.uniform(-32.0, -10.0) / 20.0)

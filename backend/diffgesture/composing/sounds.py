@@ -163,7 +163,7 @@ SOUNDS: Final[dict[str, Callable[[int, np.random.Generator], FloatArray]]] = {
     "clicks": clicks,
 }
 # What is most like speech is drawn more often.
-_MORE_OFTEN: Final = ("music", "music", "laughter")
+_MORE_OFTEN: Final = ("music", "music", "music", "laughter", "laughter")
 
 
 def draw_sound(samples: int, rng: np.random.Generator) -> FloatArray:

@@ -91,7 +91,7 @@ def draw_style(rests: tuple[RestPose, ...], families: list[str], rng: np.random.
     """A random speaker."""
     wanted = REST_STYLES[int(rng.choice(len(REST_STYLES), p=_REST_SHARES))]
     fitting = [rest for rest in rests if rest.style == wanted] or list(rests)
-    wide = rng.random() < 0.5
+    wide = rng.random() < 0.65
     numbers = {
         name: float(rng.uniform(-1.0, 1.0) if wide else np.clip(rng.normal(0.0, 0.45), -1.0, 1.0))
         for name in NUMBERS
