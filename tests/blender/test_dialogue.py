@@ -358,3 +358,16 @@ def test_a_part_is_regenerated_within_the_dialogue(shot: Any, worker_mode: Calla
     assert ann.diffgesture.seed == 1
     assert shot.objects["Bob"].animation_data.action == other
     assert session.result.frame_start == 10
+
+
+def test_speech_in_the_sequencer_of_another_scene(shot: Any, tmp_path: Path) -> None:
+    """The edit shows the shot from its frame 101 on; Bob's line is heard 72 frames after Ann's there, too."""
+    edit = bpy.data.scenes.new("Edit")
+    edit.render.fps = 24
+    compat.top_strips(edit.sequence_editor_create()).new_scene(name="shot", scene=shot, channel=8, frame_start=101)
+    add_strip(edit, tmp_path, "Bob 09", 2, 173, babble(1.0))
+    folder = tmp_path / "edit"
+    folder.mkdir()
+    found = requests(plan_scene(shot, edit, Machine(), folder))
+    assert near(found["Bob"].turns, (3.0, 4.0))
+    assert found["Ann"].turns == ()
