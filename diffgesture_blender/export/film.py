@@ -104,13 +104,14 @@ def check_film(scene: bpy.types.Scene, cast: Sequence[bpy.types.Object]) -> None
     bodies_of(scene, cast)
     if bpy.app.background and not _can_draw():
         raise DiffGestureError(
-            "Blender cannot draw a film on this machine. It needs a graphics driver (Mesa's, in software, will do)."
+            "Blender cannot draw a film on this machine. It needs a graphics driver (Mesa's software driver "
+            "will do)."
         )
 
 
 @cache
 def _can_draw() -> bool:
-    """Whether a Blender without a window draws here; tried in another one, which without a driver comes to an end."""
+    """Whether a Blender without a window draws here; tried in another one, for without a driver it ends."""
     program = bpy.app.binary_path
     start = [program, "-b", "--factory-startup", "--python-expr"] if program else [sys.executable, "-I", "-c"]
     try:
