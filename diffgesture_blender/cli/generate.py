@@ -48,7 +48,7 @@ def generate(options: argparse.Namespace, report: dict[str, Any]) -> None:
         request = _request(options, folder)
         if "film" in outputs:
             scene, armature = _scene_and_armature(request.scene_uid, request.armature_uid)
-            film.bodies_of(scene, [armature])
+            film.check_film(scene, [armature])
         report.update(scene=request.scene_name, armature=request.armature_name, frame_start=request.frame_start)
         job = GenerateJob(request)
         result = runner.run(job, ProgressPrinter())

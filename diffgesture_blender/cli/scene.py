@@ -60,7 +60,7 @@ def generate_scene(options: argparse.Namespace, report: dict[str, Any]) -> None:
         files = _files(outputs, [part.armature for part in plan.parts])
         check({str(number): item.path for number, item in enumerate(files)}, inputs_of(options))
         if "film" in outputs:
-            film.bodies_of(scene, [part.armature for part in plan.parts])
+            film.check_film(scene, [part.armature for part in plan.parts])
         made = runner.run(SceneJob(plan, folder), ProgressPrinter())
         _describe(plan, made, report)
         if made.problems:

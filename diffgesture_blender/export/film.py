@@ -9,8 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +35,16 @@ _GROUND: Final = (0.3, 0.3, 0.3)
 _LENS: Final = 85.0
 _SENSOR: Final = 36.0
 _MARGIN: Final = 1.15  # of the body's height, for hands that are raised
+_TRIAL_TIME: Final = 120.0  # seconds, for a slow disk
+_TRIAL: Final = """
+import bpy
+scene, camera = bpy.context.scene, bpy.data.objects.new("trial", bpy.data.cameras.new("trial"))
+scene.collection.objects.link(camera)
+scene.camera, scene.render.engine = camera, "BLENDER_WORKBENCH"
+scene.render.resolution_x = scene.render.resolution_y = 8
+bpy.ops.render.render()
+print("DREW", flush=True)
+"""
 _UNSEEN: Final = {"EMPTY", "ARMATURE", "CAMERA", "LIGHT", "SPEAKER"}
 
 
@@ -84,6 +97,30 @@ def _is_whole(path: Path) -> bool:
             names.add(name)
             place += length
     return place == size and b"moov" in names
+
+
+def check_film(scene: bpy.types.Scene, cast: Sequence[bpy.types.Object]) -> None:
+    """DiffGestureError, before any work, where there would be nothing to see or nothing to draw it with."""
+    bodies_of(scene, cast)
+    if bpy.app.background and not _can_draw():
+        raise DiffGestureError(
+            "Blender cannot draw a film on this machine. It needs a graphics driver (Mesa's software driver "
+            "will do)."
+        )
+
+
+@cache
+def _can_draw() -> bool:
+    """Whether a Blender without a window draws here; tried in another one, for without a driver it ends."""
+    program = bpy.app.binary_path
+    start = [program, "-b", "--factory-startup", "--python-expr"] if program else [sys.executable, "-I", "-c"]
+    try:
+        done = subprocess.run(
+            [*start, _TRIAL], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_TRIAL_TIME
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return b"DREW" in done.stdout
 
 
 def bodies_of(scene: bpy.types.Scene, cast: Sequence[bpy.types.Object]) -> list[bpy.types.Object]:

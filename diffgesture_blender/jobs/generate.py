@@ -113,11 +113,15 @@ class GenerateJob(WorkerTask):
         """The result becomes the panel's last one."""
         session.forget_result()
         session.result = result
+        self.keep_seed(result)
+        return True
+
+    def keep_seed(self, result: JobResult) -> None:
+        """The seed of a new part becomes the character's."""
         scene = character.find_scene(result.scene_uid)
         armature = None if scene is None else character.find_armature(result.armature_uid, scene)
         if self.request.plan is not None and armature is not None:
             settings_for(armature, scene).seed = result.seed
-        return True
 
     def obstacle(self) -> str | None:
         """Why the result must not be written just now: the user or a render is in the middle of something."""

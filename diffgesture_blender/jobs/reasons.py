@@ -45,9 +45,15 @@ def generate_disabled_reason(context: bpy.types.Context) -> str | None:
 
 def regenerate_disabled_reason(context: bpy.types.Context) -> str | None:
     """Why a part cannot be regenerated now; None if it can."""
-    reason = generate_disabled_reason(context)
-    if reason is not None:
-        return reason
+    return generate_disabled_reason(context) or _part_disabled_reason(context)
+
+
+def regenerate_in_scene_disabled_reason(context: bpy.types.Context) -> str | None:
+    """Why a part of the chosen character's dialogue cannot be regenerated now; None if it can."""
+    return generate_scene_disabled_reason(context) or _part_disabled_reason(context)
+
+
+def _part_disabled_reason(context: bpy.types.Context) -> str | None:
     scene, settings = context.scene, settings_of(context)
     armature = character.chosen_armature(scene.diffgesture, context)
     if armature is None or compat.current_action(armature).action is None:

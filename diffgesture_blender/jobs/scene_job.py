@@ -164,6 +164,9 @@ class SceneJob:
         """The chosen character's result becomes the panel's, else the first one; what failed is told."""
         session.forget_result()
         session.scene_result = result
+        for seat in self.seats:  # a new part counts the seed up, as Regenerate does
+            if seat.result is not None and seat.job is not None:
+                seat.job.keep_seed(seat.result)
         chosen = bpy.context.scene.diffgesture.armature if bpy.context.scene is not None else None
         uid = None if chosen is None else chosen.session_uid
         session.result = next((r for r in result.results if r.armature_uid == uid), result.results[0])

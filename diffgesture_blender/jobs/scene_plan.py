@@ -27,6 +27,7 @@ from ..sound.transcript import transcript_file, word_table_file
 from ..sound.voices import Voice, heard_strips, voice_of
 from ..state import character
 from ..timing import frame_rate
+from .regenerate import Plan
 from .request import JobRequest, build_request
 
 _REACTION: Final = 0.25
@@ -80,16 +81,25 @@ def plan_scene(
     only: Sequence[bpy.types.Object] = (),
     keys: KeyOptions | None = None,
     controls: Mapping[str, Any] | None = None,
+    part: Plan | None = None,
 ) -> ScenePlan:
     """The requests of all characters of the scene that take part, or of ``only`` these.
 
-    ``edit``: the sequencer's scene; ``keys`` and ``controls`` in place of those of each character. Each hears all
-    that is spoken in the scene's frame range. Raises DiffGestureError where there is no character or no speech.
+    ``edit``: the sequencer's scene; ``keys`` and ``controls`` in place of those of each character; ``part``: what
+    of their animation is to be new. Each hears all that anybody says in the scene's frame range, and sees
+    everybody. Raises DiffGestureError where there is no character or no speech.
     """
     cast, left_out = _cast(scene, only)
     seconds = (scene.frame_end - scene.frame_start + 1) / frame_rate(scene)
     spoken: dict[tuple[str, str], Utterance] = {}
-    parts = [_part(item, scene, edit, folder, seconds, spoken) for item in cast]
+    parts = []
+    for item, acts in cast:
+        try:
+            parts.append(_part(item, scene, edit, folder, seconds, spoken))
+        except DiffGestureError as error:
+            if acts:
+                raise
+            left_out.append(f"{item.name} is not heard. {error}")
     if any(part.voice.kind == "TEXT" for part in parts):
         for strip in heard_strips(edit):
             _strip(strip, edit, scene, folder, spoken)
@@ -100,10 +110,11 @@ def plan_scene(
         )
     path = folder / "dialogue.wav"
     mixdown.save_wav(path, *mixdown.mix(spoken.values(), seconds))
-    requests = [
-        _request(part, parts, scene, edit, machine, folder, path, seconds, keys, controls or {}) for part in parts
-    ]
-    return ScenePlan(tuple(requests), tuple(parts), tuple(left_out))
+    acting = {item.name for item, acts in cast if acts}
+    actors = [each for each in parts if each.armature.name in acting]
+    how = _How(scene, edit, machine, folder, path, keys, controls or {}, part)
+    requests = [_request(each, parts, how) for each in actors]
+    return ScenePlan(tuple(requests), tuple(actors), tuple(left_out))
 
 
 def speech_range(scene: bpy.types.Scene, edit: bpy.types.Scene) -> tuple[float, float] | None:
@@ -117,22 +128,25 @@ def speech_range(scene: bpy.types.Scene, edit: bpy.types.Scene) -> tuple[float, 
     return (min(start for start, _ in ends), max(end for _, end in ends)) if ends else None
 
 
-def _cast(scene: bpy.types.Scene, only: Sequence[bpy.types.Object]) -> tuple[list[bpy.types.Object], list[str]]:
-    """The characters, and a sentence for each armature that was meant and cannot be one."""
+def _cast(
+    scene: bpy.types.Scene, only: Sequence[bpy.types.Object]
+) -> tuple[list[tuple[bpy.types.Object, bool]], list[str]]:
+    """Every character and whether it is to act, and a sentence for each armature that was meant and is none."""
     cast, told = [], []
-    for item in only or [item for item in scene.objects if item.type == "ARMATURE"]:
+    for item in only:
         if scene.objects.get(item.name) != item:
             raise DiffGestureError(f"{item.name} is not in the scene {scene.name}.")
-        if not only and not settings_for(item, scene).take_part:
-            continue
+    for item in (item for item in scene.objects if item.type == "ARMATURE"):
+        acts = item in only if only else settings_for(item, scene).take_part
         try:
             find_bone_map(item)
-            cast.append(item)
+            cast.append((item, acts))
         except DiffGestureError as error:
-            if only:
+            if only and acts:
                 raise
-            told.append(f"{item.name} is left out. {error}")
-    if not cast:
+            if acts:
+                told.append(f"{item.name} is left out. {error}")
+    if not any(acts for _, acts in cast):
         reason = told[0] if told else "Add one, or tick Take Part in the Dialogue panel."
         raise DiffGestureError(f"The scene {scene.name} has no character that takes part. {reason}")
     return cast, told
@@ -204,20 +218,25 @@ def _empty(folder: Path) -> Path:
     return place
 
 
-def _request(
-    part: Part,
-    parts: Sequence[Part],
-    scene: bpy.types.Scene,
-    edit: bpy.types.Scene,
-    machine: Machine,
-    folder: Path,
-    audio: Path,
-    seconds: float,
-    keys: KeyOptions | None,
-    controls: Mapping[str, Any],
-) -> JobRequest:
+@dataclass(frozen=True)
+class _How:
+    """What all requests of a plan have in common."""
+
+    scene: bpy.types.Scene
+    edit: bpy.types.Scene
+    machine: Machine
+    folder: Path
+    audio: Path
+    keys: KeyOptions | None
+    controls: Mapping[str, Any]
+    part: Plan | None
+
+
+def _request(part: Part, parts: Sequence[Part], how: _How) -> JobRequest:
+    """What is asked for one of the ``parts``."""
+    scene, edit = how.scene, how.edit
     armature, settings, notes = part.armature, settings_for(part.armature, scene), list(part.notes)
-    place = folder / f"character_{parts.index(part)}"
+    place = how.folder / f"character_{parts.index(part)}"
     place.mkdir()
     transcript = None
     if settings.transcript == "STRIPS" and part.turns:
@@ -233,16 +252,17 @@ def _request(
     values = settings.controls()
     if not settings.has_own("seed"):  # people who are nobody's copies
         values["seed"] = (values["seed"] + parts.index(part)) % (table()["seed"]["max"] + 1)
-    clip = AudioClip(audio, f"{scene.name} {armature.name}", audio, frame=scene.frame_start, heard=True)
+    clip = AudioClip(how.audio, f"{scene.name} {armature.name}", how.audio, frame=scene.frame_start, heard=True)
     request = build_request(
         scene,
         armature,
         clip,
         folder=place,
-        machine=machine,
-        controls={**values, **controls},
+        machine=how.machine,
+        controls={**values, **how.controls},
         frame_start=scene.frame_start,
-        keys=keys or settings.keys(),
+        plan=how.part,
+        keys=how.keys or settings.keys(),
         transcript=transcript,
         word_table=word_table_file(settings) if transcript else None,
         edit=edit,

@@ -9,10 +9,14 @@ from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from .. import compat
 from ..jobs import playback
-from ..jobs.reasons import generate_scene_disabled_reason
+from ..jobs.reasons import generate_scene_disabled_reason, regenerate_in_scene_disabled_reason
+from ..jobs.regenerate import plan_from_scene
 from ..jobs.scene_job import SceneJob
 from ..jobs.scene_plan import plan_scene, speech_range
+from ..settings import controls
 from ..settings.machine import machine_settings
+from ..settings.of_character import settings_of
+from ..state import character
 from ..state.session import redraw, session
 from ..translations import tr
 from .driving import drive_request
@@ -49,6 +53,45 @@ class DIFFGESTURE_OT_generate_scene(bpy.types.Operator):
             return f"Wrote gestures for {', '.join(names)}"
 
         return drive_request(self, make, said, wait=self.wait)
+
+
+class DIFFGESTURE_OT_regenerate_in_scene(bpy.types.Operator):
+    """Regenerate the part that is chosen in Regenerate a Part, within the dialogue, with the next seed"""
+
+    bl_idname = "diffgesture.regenerate_in_scene"
+    bl_label = "Regenerate Part in Dialogue"
+
+    wait: BoolProperty(
+        name="Wait",
+        description="Return only when the keys are written, as always in the background; Blender waits",
+        default=False,
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        reason = regenerate_in_scene_disabled_reason(context)
+        if reason is not None:
+            cls.poll_message_set(tr(reason))
+        return reason is None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        armature = character.chosen_armature(context.scene.diffgesture, context)
+
+        def make(folder: Path) -> SceneJob:
+            seed = settings_of(context).seed
+            plan = plan_scene(
+                context.scene,
+                compat.sequencer_scene(context),
+                machine_settings(context),
+                folder,
+                only=[armature],
+                part=plan_from_scene(context),
+                controls={"seed": seed + 1 if seed < controls.table()["seed"]["max"] else 0},
+            )
+            return SceneJob(plan, folder)
+
+        return drive_request(self, make, lambda: f"Wrote gestures for {armature.name}", wait=self.wait)
 
 
 class DIFFGESTURE_OT_cancel_part(bpy.types.Operator):
@@ -107,6 +150,7 @@ class DIFFGESTURE_OT_fit_scene_to_speech(bpy.types.Operator):
 
 CLASSES = (
     DIFFGESTURE_OT_generate_scene,
+    DIFFGESTURE_OT_regenerate_in_scene,
     DIFFGESTURE_OT_cancel_part,
     DIFFGESTURE_OT_choose_character,
     DIFFGESTURE_OT_fit_scene_to_speech,

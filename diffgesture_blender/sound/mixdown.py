@@ -102,7 +102,8 @@ def heard(samples: np.ndarray, rate: int) -> list[Stretch]:
     count = len(samples) // width
     if count == 0:
         return []
-    loudness = np.sqrt(np.mean(samples[: count * width].reshape(count, width).astype(float) ** 2, axis=1))
+    windows = samples[: count * width].reshape(count, width)
+    loudness = np.sqrt(np.einsum("ij,ij->i", windows, windows) / width)
     loud = loudness > max(_SILENT, _QUIET * float(np.percentile(loudness, 98.0)))
     edges = np.flatnonzero(np.diff(np.concatenate([[0], loud.astype(np.int8), [0]])))
     seconds = width / rate

@@ -6,7 +6,7 @@ from typing import Any
 import bpy
 
 from .. import compat
-from ..jobs.reasons import generate_scene_disabled_reason
+from ..jobs.reasons import generate_scene_disabled_reason, regenerate_in_scene_disabled_reason
 from ..jobs.scene_job import SceneJob
 from ..jobs.scene_plan import candidates, speech_range, voice_in_scene
 from ..settings.of_character import settings_for
@@ -52,6 +52,8 @@ class DIFFGESTURE_PT_dialogue(bpy.types.Panel):
         reason = generate_scene_disabled_reason(context)
         if reason is not None:
             setup_ui.draw_text(layout, reason, width, icon="INFO")
+        if regenerate_in_scene_disabled_reason(context) is None:
+            layout.operator("diffgesture.regenerate_in_scene", icon="FILE_REFRESH")
         _draw_results(layout, width)
 
 

@@ -21,6 +21,7 @@ from motions import swinging_arms, write_motion
 
 from diffgesture_blender.cli import command
 from diffgesture_blender.cli.batch import read_jobs
+from diffgesture_blender.export import film
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="uses a POSIX script as stand-in interpreter")
 
@@ -411,3 +412,23 @@ def test_a_reader_that_ends_is_no_fault(stage: Path) -> None:
     assert "the rest was not done" in errors
     assert "Internal" not in errors
     assert "Traceback" not in errors
+
+
+def test_a_machine_that_cannot_draw_is_told_before_the_work(
+    stage: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blender itself would end there, and the batch with it."""
+    give_bodies(stage)
+    film._can_draw.cache_clear()
+    for name in ("__EGL_VENDOR_LIBRARY_FILENAMES", "LIBGL_DRIVERS_PATH", "VK_ICD_FILENAMES"):
+        monkeypatch.setenv(name, str(stage / "no driver"))
+    try:
+        drawn = film._can_draw()
+        run = Run(stage, capsys, stage / "clips", "--armature", "Ann", "--formats", "mp4", "--range", "1")
+    finally:
+        film._can_draw.cache_clear()
+    if drawn:
+        pytest.skip("this machine's driver cannot be hidden")
+    assert run.code == 2
+    assert "cannot draw a film on this machine" in run.lines[0]["error"]
+    assert not (stage / "starts").exists()

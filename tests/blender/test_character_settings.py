@@ -82,6 +82,7 @@ def test_a_library_override_keeps_them(scene: Any, tmp_path: Path) -> None:
     bpy.context.scene.collection.objects.link(ann)
     bpy.context.scene.diffgesture.seed = 2
     assert ann.diffgesture.seed == 2
+    assert not ann.diffgesture.is_property_readonly("seed"), "the panel can change it"
     ann.diffgesture.seed = 5
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))

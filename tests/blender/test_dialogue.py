@@ -330,3 +330,44 @@ def test_mannequins_stand_face_to_face(addon: object) -> None:
         way = one.matrix_world.inverted() @ other.matrix_world.translation
         assert way.normalized().dot(Vector((0.0, -1.0, 0.0))) > 0.99
     assert min((third.location - other.location).length for other in (first, second)) > 0.9
+
+
+def test_one_alone_still_hears_and_sees_the_others(shot: Any, tmp_path: Path) -> None:
+    bob = shot.objects["Bob"]
+    bob.diffgesture.take_part = False
+    (ann,) = plan(shot, tmp_path).requests
+    assert {glance.target for glance in ann.glances} == {"Bob"}
+    samples, rate = mixdown.mono_samples(ann.audio.path)
+    assert np.abs(samples[3 * rate : 5 * rate]).max() > 0.05
+    bob.diffgesture.voice = "SPEAKER"  # and none is chosen
+    made = plan(shot, tmp_path)
+    assert any("Bob is not heard" in text for text in made.left_out)
+    with pytest.raises(DiffGestureError, match="speaker object"):
+        plan(shot, tmp_path, only=[bob])
+
+
+def test_a_part_is_regenerated_within_the_dialogue(shot: Any, worker_mode: Callable[[str], None]) -> None:
+    worker_mode("motion")
+    ann = shot.diffgesture.armature = shot.objects["Ann"]
+    assert not bpy.ops.diffgesture.regenerate_in_scene.poll()
+    bpy.ops.diffgesture.generate_scene()
+    whole, other = ann.animation_data.action, shot.objects["Bob"].animation_data.action
+    ann.diffgesture.regenerate_start, ann.diffgesture.regenerate_end = 10, 30
+    assert bpy.ops.diffgesture.regenerate_in_scene() == {"FINISHED"}
+    assert ann.animation_data.action not in (None, whole)
+    assert ann.diffgesture.seed == 1
+    assert shot.objects["Bob"].animation_data.action == other
+    assert session.result.frame_start == 10
+
+
+def test_speech_in_the_sequencer_of_another_scene(shot: Any, tmp_path: Path) -> None:
+    """The edit shows the shot from its frame 101 on; Bob's line is heard 72 frames after Ann's there, too."""
+    edit = bpy.data.scenes.new("Edit")
+    edit.render.fps = 24
+    compat.top_strips(edit.sequence_editor_create()).new_scene(name="shot", scene=shot, channel=8, frame_start=101)
+    add_strip(edit, tmp_path, "Bob 09", 2, 173, babble(1.0))
+    folder = tmp_path / "edit"
+    folder.mkdir()
+    found = requests(plan_scene(shot, edit, Machine(), folder))
+    assert near(found["Bob"].turns, (3.0, 4.0))
+    assert found["Ann"].turns == ()
