@@ -107,7 +107,7 @@ def _channel(strip: bpy.types.Strip) -> int:
 
 
 def is_named(strip: str, name: str, others: Collection[str] = ()) -> bool:
-    """Whether the strip is called after the character: ``Ann``, ``ann_02.wav``, not ``Anna``, nor after another."""
+    """Whether a strip is called after the character: ``Ann``, ``ann_02.wav``, not ``Anna``, nor after another."""
     rest = strip.casefold().removeprefix(name.casefold())
     if rest == strip.casefold() or rest[:1].isalpha():
         return False
