@@ -21,6 +21,7 @@ import numpy as np
 if TYPE_CHECKING:
     import bpy
 
+    from diffgesture_blender.motion import Motion
     from diffgesture_blender.retarget.apply import Retargeting
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,6 +56,7 @@ def main() -> None:
         for _ in range(arguments.repeats):
             for name, seconds in time_steps(Retargeting(motion, keys=KeyOptions(arguments.keys)), rig, scene):
                 times.setdefault(name, []).append(seconds)
+            times.setdefault("gaze", []).append(time_gaze(motion, rig, scene))
     print(f"{arguments.seconds:g} s of motion on {len(rig.data.bones)} bones, keys {arguments.keys}:")
     for name, values in times.items():
         print(
@@ -80,6 +82,21 @@ def time_steps(
             continue
         report = step(rig, scene) if report is None else step(rig, scene, report)
         yield name, time.perf_counter() - started
+
+
+def time_gaze(motion: "Motion", rig: "bpy.types.Object", scene: "bpy.types.Scene") -> float:
+    """Seconds of what a dialogue adds: the head turned to something throughout the motion."""
+    import bpy
+
+    from diffgesture_blender.retarget.gaze import Glance, gaze_at
+
+    if "Partner" not in scene.objects:
+        partner = bpy.data.objects.new("Partner", None)
+        partner.location = (0.8, -1.5, 1.6)
+        scene.collection.objects.link(partner)
+    started = time.perf_counter()
+    gaze_at(rig, motion, [Glance(0.0, "Partner", 0.7)], frame_start=scene.frame_start, scene=scene)
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

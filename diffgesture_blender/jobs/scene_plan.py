@@ -69,7 +69,9 @@ def voice_in_scene(armature: bpy.types.Object, scene: bpy.types.Scene, edit: bpy
     """The sounds that are a character's own; cheap, for panels."""
     settings = settings_for(armature, scene)
     spoken = _SPOKEN[settings.audio_source]
-    return voice_of(armature, settings, edit, settings.has_own(spoken) and bool(getattr(settings, spoken)))
+    own_speech = settings.has_own(spoken) and bool(getattr(settings, spoken))
+    others = [item.name for item in scene.objects if item.type == "ARMATURE" and item != armature]
+    return voice_of(armature, settings, edit, own_speech=own_speech, others=others)
 
 
 def plan_scene(

@@ -6,6 +6,7 @@ Only names are looked at, so panels may ask while drawing; ``mixdown`` reads the
 
 from __future__ import annotations  # Blender 4.2 calls a strip by another type name
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,13 +43,22 @@ class Voice:
         return tr("Listens")
 
 
-def voice_of(armature: bpy.types.Object, settings: Any, edit: bpy.types.Scene, own_speech: bool) -> Voice:
-    """The voice of a character by its settings; ``edit``: the sequencer's scene. ``own_speech``: it has a speech
-    of its own, which *Automatic* takes last.
+def voice_of(
+    armature: bpy.types.Object,
+    settings: Any,
+    edit: bpy.types.Scene,
+    *,
+    own_speech: bool = False,
+    others: Collection[str] = (),
+) -> Voice:
+    """The voice of a character by its settings; ``edit``: the sequencer's scene.
+
+    ``own_speech``: it has a speech of its own, which *Automatic* takes last; ``others``: the names of the other
+    characters, so that a strip of ``Ann.001`` is not Ann's.
     """
     kind = settings.voice
     if kind == "AUTO":
-        return _found(armature, settings, edit, own_speech)
+        return _found(armature, settings, edit, own_speech, others)
     if kind == "CHANNEL":
         return _of_strips(kind, [s for s in sound_strips(edit) if _channel(s) == settings.voice_channel], edit)
     if kind == "STRIPS":
@@ -61,12 +71,14 @@ def voice_of(armature: bpy.types.Object, settings: Any, edit: bpy.types.Scene, o
     return Voice(kind)
 
 
-def _found(armature: bpy.types.Object, settings: Any, edit: bpy.types.Scene, own_speech: bool) -> Voice:
+def _found(
+    armature: bpy.types.Object, settings: Any, edit: bpy.types.Scene, own_speech: bool, others: Collection[str]
+) -> Voice:
     name, strips = settings.voice_name or armature.name, sound_strips(edit)
     channels = edit.sequence_editor.channels if edit.sequence_editor is not None else ()
     named = {number for number, channel in enumerate(channels) if channel.name.casefold() == name.casefold()}
     mine = [strip for strip in strips if _channel(strip) in named]
-    mine = mine or [strip for strip in strips if strip.get(OWNER) == armature.name or _is_named(strip.name, name)]
+    mine = mine or [s for s in strips if s.get(OWNER) == armature.name or is_named(s.name, name, others)]
     if mine:
         return _of_strips("STRIPS", mine, edit)
     spans = _spans(edit, name)
@@ -94,10 +106,12 @@ def _channel(strip: bpy.types.Strip) -> int:
     return strip.channel if meta is None else _channel(meta)
 
 
-def _is_named(strip: str, name: str) -> bool:
-    """Whether the strip is called after the character: ``Ann``, ``ann_02.wav``, not ``Anna``."""
+def is_named(strip: str, name: str, others: Collection[str] = ()) -> bool:
+    """Whether a strip is called after the character: ``Ann``, ``ann_02.wav``, not ``Anna``, nor after another."""
     rest = strip.casefold().removeprefix(name.casefold())
-    return rest != strip.casefold() and not rest[:1].isalpha()
+    if rest == strip.casefold() or rest[:1].isalpha():
+        return False
+    return not any(len(other) > len(name) and is_named(strip, other) for other in others)
 
 
 def _spans(edit: bpy.types.Scene, name: str) -> tuple[tuple[float, float], ...]:

@@ -26,7 +26,7 @@ from diffgesture_blender.jobs.scene_job import SceneJob
 from diffgesture_blender.jobs.scene_plan import ScenePlan, plan_scene, voice_in_scene
 from diffgesture_blender.retarget.aim_measure import face_of, place_of
 from diffgesture_blender.settings.machine import Machine
-from diffgesture_blender.sound import mixdown
+from diffgesture_blender.sound import mixdown, voices
 from diffgesture_blender.state.session import session
 
 pytestmark = pytest.mark.skipif(not blender_has_audio(), reason="this Blender has no audio")
@@ -371,3 +371,19 @@ def test_speech_in_the_sequencer_of_another_scene(shot: Any, tmp_path: Path) -> 
     found = requests(plan_scene(shot, edit, Machine(), folder))
     assert near(found["Bob"].turns, (3.0, 4.0))
     assert found["Ann"].turns == ()
+
+
+@pytest.mark.parametrize(
+    ("strip", "others", "named"),
+    [
+        ("Ann", (), True),
+        ("ann_02.wav", (), True),
+        ("Ann.001", (), True),  # a second strip of hers
+        ("Anna", (), False),
+        ("take of Ann", (), False),
+        ("Ann.001 hello", ("Ann.001", "Bob"), False),
+        ("Ann 2 hello", ("Ann 2",), False),
+    ],
+)
+def test_strips_are_called_after_one_character(strip: str, others: tuple[str, ...], named: bool) -> None:
+    assert voices.is_named(strip, "Ann", others) == named
