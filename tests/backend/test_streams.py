@@ -22,6 +22,8 @@ from diffgesture.data.dataset import Dataset, DatasetWriter
 from diffgesture.errors import DataError
 from diffgesture.evaluation.character import character, gestures
 from diffgesture.evaluation.takes import STILL, take_of_directions
+from diffgesture.generation.default_preset import stream_guidance
+from diffgesture.model.card import SamplerSettings
 from diffgesture.model.checkpoint import load_checkpoint
 from diffgesture.model.direction import BUMP, role_columns, style_columns
 from diffgesture.motion import canonical
@@ -208,3 +210,9 @@ def test_a_statue_is_told_to_be_one() -> None:
     assert measured["stroke_size"].value is None
     assert measured["distinct_strokes"].value is None
     assert gestures(statue) == []
+
+
+def test_a_style_is_guided_where_one_is_asked_for() -> None:
+    sampler = SamplerSettings(guidance=2.0, style_guidance=3.0)
+    assert set(stream_guidance(sampler, {"role": "speaker"})) == {"speech"}
+    assert stream_guidance(sampler, {"style": {"size": 1.0}})["style"].at(-5.0) == 3.0

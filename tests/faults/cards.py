@@ -52,6 +52,7 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "sampler.steps": ("x", 0, -1, 10**9, None, []),
     "sampler.guidance": ("x", -1, 1e9, None),
     "sampler.eta": ("x", -1, 2, None),
+    "sampler.style_guidance": ("x", -1, 20, None),
     "sampler.time_exponent": ("x", 0, 1e9, None),
     "sampler.guidance_log_snr": ("x", [1], [1, "x"], 5, None),
     "streams": ([], "x", 5, {}, {"speech": None}, {"speech": {}}, {"speech": {"dim": 10**9}}),

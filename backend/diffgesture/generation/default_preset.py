@@ -55,7 +55,7 @@ def sample_clip(
         denoise = clip_denoiser(
             checkpoint.network,
             conditioning,
-            {"speech": speech_guidance(sampler)},
+            stream_guidance(sampler, direction or {}),
             known,
             window=card.window,
             overlap=card.overlap,
@@ -76,6 +76,14 @@ def sampler_of(card: Card, steps: int | None, guidance: float | None) -> Sampler
 
 def speech_guidance(sampler: SamplerSettings) -> Guidance:
     return Guidance(sampler.guidance, *sampler.guidance_log_snr)
+
+
+def stream_guidance(sampler: SamplerSettings, direction: Mapping[str, Any]) -> dict[str, Guidance]:
+    """The guidance of each stream; a style is guided where one is asked for."""
+    guidance = {"speech": speech_guidance(sampler)}
+    if "style" in direction:
+        guidance["style"] = Guidance(sampler.style_guidance)
+    return guidance
 
 
 def log_snrs_of(sampler: SamplerSettings) -> np.ndarray:

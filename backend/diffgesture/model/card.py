@@ -50,7 +50,8 @@ class SamplerSettings:
     """How the preset ``default`` samples: see ``sampling.solver``.
 
     ``guidance`` acts at log-SNRs within ``guidance_log_snr``. ``eta`` 0 is deterministic, 1 adds as much fresh
-    noise as the process itself. ``time_exponent`` 1 spaces the noise times evenly.
+    noise as the process itself. ``time_exponent`` 1 spaces the noise times evenly. ``style_guidance`` acts in
+    every step where a style is asked for, and costs an evaluation each.
     """
 
     steps: int = 8
@@ -58,8 +59,15 @@ class SamplerSettings:
     guidance_log_snr: tuple[float, float] = (-math.inf, math.inf)
     time_exponent: float = 1.0
     eta: float = 0.0
+    style_guidance: float = 1.0
 
-    _RANGES = {"steps": (1, 1000), "guidance": (0.0, 10.0), "time_exponent": (0.2, 5.0), "eta": (0.0, 1.0)}
+    _RANGES = {
+        "steps": (1, 1000),
+        "guidance": (0.0, 10.0),
+        "time_exponent": (0.2, 5.0),
+        "eta": (0.0, 1.0),
+        "style_guidance": (0.0, 10.0),
+    }
 
     @classmethod
     def from_card(cls, values: Mapping[str, Any]) -> "SamplerSettings":
