@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 ROWS: Final = 3
 COLUMNS: Final = 8
+LABEL_WIDTH: Final = 34
 STRIP_HEIGHT: Final = 74
 HEADER: Final = 34
 GAP: Final = 8
@@ -128,5 +129,7 @@ def _strip(
     for column in range(COLUMNS + 1):
         x = left + column * (right - left) / COLUMNS
         draw.line((x, top, x, top + 5), INK)
-    for second in range(int(np.ceil(span[0])), int(span[1]) + 1):
+    # As many labels as there is room for.
+    apart = int(np.ceil(LABEL_WIDTH / (x_of(1.0) - x_of(0.0))))
+    for second in range(int(np.ceil(span[0] / apart)) * apart, int(span[1]) + 1, apart):
         draw.text((x_of(second) + 3, top + 2), f"{second} s", (120, 110, 102), font)
