@@ -132,6 +132,7 @@ def test_made_data_set_is_repeatable(made: Path, tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == (made / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_made_motion_moves_like_people_and_rests_in_silence(made: Path) -> None:
     data = Dataset(made)
     takes = [data.take(k) for k in range(len(data))]

@@ -75,6 +75,7 @@ def test_levels_grow_from_the_trunk_to_all_bones():
             assert set(inner) < set(outer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_trained_checkpoints_generate_and_are_scored(kind: str, dataset: Path, tmp_path: Path, capsys):
     config = tmp_path / "c.toml"
@@ -214,6 +215,7 @@ def test_transcripts_beside_the_motion_bring_words(tmp_path: Path):
     assert spoken == {"a": ["Hello", "there"], "b": []}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_a_resumed_run_is_the_straight_one(kind: str, dataset: Path, tmp_path: Path):
     from diffgesture.training.config import Config

@@ -45,6 +45,7 @@ def motions(dataset: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_motion_files_of_any_system_beside_baselines(dataset: Path, motions: Path, tmp_path: Path, capsys):
     arguments = ("--motions", f"people={motions}", "--data", dataset, "--baselines", "-o", tmp_path / "out")
     assert run(*arguments, "--json", "--video") == 0

@@ -584,6 +584,7 @@ def test_check_backend_reports_what_is_wrong(addon: object, worker_mode: Callabl
 # -- end to end ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_real_worker_makes_keys(
     scene: Any, backend_python: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

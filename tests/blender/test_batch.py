@@ -271,6 +271,7 @@ def side_by_side(stage: Path, *more: object, **environment: str) -> tuple[int, l
     return done.returncode, lines, done.stderr
 
 
+@pytest.mark.slow
 def test_two_blenders_side_by_side_share_the_jobs(stage: Path) -> None:
     report = stage / "summary.json"
     code, (*lines, summary), errors = side_by_side(
@@ -288,6 +289,7 @@ def test_two_blenders_side_by_side_share_the_jobs(stage: Path) -> None:
     assert sorted(line["status"] for line in lines) == ["error"] * 2 + ["skipped"] * 4
 
 
+@pytest.mark.slow
 def test_a_blender_that_dies_costs_its_own_jobs_and_these_are_named(stage: Path) -> None:
     (stage / "clips" / "b.wav").unlink()
     code, (*lines, summary), errors = side_by_side(stage, "--armature", "Ann", KILLED="1")
@@ -312,6 +314,7 @@ def give_bodies(stage: Path) -> None:
     bpy.ops.wm.save_as_mainfile(filepath=str(stage / "two.blend"))
 
 
+@pytest.mark.slow
 def test_a_preview_film_shows_the_character_and_is_heard(stage: Path, capsys: pytest.CaptureFixture[str]) -> None:
     give_bodies(stage)
     run = Run(stage, capsys, stage / "clips", "--armature", "Ann", "--formats", "mp4,npz", "--range", "1")

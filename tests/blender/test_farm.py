@@ -91,6 +91,7 @@ def test_the_template_is_valid() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the template's script is for a POSIX shell")
 def test_the_template_does_every_job_once(stage: Path) -> None:
     parameters = {

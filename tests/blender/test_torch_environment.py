@@ -67,6 +67,7 @@ def _folder(environment: TorchEnvironment) -> None:
     environment.folder.parent.mkdir(parents=True)
 
 
+@pytest.mark.slow
 def test_it_is_made_tested_and_removed(environment: TorchEnvironment, wheels: Path) -> None:
     assert environment.ready() is None
     done = install(environment, wheels)
@@ -78,6 +79,7 @@ def test_it_is_made_tested_and_removed(environment: TorchEnvironment, wheels: Pa
     assert not environment.started()
 
 
+@pytest.mark.slow
 def test_broken_off_it_does_not_count_and_goes_on(environment: TorchEnvironment, wheels: Path) -> None:
     install(environment, wheels, until="Installing")
     assert environment.python.is_file()
@@ -88,6 +90,7 @@ def test_broken_off_it_does_not_count_and_goes_on(environment: TorchEnvironment,
     assert environment.ready() is not None
 
 
+@pytest.mark.slow
 def test_a_torch_that_computes_wrongly_is_not_ready(environment: TorchEnvironment, wheels: Path) -> None:
     wheel(wheels, "torch", "2.9.0", TORCH.format(total=63.0))
     error = install(environment, wheels).error
@@ -96,6 +99,7 @@ def test_a_torch_that_computes_wrongly_is_not_ready(environment: TorchEnvironmen
     assert environment.ready() is None
 
 
+@pytest.mark.slow
 def test_missing_wheels_and_folders_are_told(environment: TorchEnvironment, wheels: Path, tmp_path: Path) -> None:
     shutil.rmtree(wheels)
     with pytest.raises(InstallFailed, match="no folder of wheels"):

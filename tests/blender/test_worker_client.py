@@ -450,6 +450,7 @@ def test_the_real_worker_generates(backend_python: str, tmp_path: Path, speech: 
         backend.stop()
 
 
+@pytest.mark.slow
 def test_the_real_worker_stops_between_steps(backend_python: str, tmp_path: Path, speech: Path) -> None:
     root = Path(__file__).resolve().parents[2]
     backend = Backend(interpreter.backend_script(root / "diffgesture_blender"), lambda: tmp_path)
