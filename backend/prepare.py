@@ -70,6 +70,34 @@ def _add_strokes(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.set_defaults(run=_strokes)
 
 
+def _add_presence(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("presence", help="the network that tells speech from other sounds")
+    parser.add_argument("source", type=Path, help="folder with speech/")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.safetensors", help="its weights")
+    parser.add_argument("--takes", type=int, default=800, help="pieces of 10 to 20 s to learn from (default: 800)")
+    parser.add_argument("--steps", type=int, default=3000, help="steps of training (default: 3000)")
+    parser.add_argument("--seed", type=int, default=1, help="of data and training (default: 1)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.set_defaults(run=_presence)
+
+
+def _presence(arguments: argparse.Namespace) -> dict[str, object]:
+    from diffgesture.composing.presence_data import labelled_sound
+    from diffgesture.composing.recordings import load_recordings
+    from diffgesture.training.presence import train_presence
+    from diffgesture.writing import write_file
+    from safetensors.torch import save
+
+    check_outputs([arguments.output])
+    if arguments.takes < 1 or arguments.steps < 1:
+        raise DataError("--takes and --steps must be at least 1.")
+    data = list(labelled_sound(load_recordings(arguments.source), arguments.takes, arguments.seed))
+    minutes = sum(len(label) for _, label in data) / 15.0 / 60.0
+    _say(f"{minutes:.0f} minutes of sound, {sum(y.sum() for _, y in data) / 15.0 / 60.0:.0f} of them spoken")
+    write_file(arguments.output, save(train_presence(data, arguments.steps, arguments.seed, _say)))
+    return {"weights": str(arguments.output), "minutes": round(minutes, 1)}
+
+
 def _add_draft(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "draft", help="a draft of a transcript (English; needs pocketsphinx), to be corrected"
@@ -131,6 +159,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     _add_compose(commands)
     _add_held_out(commands)
     _add_strokes(commands)
+    _add_presence(commands)
     _add_draft(commands)
     _add_report(commands)
     add_importers(commands, _say)

@@ -31,6 +31,7 @@ from ..speech.audio import Heard, is_silent
 from ..speech.features import SAMPLE_RATE
 from ..words.strokes import Played, can_play, carry_with_trunk, turn_head, with_strokes
 from ..words.vocabulary import cue_name, within
+from .conditions import nobody_speaks
 from .default_preset import sample_clip, sampler_of
 from .reference_preset import sample_windows
 from .turns import checked_turns
@@ -164,6 +165,11 @@ def generate(
     kept = constraints
     if is_silent(audio):
         warnings.append("The audio is silent, so the character rests.")
+    elif settings.preset == "default" and nobody_speaks(card, audio, num_frames):
+        warnings.append(
+            "No speech was heard, only other sound, so the character rests. If somebody speaks, make the voice"
+            " louder than what is beside it."
+        )
     check_direction(card, settings)
     known_cues = next((stream.columns for stream in card.streams if stream.name == "cues"), ())
     cues, told = within(settings.cues, seconds)

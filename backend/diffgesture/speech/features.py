@@ -20,12 +20,14 @@ FEATURE_DIM: Final = NUM_MELS + 2 * SUBFRAMES
 # Columns: mel bands, then loudness, then onset strength; the first two are levels.
 LOUDNESS: Final = slice(NUM_MELS, NUM_MELS + SUBFRAMES)
 LEVELS: Final = slice(0, NUM_MELS + SUBFRAMES)
+ONSETS: Final = slice(NUM_MELS + SUBFRAMES, FEATURE_DIM)
 _HOP: Final = 160
 _FFT: Final = 512
 _LOWEST_HZ: Final = 60.0
 _HIGHEST_HZ: Final = 7600.0
 _FLOOR_DBFS: Final = -58.0
 _RANGE_DB: Final = 60.0
+SILENCE: Final = -_RANGE_DB / 20
 _AMIN: Final = 1e-12
 _STEADY_DB: Final = 1.6
 _STEADY_SECONDS: Final = 0.8
@@ -70,12 +72,17 @@ def hush_steady_sound(features: np.ndarray, fps: float) -> np.ndarray:
     padded = np.pad(loudness, reach, mode="edge")
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
     steady = around.std(axis=1) * 20 < _STEADY_DB
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], steady, [False]]).astype(int)))
+    return hush(features, steady, _STEADY_SECONDS * fps)
+
+
+def hush(features: np.ndarray, quiet: np.ndarray, least: float) -> np.ndarray:
+    """(T, 28) features with silence wherever ``quiet`` (T,) holds for at least ``least`` frames on end."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(int)))
     hushed = features.copy()
     for start, end in zip(edges[::2], edges[1::2], strict=True):
-        if end - start >= _STEADY_SECONDS * fps:
-            hushed[start:end, LEVELS] = -_RANGE_DB / 20
-            hushed[start:end, LEVELS.stop :] = 0.0
+        if end - start >= least:
+            hushed[start:end, LEVELS] = SILENCE
+            hushed[start:end, ONSETS] = 0.0
     return hushed
 
 
