@@ -10,7 +10,7 @@ from ..model.card import Card
 from ..model.conditioning import Conditioning, Stream
 from ..model.direction import cue_columns, role_columns, style_columns, turn_columns
 from ..model.speech_presence import hush_other_sound
-from ..speech.features import LEVELS, ONSETS, SILENCE, audio_features, hush_steady_sound
+from ..speech.features import audio_features, hush_steady_sound
 
 Extract = Callable[[Stream, Mapping[str, Any], int, float], np.ndarray | None]
 """(stream, everything asked for, frames, fps) to (frames, dim), or None where the stream is not given."""
@@ -19,15 +19,6 @@ Extract = Callable[[Stream, Mapping[str, Any], int, float], np.ndarray | None]
 def _speech(stream: Stream, asked: Mapping[str, Any], num_frames: int, fps: float) -> np.ndarray | None:
     features = audio_features(asked["audio"], num_frames, fps)
     return hush_steady_sound(hush_other_sound(features, fps), fps)
-
-
-def nobody_speaks(card: Card, audio: Any, num_frames: int) -> bool:
-    """Whether a network that is conditioned by streams hears no speech at all: music, noise, laughter."""
-    stream = next((stream for stream in card.streams if stream.name == "speech"), None)
-    if stream is None or not num_frames:
-        return False
-    heard = _speech(stream, {"audio": audio}, num_frames, card.fps)
-    return heard is not None and not heard[:, ONSETS].any() and bool((heard[:, LEVELS] == SILENCE).all())
 
 
 def _style(stream: Stream, asked: Mapping[str, Any], num_frames: int, fps: float) -> np.ndarray | None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Preset ``default``: a few DPM-Solver++ steps on one trajectory for the whole clip."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from ..model.card import Card, SamplerSettings
 from ..model.checkpoint import Checkpoint
+from ..model.conditioning import Conditioning
 from ..motion.constraints import Constraints
 from ..sampling.denoiser import Guidance, bounded, clip_denoiser, constrained
 from ..sampling.known_poses import KnownPoses
@@ -31,10 +32,12 @@ def sample_clip(
     constraints: Constraints | None = None,
     direction: Mapping[str, Any] | None = None,
     on_step: OnStep | None = None,
+    on_heard: Callable[[Conditioning], None] | None = None,
 ) -> np.ndarray:
     """(samples,) of 16 kHz speech to standardised poses (num_frames, D); None takes the card's own value.
 
-    ``direction``: what is asked for beside the speech, see ``conditions.condition_clip``.
+    ``direction``: what is asked for beside the speech, see ``conditions.condition_clip``. ``on_heard`` is called
+    with what a network of streams is conditioned on.
     """
     card = checkpoint.card
     sampler = sampler_of(card, steps, guidance)
@@ -52,6 +55,8 @@ def sample_clip(
         denoise, log_snrs = _official(audio, checkpoint, length, sampler)
     else:
         conditioning = condition_clip(card, {"audio": audio, **(direction or {})}, num_frames)
+        if on_heard:
+            on_heard(conditioning)
         denoise = clip_denoiser(
             checkpoint.network,
             conditioning,

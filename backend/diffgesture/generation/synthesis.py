@@ -21,6 +21,7 @@ from ..errors import CheckpointError, ConfigError
 from ..model.arithmetic import row_blocks
 from ..model.card import Card
 from ..model.checkpoint import Checkpoint
+from ..model.conditioning import Conditioning
 from ..motion.constraints import Constraints
 from ..motion.motion_file import Motion, num_motion_frames
 from ..motion.shaping import Shaping, settle, shape_motion
@@ -31,7 +32,6 @@ from ..speech.audio import Heard, is_silent
 from ..speech.features import SAMPLE_RATE
 from ..words.strokes import Played, can_play, carry_with_trunk, turn_head, with_strokes
 from ..words.vocabulary import cue_name, within
-from .conditions import nobody_speaks
 from .default_preset import sample_clip, sampler_of
 from .reference_preset import sample_windows
 from .turns import checked_turns
@@ -139,6 +139,10 @@ class Result:
     warnings: list[str] = field(default_factory=list)
 
 
+_NOBODY_SPEAKS = (
+    "No speech was heard, only other sound, so the character rests. If somebody speaks, make the voice louder than"
+    " what is beside it."
+)
 _ROWS = 8192
 """Frames that are looked at together where each is for itself: hours of motion need little beside themselves."""
 
@@ -165,11 +169,6 @@ def generate(
     kept = constraints
     if is_silent(audio):
         warnings.append("The audio is silent, so the character rests.")
-    elif settings.preset == "default" and nobody_speaks(card, audio, num_frames):
-        warnings.append(
-            "No speech was heard, only other sound, so the character rests. If somebody speaks, make the voice"
-            " louder than what is beside it."
-        )
     check_direction(card, settings)
     known_cues = next((stream.columns for stream in card.streams if stream.name == "cues"), ())
     cues, told = within(settings.cues, seconds)
@@ -214,6 +213,11 @@ def generate(
         )
     else:
         steps = sampler_of(card, settings.steps, None).steps
+
+        def on_heard(conditioning: Conditioning) -> None:
+            if not is_silent(audio) and conditioning.is_padding("speech"):
+                warnings.append(_NOBODY_SPEAKS)
+
         poses = sample_clip(
             audio,
             checkpoint,
@@ -224,6 +228,7 @@ def generate(
             constraints=constraints,
             direction=settings.direction,
             on_step=lambda done, total: progress("sampling", done / total, "Denoising"),
+            on_heard=on_heard,
         )
     sampled = time.perf_counter()
     if not np.isfinite(poses).all():

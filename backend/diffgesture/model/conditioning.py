@@ -115,6 +115,13 @@ class Conditioning:
                 behind = np.repeat(stream.padding[None], num_frames - len(values), axis=0)
                 self.values[:, self._columns[stream.name]] = stream.encode(np.concatenate([values, behind]))
 
+    def is_padding(self, name: str) -> bool:
+        """Whether the stream is given and is nothing but what follows behind a clip's end: silence, for speech."""
+        stream = next((stream for stream in self.streams if stream.name == name), None)
+        return stream is not None and bool(
+            (self.values[:, self._columns[name]] == stream.encode(stream.padding)).all()
+        )
+
     def without(self, *names: str) -> np.ndarray:
         """(T, C) as if the streams ``names`` were not given."""
         values = self.values.copy()
