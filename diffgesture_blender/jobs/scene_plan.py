@@ -16,7 +16,7 @@ from ..errors import DiffGestureError
 from ..retarget import find_bone_map
 from ..retarget.aim_measure import CAMERA
 from ..retarget.gaze import Glance
-from ..settings.controls import table
+from ..settings.controls import later_seed
 from ..settings.machine import Machine
 from ..settings.of_character import settings_for
 from ..sound import mixdown, sequencer
@@ -253,7 +253,7 @@ def _request(part: Part, parts: Sequence[Part], how: _How) -> JobRequest:
         )
     values = settings.controls()
     if not settings.has_own("seed"):  # people who are nobody's copies
-        values["seed"] = (values["seed"] + parts.index(part)) % (table()["seed"]["max"] + 1)
+        values["seed"] = later_seed(values["seed"], parts.index(part))
     clip = AudioClip(how.audio, f"{scene.name} {armature.name}", how.audio, frame=scene.frame_start, heard=True)
     request = build_request(
         scene,

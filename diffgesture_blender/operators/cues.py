@@ -18,7 +18,7 @@ from ..settings.of_character import settings_of
 from ..state import character
 from ..state.session import session
 from ..translations import tr
-from .driving import drive_request
+from .driving import drive_request, offered
 
 _ITEMS = [
     (name, cues.label(name).capitalize(), row["sentence"], row["icon"], number)
@@ -173,9 +173,7 @@ class DIFFGESTURE_OT_find_cues(_Asks, bpy.types.Operator):
         reason = generate_disabled_reason(context)
         if reason is None and settings_of(context).transcript == "NONE":
             reason = "Choose a transcript first"
-        if reason is not None:
-            cls.poll_message_set(tr(reason))
-        return reason is None
+        return offered(cls, reason)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         return self.ask(context, FindCuesJob)
@@ -192,10 +190,7 @@ class DIFFGESTURE_OT_draft_transcript(_Asks, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        reason = generate_disabled_reason(context)
-        if reason is not None:
-            cls.poll_message_set(tr(reason))
-        return reason is None
+        return offered(cls, generate_disabled_reason(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         return self.ask(context, DraftTranscriptJob)

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, IntProperty, StringProperty
+from bpy.props import IntProperty, StringProperty
 
 from .. import compat
 from ..jobs import playback
@@ -18,29 +18,18 @@ from ..settings.machine import machine_settings
 from ..settings.of_character import settings_of
 from ..state import character
 from ..state.session import redraw, session
-from ..translations import tr
-from .driving import drive_request
+from .driving import Waits, drive_request, offered
 
 
-class DIFFGESTURE_OT_generate_scene(bpy.types.Operator):
+class DIFFGESTURE_OT_generate_scene(Waits, bpy.types.Operator):
     """Give every character of the scene gestures: each speaks in its own turns and listens in the others'"""
 
     bl_idname = "diffgesture.generate_scene"
     bl_label = "Generate Scene"
 
-    wait: BoolProperty(
-        name="Wait",
-        description="Return only when the keys are written, as always in the background; Blender waits",
-        default=False,
-        options={"SKIP_SAVE"},
-    )
-
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        reason = generate_scene_disabled_reason(context)
-        if reason is not None:
-            cls.poll_message_set(tr(reason))
-        return reason is None
+        return offered(cls, generate_scene_disabled_reason(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         def make(folder: Path) -> SceneJob:
@@ -55,25 +44,15 @@ class DIFFGESTURE_OT_generate_scene(bpy.types.Operator):
         return drive_request(self, make, said, wait=self.wait)
 
 
-class DIFFGESTURE_OT_regenerate_in_scene(bpy.types.Operator):
+class DIFFGESTURE_OT_regenerate_in_scene(Waits, bpy.types.Operator):
     """Regenerate the part that is chosen in Regenerate a Part, within the dialogue, with the next seed"""
 
     bl_idname = "diffgesture.regenerate_in_scene"
     bl_label = "Regenerate Part in Dialogue"
 
-    wait: BoolProperty(
-        name="Wait",
-        description="Return only when the keys are written, as always in the background; Blender waits",
-        default=False,
-        options={"SKIP_SAVE"},
-    )
-
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        reason = regenerate_in_scene_disabled_reason(context)
-        if reason is not None:
-            cls.poll_message_set(tr(reason))
-        return reason is None
+        return offered(cls, regenerate_in_scene_disabled_reason(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         armature = character.chosen_armature(context.scene.diffgesture, context)
@@ -87,7 +66,7 @@ class DIFFGESTURE_OT_regenerate_in_scene(bpy.types.Operator):
                 folder,
                 only=[armature],
                 part=plan_from_scene(context),
-                controls={"seed": seed + 1 if seed < controls.table()["seed"]["max"] else 0},
+                controls={"seed": controls.later_seed(seed, 1)},
             )
             return SceneJob(plan, folder)
 

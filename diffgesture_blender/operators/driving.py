@@ -5,10 +5,30 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bpy
+from bpy.props import BoolProperty
 
 from ..jobs import runner
 from ..jobs.task import Task
 from ..state.session import Problem, new_job_folder, remove_folder, session
+from ..translations import tr
+
+
+def offered(cls: type[bpy.types.Operator], reason: str | None) -> bool:
+    """The result of a poll, with the reason as the disabled button's tooltip."""
+    if reason is not None:
+        cls.poll_message_set(tr(reason))
+    return reason is None
+
+
+class Waits:
+    """Mixed into an operator that writes keys: in the background, or when told to, it waits for them."""
+
+    wait: BoolProperty(
+        name="Wait",
+        description="Return only when the keys are written, as always in the background; Blender waits",
+        default=False,
+        options={"SKIP_SAVE"},
+    )
 
 
 def drive_request(

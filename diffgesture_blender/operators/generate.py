@@ -26,27 +26,12 @@ from ..sound import sequencer
 from ..sound import source as audio_source
 from ..state import character
 from ..state.session import new_job_folder, redraw, remove_folder, session
-from ..translations import tr
 from ..writing import copy_file
-from .driving import drive_request
+from .driving import Waits, drive_request, offered
 
 
-def _poll(cls: type[bpy.types.Operator], reason: str | None) -> bool:
-    """The result of a poll, with the reason as the disabled button's tooltip."""
-    if reason is not None:
-        cls.poll_message_set(tr(reason))
-    return reason is None
-
-
-class _StartsJob:
-    """Mixed into an operator. Starts a job; waits for it in the background or when told to."""
-
-    wait: BoolProperty(
-        name="Wait",
-        description="Return only when the keys are written, as always in the background; Blender waits",
-        default=False,
-        options={"SKIP_SAVE"},
-    )
+class _StartsJob(Waits):
+    """Mixed into an operator. Starts a job."""
 
     def start(self, context: bpy.types.Context, part: bool, seed: int | None = None) -> set[str]:
         """``part``: generate what the settings name as the part to regenerate; ``seed`` in place of theirs."""
@@ -70,7 +55,7 @@ class DIFFGESTURE_OT_generate(_StartsJob, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return _poll(cls, generate_disabled_reason(context))
+        return offered(cls, generate_disabled_reason(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         return self.start(context, part=False)
@@ -91,12 +76,12 @@ class DIFFGESTURE_OT_regenerate(_StartsJob, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return _poll(cls, regenerate_disabled_reason(context))
+        return offered(cls, regenerate_disabled_reason(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         seed = settings_of(context).seed
         if self.next_seed:  # the settings take it over when the part is there
-            seed = seed + 1 if seed < controls.table()["seed"]["max"] else 0
+            seed = controls.later_seed(seed, 1)
         return self.start(context, part=True, seed=seed)
 
 
@@ -108,7 +93,7 @@ class DIFFGESTURE_OT_cancel(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return _poll(cls, None if session.busy else "Nothing is being generated")
+        return offered(cls, None if session.busy else "Nothing is being generated")
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         if session.task is not None:
@@ -201,7 +186,7 @@ class DIFFGESTURE_OT_show_action(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return _poll(cls, _result_missing_reason())
+        return offered(cls, _result_missing_reason())
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         result = session.result
@@ -236,10 +221,10 @@ class DIFFGESTURE_OT_add_sound(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         settings = settings_of(context)
         if settings.audio_source == "STRIP":
-            return _poll(cls, "The sound is in the sequencer already")
+            return offered(cls, "The sound is in the sequencer already")
         if settings.audio_source == "SPEAKER":
-            return _poll(cls, "The speaker is heard already")
-        return _poll(cls, audio_source.missing_reason(settings))
+            return offered(cls, "The speaker is heard already")
+        return offered(cls, audio_source.missing_reason(settings))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings, scene = settings_of(context), context.scene
@@ -280,7 +265,7 @@ class DIFFGESTURE_OT_export_motion(bpy.types.Operator, ExportHelper):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return _poll(cls, _result_missing_reason())
+        return offered(cls, _result_missing_reason())
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if not self.filepath and session.result is not None:
@@ -327,7 +312,7 @@ class DIFFGESTURE_OT_save_take(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return _poll(cls, generate_disabled_reason(context))
+        return offered(cls, generate_disabled_reason(context))
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         context.window_manager.fileselect_add(self)

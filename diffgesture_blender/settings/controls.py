@@ -36,6 +36,11 @@ def styles() -> dict[str, dict[str, float]]:
     return json.loads(_TABLE.with_name("styles.json").read_text(encoding="utf-8"))
 
 
+def later_seed(seed: int, by: int) -> int:
+    """The seed ``by`` further on; after the last comes the first."""
+    return (seed + by) % (table()["seed"]["max"] + 1)
+
+
 def names(group: str) -> list[str]:
     """The controls of a group, in the table's order."""
     return [name for name, row in table().items() if row["group"] == group]
